@@ -1,0 +1,56 @@
+# Needs python3 (3.11 or newer) and make; everything else is installed into .venv.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(CURDIR)/$(VENV)/bin
+TOOLS  := $(VENV)/.installed
+DEMO   := build/file-digest
+STDLIB := $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')
+RENDER := $(BIN)/cookiecutter . --no-input --default-config --overwrite-if-exists
+
+.PHONY: help demo test lint example bench soak clean
+.DEFAULT_GOAL := help
+
+help: ## say what there is
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 16
+
+demo: $(TOOLS) ## render with default answers and run the service over Python's standard library
+	rm -rf $(DEMO)
+	$(RENDER) --output-dir build
+	$(BIN)/uv venv --quiet --python $(BIN)/python $(DEMO)/.venv
+	$(BIN)/uv pip install --quiet --python $(DEMO)/.venv/bin/python $(DEMO)
+	cd $(DEMO) && .venv/bin/file-digest run $(STDLIB)
+	@echo; echo 'The first lines of the log:'
+	head -n 8 $(DEMO)/logs/file-digest.log
+	@echo; echo 'A second run finds nothing left to do:'
+	cd $(DEMO) && .venv/bin/file-digest run $(STDLIB)
+	cd $(DEMO) && .venv/bin/file-digest status
+
+test: $(TOOLS) ## run every test of the template and of what it generates
+	$(BIN)/pytest -n 2
+
+lint: $(TOOLS) ## check the template's own Python
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+example: $(TOOLS) ## render example/ again
+	rm -rf example/file-digest
+	$(RENDER) --output-dir example
+
+bench: $(TOOLS) ## measure side by side with the peers
+	$(BIN)/python -m benchmarks
+
+soak: $(TOOLS) ## kill workers and the listener under load for a long time
+	$(BIN)/python -m benchmarks.soak
+
+clean: ## remove what the targets above made
+	rm -rf $(VENV) build
+
+# Debian keeps ensurepip in a package of its own (python3-venv); pip can fill a venv without it.
+$(TOOLS): pyproject.toml
+	$(PYTHON) -m venv --clear $(VENV) || { \
+	  $(PYTHON) -m venv --clear --without-pip $(VENV) && \
+	  $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; }
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --group dev
+	touch $@

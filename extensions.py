@@ -1,0 +1,211 @@
+"""What the template adds to Jinja: answers are checked, and are text wherever they land.
+
+Cookiecutter builds one Jinja environment to ask the questions and another to write the files.
+`Answers` is loaded into both, so a refused answer ends in one line before anything is written,
+whether it was typed, came from the command line, a user config or a replay file, or was derived.
+"""
+
+import json
+import keyword
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from cookiecutter.exceptions import FailedHookException
+from jinja2 import Environment
+from jinja2.ext import Extension
+from jinja2.runtime import Context
+
+HERE = Path(__file__).parent
+PROJECT = HERE / "{{cookiecutter.project_slug}}"
+QUESTIONS: dict[str, Any] = json.loads((HERE / "cookiecutter.json").read_text("utf-8"))
+
+LONGEST_NAME = 50
+"""Leaves room for suffixes within a host name's label (63) and a file name (255)."""
+
+PLAIN_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+
+NAME_RULES = {
+    "project_slug": (
+        re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*"),
+        "must be lower-case ASCII letters and digits, joined by single hyphens, starting with"
+        " a letter, for example 'photo-index'",
+    ),
+    "package_name": (
+        re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*"),
+        "must be lower-case ASCII letters and digits, joined by single underscores, starting with"
+        " a letter, for example 'photo_index'",
+    ),
+}
+
+TAKEN = {
+    "is a Python keyword": {
+        *map(str.lower, keyword.kwlist),
+        *keyword.softkwlist,
+        *("case", "lazy", "match", "type"),
+    },
+    "is a module of Python's standard library": {
+        *map(str.lower, sys.stdlib_module_names),
+        # Gone from or new in one of the Pythons that the generated project runs on, 3.11 to 3.15.
+        *"""aifc annotationlib asynchat asyncore audioop cgi cgitb chunk compression crypt distutils
+        imghdr imp lib2to3 mailcap msilib nis nntplib ossaudiodev pipes profiling smtpd sndhdr spwd
+        sunau telnetlib uu xdrlib""".split(),
+    },
+    "is a device name on Windows": {
+        *("aux", "con", "nul", "prn"),
+        *(f"{port}{number}" for port in ("com", "lpt") for number in range(10)),
+    },
+    "is a dependency of the generated project": {
+        *"""ast_serialize attr attrs click cloudpickle colorama dask distributed dmypy fsspec
+        hatchling hypothesis importlib_metadata iniconfig jinja2 librt locket markdown_it
+        markdown_it_py markupsafe mdurl msgpack mypy mypy_extensions mypyc packaging partd pathspec
+        pluggy psutil py py_test pygmentize pygments pytest pytest_timeout python_json_logger
+        pythonjsonlogger pyyaml rich ruff sortedcontainers stubgen stubtest tblib toolz tornado
+        typing_extensions urllib3 yaml zict zipp""".split(),
+    },
+    "is a part of every virtual environment": {
+        *"""activate activate_this deactivate pip pip3 pkg_resources pydoc3 python python3 pythonw
+        setuptools sitecustomize usercustomize uv uvx virtualenv wheel""".split(),
+    },
+    "is a name that the generated project uses itself": {
+        *("benchmarks", "docs", "examples", "src", "test", "tests"),
+        *(module.stem for module in PROJECT.glob("tests/*.py")),
+    },
+}
+
+
+def one_line(value: str) -> str:
+    """Turn line breaks, control characters and runs of blanks into single blanks."""
+    return re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", value).strip()
+
+
+def quoted(value: str) -> str:
+    """Write a text as the double-quoted string that TOML and YAML both read back.
+
+    JSON is not that form: it writes an emoji as two surrogates, which TOML refuses, and leaves
+    DEL, NEL and U+2028 as they are, which TOML refuses or YAML folds.
+    """
+    return '"' + "".join(map(_quoted_character, value)) + '"'
+
+
+def _quoted_character(character: str) -> str:
+    if character in '"\\':
+        return "\\" + character
+    if character.isprintable():
+        return character
+    return f"\\u{ord(character):04x}" if ord(character) < 0x10000 else f"\\U{ord(character):08x}"
+
+
+def markdown(value: str) -> str:
+    """Write a text so that Markdown shows it as it is, on one line."""
+    line = re.sub(r"([\\`*_\[\]<>~|&])", r"\\\1", one_line(value))
+    return re.sub(r"^(\d*)([#+\-=:.)])", r"\1\\\2", line)
+
+
+def author_tables(name: str, email: str) -> str:
+    """Write the author as the inline tables of pyproject's `authors` list.
+
+    Build backends refuse an `email` that is no address, so such a text stands as a name.
+    """
+    name, email = one_line(name), one_line(email)
+    if not PLAIN_ADDRESS.fullmatch(email):
+        return ", ".join(f"{{ name = {quoted(text)} }}" for text in (name, email) if text)
+    named = f"name = {quoted(name)}, " if name else ""
+    return f"{{ {named}email = {quoted(email)} }}"
+
+
+def check_answers(answers: Mapping[str, object]) -> None:
+    """Refuse what no project can be made of.
+
+    Args:
+        answers: The questions answered so far; while questions are asked, not all of them.
+
+    Raises:
+        FailedHookException: With one line that names the answer, what is wrong and what is right.
+    """
+    for question in QUESTIONS.keys() & answers.keys():
+        answer = answers[question]
+        problem = _problem(question, answer) if isinstance(answer, str) else "must be text"
+        if problem and not question.startswith("_"):
+            raise FailedHookException(f"{question} {_shown(answer)} {problem}")
+
+
+def _shown(answer: object) -> str:
+    text = repr(answer)
+    return text if len(text) <= LONGEST_NAME + 2 else f"{text[:LONGEST_NAME]}…"
+
+
+@cache
+def _problem(question: str, answer: str) -> str:
+    """Say what is wrong with an answer; an empty text if nothing is."""
+    asked = QUESTIONS[question]
+    if any("\ud800" <= character <= "\udfff" for character in answer):
+        return "is not valid Unicode; use a terminal and files in UTF-8"
+    if isinstance(asked, list) and answer not in asked:
+        return f"must be one of: {', '.join(asked)}"
+    if question == "project_name" and not one_line(answer):
+        return "must not be blank; for example 'Photo Index'"
+    return _name_problem(question, answer) if question in NAME_RULES else ""
+
+
+def _name_problem(question: str, name: str) -> str:
+    pattern, rule = NAME_RULES[question]
+    if not pattern.fullmatch(name):
+        return rule
+    if len(name) > LONGEST_NAME:
+        return f"has more than {LONGEST_NAME} characters; choose a short one, like 'photo'"
+    for reason, names in TAKEN.items():
+        if name.replace("-", "_") in names:
+            separator = "_" if question == "package_name" else "-"
+            return f"{reason}; choose another, for example '{name}{separator}service'"
+    return ""
+
+
+class CheckedContext(Context):
+    """The variables of one rendering; refused where no project can be made of them."""
+
+    def __init__(self, environment: Environment, parent: Any, *rest: Any, **more: Any) -> None:
+        """Check the answers before anything is rendered with them."""
+        check_answers(parent.get("cookiecutter", {}))
+        super().__init__(environment, parent, *rest, **more)
+
+
+class Answers(Extension):
+    """Checks every answer at every rendering, and renders no answer as a template.
+
+    Cookiecutter renders what the command line and the user config hold: `{{` in a description
+    would end in a traceback, and `cruft update` would render an old answer a second time.
+    """
+
+    def __init__(self, environment: Environment) -> None:
+        """Add the filters and the check to one of cookiecutter's environments."""
+        super().__init__(environment)
+        environment.context_class = CheckedContext
+        environment.globals["author_tables"] = author_tables
+        for function in (markdown, one_line, quoted):
+            environment.filters[function.__name__] = function
+
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
+        """Make a literal of a source that is neither a file nor a string of this template."""
+        # Only the environment that writes files has a loader; the other one renders answers.
+        if name or self.environment.loader or source in _own_sources():
+            return source
+        return f"{{{{ {source!a} }}}}"
+
+
+@cache
+def _own_sources() -> frozenset[str]:
+    """Every text outside the project's folder that is meant as a template."""
+    hooks = (hook.read_text("utf-8") for hook in HERE.glob("hooks/*.py"))
+    return frozenset({PROJECT.name, *hooks, *_strings(QUESTIONS)})
+
+
+def _strings(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _strings(part)
