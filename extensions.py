@@ -26,52 +26,47 @@ QUESTIONS: dict[str, Any] = json.loads((HERE / "cookiecutter.json").read_text("u
 LONGEST_NAME = 50
 """Leaves room for suffixes within a host name's label (63) and a file name (255)."""
 
-PLAIN_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 
 NAME_RULES = {
     "project_slug": (
         re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*"),
-        "must be lower-case ASCII letters and digits, joined by single hyphens, starting with"
-        " a letter, for example 'photo-index'",
+        "must be lower-case ASCII letters and digits joined by hyphens, for example 'photo-index'",
     ),
     "package_name": (
         re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*"),
-        "must be lower-case ASCII letters and digits, joined by single underscores, starting with"
-        " a letter, for example 'photo_index'",
+        "must be lower-case ASCII letters and digits joined by _, for example 'photo_index'",
     ),
 }
 
+# The generated project runs on Python 3.11 to 3.15; the Python that renders it knows one of them.
+OTHER_KEYWORDS = "case lazy match type"
+OTHER_MODULES = """aifc annotationlib asynchat asyncore audioop cgi cgitb chunk compression crypt
+    distutils imghdr imp lib2to3 mailcap msilib nis nntplib ossaudiodev pipes profiling smtpd
+    sndhdr spwd sunau telnetlib uu xdrlib"""
+DEVICES = """aux con nul prn com0 com1 com2 com3 com4 com5 com6 com7 com8 com9
+    lpt0 lpt1 lpt2 lpt3 lpt4 lpt5 lpt6 lpt7 lpt8 lpt9"""
+DEPENDENCIES = """ast_serialize attr attrs click cloudpickle colorama dask distributed dmypy fsspec
+    hatchling hypothesis importlib_metadata iniconfig jinja2 librt locket markdown_it
+    markdown_it_py markupsafe mdurl msgpack mypy mypy_extensions mypyc packaging partd pathspec
+    pluggy psutil py py_test pygmentize pygments pytest pytest_timeout python_json_logger
+    pythonjsonlogger pyyaml rich ruff sortedcontainers stubgen stubtest tblib toolz tornado
+    typing_extensions urllib3 yaml zict zipp"""
+ENVIRONMENT = """activate activate_this deactivate pip pip3 pkg_resources python python3 pythonw
+    setuptools sitecustomize usercustomize uv uvx wheel"""
+OWN = ["benchmarks", "docs", "examples", "src", "test", "tests"]
+
 TAKEN = {
-    "is a Python keyword": {
-        *map(str.lower, keyword.kwlist),
-        *keyword.softkwlist,
-        *("case", "lazy", "match", "type"),
-    },
+    "is a Python keyword": {*map(str.lower, keyword.kwlist), *OTHER_KEYWORDS.split()},
     "is a module of Python's standard library": {
         *map(str.lower, sys.stdlib_module_names),
-        # Gone from or new in one of the Pythons that the generated project runs on, 3.11 to 3.15.
-        *"""aifc annotationlib asynchat asyncore audioop cgi cgitb chunk compression crypt distutils
-        imghdr imp lib2to3 mailcap msilib nis nntplib ossaudiodev pipes profiling smtpd sndhdr spwd
-        sunau telnetlib uu xdrlib""".split(),
+        *OTHER_MODULES.split(),
     },
-    "is a device name on Windows": {
-        *("aux", "con", "nul", "prn"),
-        *(f"{port}{number}" for port in ("com", "lpt") for number in range(10)),
-    },
-    "is a dependency of the generated project": {
-        *"""ast_serialize attr attrs click cloudpickle colorama dask distributed dmypy fsspec
-        hatchling hypothesis importlib_metadata iniconfig jinja2 librt locket markdown_it
-        markdown_it_py markupsafe mdurl msgpack mypy mypy_extensions mypyc packaging partd pathspec
-        pluggy psutil py py_test pygmentize pygments pytest pytest_timeout python_json_logger
-        pythonjsonlogger pyyaml rich ruff sortedcontainers stubgen stubtest tblib toolz tornado
-        typing_extensions urllib3 yaml zict zipp""".split(),
-    },
-    "is a part of every virtual environment": {
-        *"""activate activate_this deactivate pip pip3 pkg_resources pydoc3 python python3 pythonw
-        setuptools sitecustomize usercustomize uv uvx virtualenv wheel""".split(),
-    },
+    "is a device name on Windows": {*DEVICES.split()},
+    "is a dependency of the generated project": {*DEPENDENCIES.split()},
+    "is a part of every virtual environment": {*ENVIRONMENT.split()},
     "is a name that the generated project uses itself": {
-        *("benchmarks", "docs", "examples", "src", "test", "tests"),
+        *OWN,
         *(module.stem for module in PROJECT.glob("tests/*.py")),
     },
 }
@@ -82,21 +77,22 @@ def one_line(value: str) -> str:
     return re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", value).strip()
 
 
-def quoted(value: str) -> str:
-    """Write a text as the double-quoted string that TOML and YAML both read back.
+def escaped(value: str) -> str:
+    """Write a text as it stands between the double quotes of both TOML and YAML.
 
     JSON is not that form: it writes an emoji as two surrogates, which TOML refuses, and leaves
     DEL, NEL and U+2028 as they are, which TOML refuses or YAML folds.
     """
-    return '"' + "".join(map(_quoted_character, value)) + '"'
+    return "".join(map(_escaped_character, value))
 
 
-def _quoted_character(character: str) -> str:
+def _escaped_character(character: str) -> str:
     if character in '"\\':
-        return "\\" + character
+        return f"\\{character}"
     if character.isprintable():
         return character
-    return f"\\u{ord(character):04x}" if ord(character) < 0x10000 else f"\\U{ord(character):08x}"
+    code = f"{ord(character):x}"
+    return f"\\u{code:0>4}" if len(code) <= len("ffff") else f"\\U{code:0>8}"
 
 
 def markdown(value: str) -> str:
@@ -105,16 +101,9 @@ def markdown(value: str) -> str:
     return re.sub(r"^(\d*)([#+\-=:.)])", r"\1\\\2", line)
 
 
-def author_tables(name: str, email: str) -> str:
-    """Write the author as the inline tables of pyproject's `authors` list.
-
-    Build backends refuse an `email` that is no address, so such a text stands as a name.
-    """
-    name, email = one_line(name), one_line(email)
-    if not PLAIN_ADDRESS.fullmatch(email):
-        return ", ".join(f"{{ name = {quoted(text)} }}" for text in (name, email) if text)
-    named = f"name = {quoted(name)}, " if name else ""
-    return f"{{ {named}email = {quoted(email)} }}"
+def is_address(value: str) -> bool:
+    """Tell whether build backends take a text for an e-mail address: they refuse what is none."""
+    return ADDRESS.fullmatch(value) is not None
 
 
 def check_answers(answers: Mapping[str, object]) -> None:
@@ -184,11 +173,10 @@ class Answers(Extension):
         """Add the filters and the check to one of cookiecutter's environments."""
         super().__init__(environment)
         environment.context_class = CheckedContext
-        environment.globals["author_tables"] = author_tables
-        for function in (markdown, one_line, quoted):
-            environment.filters[function.__name__] = function
+        environment.filters |= {"escaped": escaped, "markdown": markdown, "one_line": one_line}
+        environment.tests["address"] = is_address
 
-    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
+    def preprocess(self, source: str, name: str | None, _filename: str | None = None) -> str:
         """Make a literal of a source that is neither a file nor a string of this template."""
         # Only the environment that writes files has a loader; the other one renders answers.
         if name or self.environment.loader or source in _own_sources():
