@@ -1,0 +1,292 @@
+"""The command line: what a person can ask for, and the answers."""
+
+import logging
+import math
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from . import config, export, journal, workers
+from .config import PACKAGE
+from .messages import DONE, FAILED, WorkersCannotStartError
+from .progress import Bar, Lines, Progress, Tally
+from .settings import TEXT_LAYOUT, Settings, start_methods, usable_cores
+from .transport import has_atomic_pipes
+
+ALL_DONE = 0
+SOME_FAILED = 1
+USAGE = 2
+WORKERS_CANNOT_START = 3
+STOPPED_BY_SIGNAL = 128
+"""To which the signal's number is added: 130 for SIGINT, 143 for SIGTERM."""
+
+SLUG, VERSION = config.slug_and_version()
+
+results_option = click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    default=Path("results.db"),
+    show_default=True,
+    help="SQLite file that keeps the outcomes.",
+)
+
+
+def _finite(context: click.Context, param: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is no length of time.", context, param)
+    return value
+
+
+def _layout(context: click.Context, param: click.Parameter, value: str) -> str:
+    try:
+        logging.Formatter(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.", context, param) from None
+    return value
+
+
+@click.group(name=SLUG)
+@click.version_option(VERSION, prog_name=SLUG)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    is_eager=True,
+    expose_value=False,
+    callback=config.load,
+    help=f"TOML file with settings.  [default: {SLUG}.toml, if there is one]",
+)
+def cli() -> None:
+    """Do items in worker processes, keep their outcomes, write one log."""
+
+
+@cli.command()
+@click.argument("inputs", nargs=-1)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=usable_cores,
+    show_default="usable cores",
+    help="Worker processes.",
+)
+@results_option
+@click.option(
+    "--log-file",
+    type=click.Path(path_type=Path),
+    default=Path("logs", f"{SLUG}.log"),
+    show_default=True,
+    help="The one log of all processes.",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], case_sensitive=False),
+    default="INFO",
+    show_default=True,
+    help="Log nothing below this.",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Lines of text, or one JSON object a line.",
+)
+@click.option(
+    "--log-layout",
+    default=TEXT_LAYOUT,
+    show_default=True,
+    callback=_layout,
+    help="The text format, in logging's %-style.",
+)
+@click.option(
+    "--log-transport",
+    type=click.Choice(["auto", "pipe", "queue"]),
+    default="auto",
+    show_default=True,
+    help="How records get to the listener; auto is the pipe where there is one.",
+)
+@click.option(
+    "--log-max-bytes",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default="never",
+    help="Rotate the log at this size.",
+)
+@click.option(
+    "--log-backups",
+    type=click.IntRange(min=0),
+    default=5,
+    show_default=True,
+    help="Rotated log files to keep.",
+)
+@click.option(
+    "--start-method",
+    type=click.Choice(start_methods()),
+    default=start_methods()[0],
+    show_default=True,
+    help="How multiprocessing starts a worker.",
+)
+@click.option(
+    "--item-timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    callback=_finite,
+    show_default="none",
+    help="Seconds that one item may take.",
+)
+@click.option(
+    "--max-attempts",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="Tries for an item whose worker dies or is timed out.",
+)
+@click.option(
+    "--grace",
+    type=click.FloatRange(min=0),
+    default=10.0,
+    show_default=True,
+    callback=_finite,
+    help="Seconds that running items may take to finish after SIGTERM or Ctrl-C.",
+)
+@click.option("--retry-failed", is_flag=True, help="Do the items again that failed earlier.")
+@click.option(
+    "--progress/--no-progress",
+    default=None,
+    show_default="on a terminal",
+    help="Show a progress bar.",
+)
+@click.pass_context
+def run(
+    context: click.Context, /, inputs: tuple[str, ...], *, progress: bool | None, **values: Any
+) -> int:
+    """Do the items of INPUTS that have no outcome yet."""
+    from . import main  # noqa: PLC0415 - a job.py that cannot be imported must not break status
+
+    names = {option.name.removeprefix("--").replace("-", "_") for option in workers.OPTIONS}
+    engine = {name: values.pop(name) for name in names}
+    settings = Settings(**values, engine=engine)
+    if settings.log_transport == "pipe" and not has_atomic_pipes():
+        raise click.UsageError("--log-transport: pipe is not available on this platform", context)
+    try:
+        tally = main.run(settings, inputs, _progress(progress, inputs))
+    except (main.RefusedError, journal.JournalError) as error:
+        raise click.UsageError(str(error), context) from error
+    except main.ItemsError as error:
+        return _complain(str(error), SOME_FAILED)
+    except WorkersCannotStartError as error:
+        reason = str(error).strip().rpartition("\n")[2]
+        return _complain(f"workers cannot start: {reason}", WORKERS_CANNOT_START)
+    _summarize(tally, settings)
+    if tally.signal:
+        return STOPPED_BY_SIGNAL + tally.signal
+    return SOME_FAILED if tally.failed or tally.skipped[FAILED] else ALL_DONE
+
+
+for engine_option in workers.OPTIONS:
+    run.params.append(
+        click.Option([engine_option.name], help=engine_option.help, is_flag=engine_option.is_flag)
+    )
+
+
+@cli.command()
+@results_option
+@click.pass_context
+def status(context: click.Context, results: Path) -> int:
+    """Say what the journal holds: done, failed, by error."""
+    try:
+        summary = journal.summarize(results)
+    except journal.JournalError as error:
+        raise click.UsageError(str(error), context) from error
+    click.echo(f"{results}: {summary.done} done, {summary.failed} failed")
+    for error_name, count in sorted(summary.errors.items(), key=lambda pair: -pair[1]):
+        click.echo(f"  {count} x {error_name}")
+    return ALL_DONE
+
+
+@cli.command("export")
+@results_option
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(export.WRITERS)),
+    required=True,
+    help="One JSON object a line, or comma-separated values.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    show_default="standard output",
+    help="File to write; it appears when it is complete.",
+)
+@click.pass_context
+def export_command(context: click.Context, results: Path, form: str, output: Path | None) -> int:
+    """Write all outcomes, one a line."""
+    try:
+        export.write(results, form, output)
+    except journal.JournalError as error:
+        raise click.UsageError(str(error), context) from error
+    except BrokenPipeError:
+        _drop_standard_output()
+    except OSError as error:
+        raise click.UsageError(f"--output: {output}: {error.strerror}", context) from error
+    return ALL_DONE
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; a usage error is one line."""
+    try:
+        code: int = cli.main(
+            arguments, prog_name=SLUG, standalone_mode=False, auto_envvar_prefix=PACKAGE.upper()
+        )
+    except click.ClickException as error:
+        return _complain(config.one_line(error), USAGE)
+    except click.Abort:
+        return STOPPED_BY_SIGNAL + 2
+    return code
+
+
+def _progress(wanted: bool | None, inputs: Sequence[str]) -> Progress:
+    if wanted is False:
+        return Progress()
+    if not sys.stderr or not sys.stderr.isatty():
+        return Lines()
+    return Bar(lambda: _count(inputs))
+
+
+def _count(inputs: Sequence[str]) -> int | None:
+    from . import job  # noqa: PLC0415 - by now it can be imported
+
+    count: Callable[[Sequence[str]], int | None] = getattr(job, "count", lambda _: None)
+    return count(inputs)
+
+
+def _summarize(tally: Tally, settings: Settings) -> None:
+    settled = tally.done + tally.failed
+    rate = settled / tally.seconds if tally.seconds else 0.0
+    click.echo(
+        f"{tally.done} done, {tally.failed} failed in {tally.seconds:.1f} s ({rate:.1f} items/s)"
+    )
+    earlier = tally.skipped
+    if earlier[DONE] or earlier[FAILED]:
+        click.echo(f"{earlier[DONE]} done and {earlier[FAILED]} failed in earlier runs")
+    if earlier[FAILED]:
+        click.echo("--retry-failed does the failed ones again")
+    if tally.signal:
+        click.echo("stopped before the end; run it again to do the rest")
+    elif not settled:
+        click.echo("nothing to do")
+    click.echo(f"results: {settings.results}\nlog:     {settings.log_file}")
+
+
+def _complain(message: str, code: int) -> int:
+    click.echo(f"Error: {message}", err=True)
+    return code
+
+
+def _drop_standard_output() -> None:
+    # The reader of a pipe left, as head does. What is still buffered has nowhere to go:
+    # https://docs.python.org/3/library/signal.html#note-on-sigpipe
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,211 @@
+"""The log listener: the one process that writes the log, and how main keeps it alive."""
+
+import logging
+import select
+import sys
+import time
+import traceback
+from multiprocessing import connection
+from multiprocessing.connection import Connection
+from pathlib import Path
+from queue import Empty
+from typing import TYPE_CHECKING, Any
+
+from .configurer import LogSetup, configure_listener
+from .ledger import Ledger, LogFile, Shared, copy, new_ledger
+from .processes import Bond, Lifeline, context_for, join_all, kill, outlive_main, start_process
+from .settings import Settings
+from .transport import REOPEN, STOP, PipeTransport, QueueTransport, Transport, has_atomic_pipes
+
+if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
+    from multiprocessing.queues import Queue
+
+NAP_SECONDS = 0.002
+NAP_BYTES = 1 << 15
+QUIET_SECONDS = 0.2
+DRAIN_SECONDS = 1.5
+RESTART_SECONDS = 0.05
+MOST_RESTART_SECONDS = 5.0
+HEALTHY_SECONDS = 10.0
+
+log = logging.getLogger(__name__)
+
+
+class Drain:
+    """When a listener that is to leave may do so: once nothing more comes, or time is up."""
+
+    def __init__(self) -> None:
+        """Stay."""
+        self.deadline: float | None = None
+
+    def begin(self) -> None:
+        """Leave soon."""
+        if self.deadline is None:
+            self.deadline = time.monotonic() + DRAIN_SECONDS
+
+    @property
+    def begun(self) -> bool:
+        """Whether this listener is to leave."""
+        return self.deadline is not None
+
+    @property
+    def over(self) -> bool:
+        """Whether time is up."""
+        return self.deadline is not None and time.monotonic() > self.deadline
+
+
+def listen_to_pipe(
+    reader: Connection, shared: Shared, bond: Bond, file_options: tuple[Any, ...]
+) -> None:
+    """Be the listener process of the pipe transport.
+
+    It leaves when told to, or when main is gone; either way after everything is in the file.
+    """
+    outlive_main(bond)
+    file = LogFile(*file_options)
+    ledger, drain = Ledger(shared, file), Drain()
+    poll = select.poll()
+    poll.register(reader, select.POLLIN)
+    poll.register(bond.lifeline, select.POLLIN)
+    stopped = _obey(copy(ledger, file), file)
+    while not (stopped or drain.over):
+        ready = {fd for fd, _ in poll.poll(QUIET_SECONDS * 1000)}
+        if bond.lifeline.fileno() in ready:
+            poll.unregister(bond.lifeline)
+            drain.begin()
+        if reader.fileno() in ready:
+            count = ledger.read(reader.fileno())
+            stopped = _obey(copy(ledger, file), file) or not count
+            if count < NAP_BYTES:
+                time.sleep(NAP_SECONDS)  # fewer, larger reads; the pipe keeps what comes meanwhile
+        elif drain.begun and not ready:
+            break
+
+
+def _obey(commands: list[bytes], file: LogFile) -> bool:
+    """Do what main told; return whether to leave."""
+    if REOPEN in commands:
+        file.reopen()
+    return STOP in commands
+
+
+def listen_to_queue(
+    queue: "Queue[logging.LogRecord | bytes]",
+    setup: LogSetup,
+    bond: Bond,
+    file_options: tuple[Any, ...],
+) -> None:
+    """Be the listener process of the queue transport."""
+    outlive_main(bond)
+    configure_listener(setup, *file_options)
+    drain = Drain()
+    while not drain.over:
+        if bond.lifeline.poll(0):
+            drain.begin()
+        try:
+            record = queue.get(timeout=QUIET_SECONDS)
+        except Empty:
+            if drain.begun:
+                return
+            continue
+        except Exception:  # a record that does not unpickle, or that a killed process left torn
+            traceback.print_exc(file=sys.stderr)
+            continue
+        if record == STOP:
+            return
+        if record == REOPEN:
+            _reopen_handlers()
+        elif isinstance(record, logging.LogRecord):
+            logging.getLogger(record.name).handle(record)
+
+
+def _reopen_handlers() -> None:
+    for handler in logging.getLogger().handlers:
+        handler.close()  # a file handler opens its file again for the next record
+
+
+class Listener:
+    """Main's side: starts the listener, replaces one that died, and has it leave last."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Open the transport that ``settings`` ask for; ``start`` starts the process."""
+        self.context = context_for(settings.start_method)
+        self.lifeline = Lifeline(settings.start_method)
+        self.transport = _transport(settings, self.context)
+        self.shared = new_ledger()
+        self.setup = LogSetup(
+            settings.log_level, settings.log_format, settings.log_layout, self.transport.sender
+        )
+        self.file_options = (settings.log_file, settings.log_max_bytes, settings.log_backups)
+        self.rescue = settings.log_file.with_name(settings.log_file.name + ".rescue")
+        self.rescued = _size(self.rescue)
+        self.process: BaseProcess | None = None
+        self.started = self.not_before = 0.0
+        self.deaths = 0
+
+    def start(self) -> None:
+        """Start a listener process; it goes on where the last one stopped."""
+        if isinstance(self.transport, PipeTransport):
+            bond = self.lifeline.bond(self.transport.writer)
+            target: Any = listen_to_pipe
+            args: tuple[Any, ...] = (self.transport.reader, self.shared, bond, self.file_options)
+        else:
+            target = listen_to_queue
+            args = (self.transport.queue, self.setup, self.lifeline.bond(), self.file_options)
+        self.process = start_process(self.context, target, args, "listener")
+        self.started = time.monotonic()
+
+    def keep(self, *, reopen: bool = False) -> None:
+        """Replace the listener if it died, have it reopen its file if asked; to be called often."""
+        if reopen:
+            self.transport.tell(REOPEN)
+        now = time.monotonic()
+        if self.process is None or self.process.exitcode is None or now < self.not_before:
+            return
+        self.deaths = 0 if now - self.started > HEALTHY_SECONDS else self.deaths + 1
+        self.not_before = now + min(RESTART_SECONDS * 2**self.deaths, MOST_RESTART_SECONDS)
+        kill(self.process)
+        exitcode = self.process.exitcode
+        self.start()
+        log.warning("the log listener died (%s) and was replaced", exitcode)
+
+    def stop(self, seconds: float) -> bool:
+        """Have the listener write everything and leave, within about ``seconds``.
+
+        One that does not, because it was stopped for example, is killed, and another finishes its
+        work.
+
+        Returns:
+            Whether everything was written.
+        """
+        if _size(self.rescue) > self.rescued:
+            log.warning("log records of this run are in %s", self.rescue)
+        deadline = time.monotonic() + seconds
+        clean = self._leave(seconds / 2) or self._leave(deadline - time.monotonic())
+        logging.getLogger().handlers.clear()
+        self.transport.close()
+        self.lifeline.close()
+        return clean
+
+    def _leave(self, seconds: float) -> bool:
+        if self.process is None:
+            return True
+        if self.process.exitcode is not None:
+            self.start()
+        deadline = time.monotonic() + seconds
+        while not self.transport.tell(STOP) and time.monotonic() < deadline:
+            connection.wait([self.process.sentinel], 0.05)
+        join_all([self.process], max(0.0, deadline - time.monotonic()))
+        return self.process.exitcode == 0
+
+
+def _transport(settings: Settings, context: Any) -> Transport:
+    wanted = settings.log_transport
+    if wanted == "pipe" or (wanted == "auto" and has_atomic_pipes()):
+        return PipeTransport(settings.log_file)
+    return QueueTransport(settings.log_file, context)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0

@@ -1,0 +1,257 @@
+"""How log records travel from the processes to the listener.
+
+    PipeTransport    handler formats ── one atomic write ──▶ pipe ──▶ listener copies ──▶ file
+    QueueTransport   handler pickles ──▶ multiprocessing.Queue ──▶ listener formats ──▶ file
+
+The pipe needs no lock, thread or buffer in the worker: when a log call returns, its record is in
+the kernel's hands, and a process that is killed then or later harms nobody else's log.
+
+The queue is the classic design, for Windows, where a pipe's writes are not atomic, and for those
+who want handlers of their own in the listener. It cannot promise two things: a record whose call
+has returned may be lost with its process, because a thread of that process sends it later; and a
+process that is killed while it holds the queue's lock keeps all others from logging for good.
+"""
+
+import logging
+import logging.handlers
+import multiprocessing
+import os
+import select
+import sys
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.context import BaseContext
+from pathlib import Path
+from queue import Full
+from typing import TYPE_CHECKING, Any
+
+from .formats import MESSAGE, shown_safely
+from .ledger import COMMAND, INCLUDE, NEWLINE
+
+if TYPE_CHECKING:
+    from multiprocessing.queues import Queue
+
+ATOMIC = getattr(select, "PIPE_BUF", 512)
+PATIENCE_SECONDS = 5.0
+QUEUE_RECORDS = 10_000
+STOP = b"stop"
+REOPEN = b"reopen"
+
+
+@dataclass(frozen=True, slots=True)
+class PipeSender:
+    """What a process needs in order to log through the pipe."""
+
+    writer: Connection
+    log_file: Path
+    run: int
+    """Process id of main, part of the names of files that are this run's own."""
+
+    def handler(self, patience: float) -> logging.Handler:
+        """Return the handler that sends this process's records."""
+        return PipeHandler(self, patience)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSender:
+    """What a process needs in order to log through the queue."""
+
+    queue: "Queue[logging.LogRecord | bytes]"
+    log_file: Path
+
+    def handler(self, patience: float) -> logging.Handler:
+        """Return the handler that sends this process's records."""
+        return PatientQueueHandler(self, patience)
+
+
+Sender = PipeSender | QueueSender
+
+
+class PipeTransport:
+    """The pipe. Main keeps both ends open, so a new listener goes on where a killed one stopped."""
+
+    def __init__(self, log_file: Path) -> None:
+        """Open the pipe."""
+        self.reader, self.writer = multiprocessing.Pipe(duplex=False)
+        os.set_blocking(self.writer.fileno(), False)
+        self.sender = PipeSender(self.writer, log_file, os.getpid())
+
+    def tell(self, command: bytes) -> bool:
+        """Send the listener a command, behind all records so far; False if the pipe is full."""
+        try:
+            os.write(self.writer.fileno(), COMMAND + command + b"\n")
+        except BlockingIOError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Close both ends, and remove long records that a killed worker had begun to send."""
+        self.writer.close()
+        self.reader.close()
+        log_file = self.sender.log_file
+        for part in log_file.parent.glob(f"{log_file.name}.{self.sender.run}-*.part"):
+            part.unlink(missing_ok=True)
+
+
+class QueueTransport:
+    """The classic queue."""
+
+    def __init__(self, log_file: Path, context: BaseContext) -> None:
+        """Create the queue; bounded, so that a slow disk slows the workers down."""
+        self.queue: Queue[logging.LogRecord | bytes] = context.Queue(QUEUE_RECORDS)
+        self.sender = QueueSender(self.queue, log_file)
+
+    def tell(self, command: bytes) -> bool:
+        """Send the listener a command, behind the records so far; False if the queue is full."""
+        try:
+            self.queue.put(command, timeout=0.1)
+        except Full:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Close the queue without waiting for a listener that may be gone."""
+        self.queue.close()
+        self.queue.cancel_join_thread()
+
+
+Transport = PipeTransport | QueueTransport
+
+
+class Rescue:
+    """Where records go while the listener stands still: ``<log-file>.rescue``."""
+
+    def __init__(self, log_file: Path) -> None:
+        """Create nothing yet."""
+        self.path = log_file.with_name(log_file.name + ".rescue")
+        self.saved = self.lost = 0
+
+    def keep(self, line: bytes) -> None:
+        """Append one record; count it as lost if that fails too, as on a full disk."""
+        try:
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
+            try:
+                os.write(descriptor, line)
+            finally:
+                os.close(descriptor)
+        except OSError:
+            self.lost += 1
+        else:
+            self.saved += 1
+
+    def account(self) -> logging.LogRecord | None:
+        """Return a record that tells where records went since the last account, if any did."""
+        if not (self.saved or self.lost):
+            return None
+        message = "the log listener stood still: %d records went to %s, %d were lost"
+        args = (self.saved, self.path, self.lost)
+        self.saved = self.lost = 0
+        return logging.makeLogRecord(
+            {"name": __name__, "levelno": logging.WARNING, "levelname": "WARNING"}
+            | {"msg": message, "args": args}
+        )
+
+
+class PipeHandler(logging.Handler):
+    """Formats a record and hands it to the kernel in one write, or waits until it can.
+
+    When the listener stands still for some seconds, records go to the rescue file, without further
+    waiting, until the pipe moves again.
+    """
+
+    def __init__(self, sender: PipeSender, patience: float = PATIENCE_SECONDS) -> None:
+        """Send through ``sender``'s pipe; wait up to ``patience`` seconds for room in it."""
+        super().__init__()
+        self.patience = patience
+        self.sender, self.descriptor = sender, sender.writer.fileno()
+        self.rescue = Rescue(sender.log_file)
+        self.stuck = False
+        self.parts = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send one record."""
+        try:
+            self._send(self._line(record))
+        except Exception:
+            self.handleError(record)
+
+    def _line(self, record: logging.LogRecord) -> bytes:
+        return self.format(record).encode("utf-8", "backslashreplace") + b"\n"
+
+    def _send(self, line: bytes) -> None:
+        wire = line[:-1].replace(b"\n", NEWLINE) + b"\n" if b"\n" in line[:-1] else line
+        if len(wire) > ATOMIC:
+            wire = self._set_aside(line)
+        if not self._write(wire):
+            self.stuck = True
+            self.rescue.keep(line)
+        elif self.stuck:
+            self.stuck = False
+            if account := self.rescue.account():
+                self._send(self._line(account))
+
+    def _write(self, wire: bytes) -> bool:
+        """Write all of it or nothing: pipe(7) on writes of at most PIPE_BUF bytes."""
+        while True:
+            try:
+                os.write(self.descriptor, wire)
+            except BlockingIOError:
+                if self.stuck or not self._wait_for_room():
+                    return False
+            else:
+                return True
+
+    def _wait_for_room(self) -> bool:
+        poll = select.poll()
+        poll.register(self.descriptor, select.POLLOUT)
+        return bool(poll.poll(self.patience * 1000))
+
+    def _set_aside(self, line: bytes) -> bytes:
+        """Put a record that no single write can carry into a file; return what to send for it."""
+        self.parts += 1
+        log_file = self.sender.log_file
+        name = f"{log_file.name}.{self.sender.run}-{os.getpid()}-{self.parts}.part"
+        log_file.with_name(name).write_bytes(line)
+        return INCLUDE + os.fsencode(name) + b"\n"
+
+
+class PatientQueueHandler(logging.handlers.QueueHandler):
+    """A QueueHandler that waits for a full queue, a bounded time, instead of losing the record."""
+
+    def __init__(self, sender: QueueSender, patience: float = PATIENCE_SECONDS) -> None:
+        """Send through ``sender``'s queue; wait up to ``patience`` seconds for room in it."""
+        super().__init__(sender.queue)
+        self.records, self.patience = sender.queue, patience
+        self.rescue = Rescue(sender.log_file)
+        self.stuck = False
+
+    def prepare(self, record: logging.LogRecord) -> Any:
+        """Return the record with its text made, and with nothing in it that might not pickle."""
+        formatted = MESSAGE.format(record)
+        plain = logging.makeLogRecord(
+            {
+                name: value if isinstance(value, str | int | float | None) else shown_safely(value)
+                for name, value in record.__dict__.items()
+                if name not in ("args", "exc_info", "exc_text", "stack_info")
+            }
+        )
+        plain.msg = plain.message = formatted
+        return plain
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        """Put it into the queue, or into the rescue file when the listener stands still."""
+        try:
+            self.records.put(record, timeout=0 if self.stuck else self.patience)
+        except Full:
+            self.stuck = True
+            self.rescue.keep(self.format(record).encode("utf-8", "backslashreplace") + b"\n")
+            return
+        if self.stuck:
+            self.stuck = False
+            if account := self.rescue.account():
+                self.enqueue(account)
+
+
+def has_atomic_pipes() -> bool:
+    """Whether writes to a pipe are all or nothing, as POSIX has it."""
+    return sys.platform != "win32"

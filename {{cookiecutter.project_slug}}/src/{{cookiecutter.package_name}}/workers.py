@@ -1,0 +1,1 @@
+{% include "workers_" ~ cookiecutter.execution_model ~ ".py" %}
