@@ -28,16 +28,8 @@ LONGEST_NAME = 50
 
 ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 
-NAME_RULES = {
-    "project_slug": (
-        re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*"),
-        "must be lower-case ASCII letters and digits joined by hyphens, for example 'photo-index'",
-    ),
-    "package_name": (
-        re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*"),
-        "must be lower-case ASCII letters and digits joined by _, for example 'photo_index'",
-    ),
-}
+JOINTS = {"project_slug": "-", "package_name": "_"}
+"""The names that are checked, and what joins the words of each."""
 
 # The generated project runs on Python 3.11 to 3.15; the Python that renders it knows one of them.
 OTHER_KEYWORDS = "case lazy match type"
@@ -47,14 +39,14 @@ OTHER_MODULES = """aifc annotationlib asynchat asyncore audioop cgi cgitb chunk 
 DEVICES = """aux con nul prn com0 com1 com2 com3 com4 com5 com6 com7 com8 com9
     lpt0 lpt1 lpt2 lpt3 lpt4 lpt5 lpt6 lpt7 lpt8 lpt9"""
 DEPENDENCIES = """ast_serialize attr attrs click cloudpickle colorama dask distributed dmypy fsspec
-    hatchling hypothesis importlib_metadata iniconfig jinja2 librt locket markdown_it
+    hatchling hypothesis importlib_metadata iniconfig jinja2 lazy_importer librt locket markdown_it
     markdown_it_py markupsafe mdurl msgpack mypy mypy_extensions mypyc packaging partd pathspec
     pluggy psutil py py_test pygmentize pygments pytest pytest_timeout python_json_logger
-    pythonjsonlogger pyyaml rich ruff sortedcontainers stubgen stubtest tblib toolz tornado
+    pythonjsonlogger pyyaml rich ruff sortedcontainers stubgen stubtest tblib tlz toolz tornado
     typing_extensions urllib3 yaml zict zipp"""
 ENVIRONMENT = """activate activate_this deactivate pip pip3 pkg_resources python python3 pythonw
     setuptools sitecustomize usercustomize uv uvx wheel"""
-OWN = ["benchmarks", "docs", "examples", "src", "test", "tests"]
+OWN = ["benchmarks", "conftest", "docs", "examples", "src", "test", "tests"]
 
 TAKEN = {
     "is a Python keyword": {*map(str.lower, keyword.kwlist), *OTHER_KEYWORDS.split()},
@@ -74,7 +66,7 @@ TAKEN = {
 
 def one_line(value: str) -> str:
     """Turn line breaks, control characters and runs of blanks into single blanks."""
-    return re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", value).strip()
+    return re.sub(r"[ \x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", value).strip()
 
 
 def escaped(value: str) -> str:
@@ -97,7 +89,7 @@ def _escaped_character(character: str) -> str:
 
 def markdown(value: str) -> str:
     """Write a text so that Markdown shows it as it is, on one line."""
-    line = re.sub(r"([\\`*_\[\]<>~|&])", r"\\\1", one_line(value))
+    line = re.sub(r"([\\`*_\[\]<>~|&$])", r"\\\1", one_line(value))
     return re.sub(r"^(\d*)([#+\-=:.)])", r"\1\\\2", line)
 
 
@@ -136,20 +128,19 @@ def _problem(question: str, answer: str) -> str:
     if isinstance(asked, list) and answer not in asked:
         return f"must be one of: {', '.join(asked)}"
     if question == "project_name" and not one_line(answer):
-        return "must not be blank; for example 'Photo Index'"
-    return _name_problem(question, answer) if question in NAME_RULES else ""
+        return "must not be blank; call it 'Photo Index' or such"
+    return _name_problem(answer, JOINTS[question]) if question in JOINTS else ""
 
 
-def _name_problem(question: str, name: str) -> str:
-    pattern, rule = NAME_RULES[question]
-    if not pattern.fullmatch(name):
-        return rule
+def _name_problem(name: str, joint: str) -> str:
+    if not re.fullmatch(rf"[a-z][a-z0-9]*({joint}[a-z0-9]+)*", name):
+        rule = f"must be lower-case ASCII letters and digits joined by {joint}, a letter first"
+        return f"{rule}, like 'photo{joint}index'"
     if len(name) > LONGEST_NAME:
         return f"has more than {LONGEST_NAME} characters; choose a short one, like 'photo'"
     for reason, names in TAKEN.items():
         if name.replace("-", "_") in names:
-            separator = "_" if question == "package_name" else "-"
-            return f"{reason}; choose another, for example '{name}{separator}service'"
+            return f"{reason}; choose another, like '{name}{joint}service'"
     return ""
 
 

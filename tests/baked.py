@@ -1,0 +1,84 @@
+"""A project rendered from this template, and what a test may want to do with it."""
+
+import os
+import subprocess
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from uv import find_uv_bin
+
+TEMPLATE = Path(__file__).parent.parent
+"""The template's own repository."""
+
+
+def clean_environ() -> dict[str, str]:
+    """Return this process's environment without what would leak from one Python into another."""
+    leaks = ("COV_", "PYTEST_", "PYTHON", "VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT")
+    return {name: value for name, value in os.environ.items() if not name.startswith(leaks)}
+
+
+def run(*command: str | Path, cwd: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run a command and return its output.
+
+    Raises:
+        AssertionError: With all of the output, if `check` is set and the command fails.
+    """
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env=clean_environ(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    shown = " ".join(map(str, command))
+    assert not check or done.returncode == 0, f"{shown}: exit {done.returncode}\n{done.stdout}"
+    return done
+
+
+@dataclass(frozen=True)
+class BakedProject:
+    """One rendered project.
+
+    Attributes:
+        path: Its folder.
+        files: What was rendered, by path relative to the folder.
+    """
+
+    path: Path
+    files: dict[str, bytes]
+
+    @classmethod
+    def at(cls, path: Path) -> "BakedProject":
+        """Take a folder that has just been rendered."""
+        files = (file for file in path.rglob("*") if file.is_file())
+        return cls(path, {file.relative_to(path).as_posix(): file.read_bytes() for file in files})
+
+    @property
+    def slug(self) -> str:
+        """The project's folder and console command."""
+        return self.path.name
+
+    @cached_property
+    def bin(self) -> Path:
+        """Install the project with its tools into an environment of its own.
+
+        uv links files from its cache, so that this costs a second and no download.
+        """
+        uv = find_uv_bin()
+        run(uv, "venv", "--quiet", cwd=self.path)
+        run(uv, "pip", "install", "--quiet", "--editable", ".", "--group", "dev", cwd=self.path)
+        return self.path / ".venv" / ("Scripts" if os.name == "nt" else "bin")
+
+    def run(
+        self, command: str, *arguments: str | Path, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command of the project's environment in its folder."""
+        return run(self.bin / command, *arguments, cwd=self.path, check=check)
+
+    def run_tests(self, *arguments: str) -> str:
+        """Run the tests that the project was generated with; return what they print."""
+        return self.run("pytest", "-q", *arguments).stdout

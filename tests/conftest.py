@@ -1,0 +1,60 @@
+"""Renders every combination of answers once for each session."""
+
+import json
+import shutil
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+from baked import TEMPLATE, BakedProject
+
+NOT_PART_OF_IT = (".git", ".venv", ".*_cache", "__pycache__", ".hypothesis", "build", "example")
+
+
+class Bake(Protocol):
+    """Renders with the default answers, but for those given."""
+
+    def __call__(self, **answers: str) -> BakedProject:
+        """Return the project.
+
+        Raises:
+            cookiecutter.exceptions.CookiecutterException: If the template refuses an answer.
+        """
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of the template without what tools have left in the checkout."""
+    copy = tmp_path_factory.mktemp("template") / TEMPLATE.name
+    shutil.copytree(TEMPLATE, copy, ignore=shutil.ignore_patterns(*NOT_PART_OF_IT))
+    return copy
+
+
+@pytest.fixture(scope="session")
+def bake_again(cookies_session: Any, template: Path) -> Bake:
+    """Render into a new folder at every call.
+
+    Without hooks: they write nothing, and each costs as much as all the rest.
+    """
+    without_hooks = template.parent / "without-hooks"
+    shutil.copytree(template, without_hooks, ignore=shutil.ignore_patterns("hooks"))
+
+    def bake(**answers: str) -> BakedProject:
+        result = cookies_session.bake(extra_context=answers, template=str(without_hooks))
+        if result.exception:
+            raise result.exception
+        return BakedProject.at(result.project_path)
+
+    return bake
+
+
+@pytest.fixture(scope="session")
+def bake(bake_again: Bake) -> Bake:
+    """Render each combination once in a session."""
+
+    @cache
+    def bake_once(answers: str) -> BakedProject:
+        return bake_again(**json.loads(answers))
+
+    return lambda **answers: bake_once(json.dumps(answers, sort_keys=True))

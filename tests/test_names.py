@@ -1,0 +1,252 @@
+"""Names that would make a broken project are refused in one line, before anything is written."""
+
+import json
+import subprocess
+import sysconfig
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from baked import clean_environ
+from conftest import Bake
+from cookiecutter.exceptions import FailedHookException
+
+REFUSED = {
+    "": "lower-case ASCII",
+    " ": "lower-case ASCII",
+    "-": "lower-case ASCII",
+    "3d": "a letter first",
+    "Photo": "lower-case ASCII",
+    "a.b": "lower-case ASCII",
+    "a b": "lower-case ASCII",
+    "a'b": "lower-case ASCII",
+    "a\nb": "lower-case ASCII",
+    "photo\n": "lower-case ASCII",
+    "..": "lower-case ASCII",
+    "../escape": "lower-case ASCII",
+    "/absolute": "lower-case ASCII",
+    "a\\b": "lower-case ASCII",
+    "a:b": "lower-case ASCII",
+    "~": "lower-case ASCII",
+    "café": "lower-case ASCII",
+    "日本": "lower-case ASCII",
+    "{{ 7 }}": "lower-case ASCII",
+    "{%": "lower-case ASCII",
+    "\udcff": "not valid Unicode",
+    "a" * 51: "more than 50 characters",
+    "class": "Python keyword",
+    "none": "Python keyword",
+    "match": "Python keyword",
+    "lazy": "Python keyword",
+    "json": "standard library",
+    "multiprocessing": "standard library",
+    "distutils": "standard library",
+    "compression": "standard library",
+    "con": "device name on Windows",
+    "nul": "device name on Windows",
+    "com1": "device name on Windows",
+    "click": "dependency",
+    "rich": "dependency",
+    "dask": "dependency",
+    "python": "virtual environment",
+    "activate": "virtual environment",
+    "test": "generated project uses itself",
+    "tests": "generated project uses itself",
+    "src": "generated project uses itself",
+    "conftest": "generated project uses itself",
+}
+REFUSED_SLUGS = REFUSED | {
+    "a_b": "joined by -",
+    "a--b": "joined by -",
+    "-a": "joined by -",
+    "a-": "joined by -",
+    "python-json-logger": "dependency",
+    "typing-extensions": "dependency",
+}
+REFUSED_PACKAGES = REFUSED | {
+    "a-b": "joined by _",
+    "a__b": "joined by _",
+    "_a": "joined by _",
+    "a_": "joined by _",
+    "pythonjsonlogger": "dependency",
+    "markdown_it": "dependency",
+    "sitecustomize": "virtual environment",
+}
+
+
+@pytest.mark.parametrize(("name", "reason"), REFUSED_SLUGS.items())
+def test_slug_is_refused(bake: Bake, name: str, reason: str) -> None:
+    """One line names the question, the name, what is wrong, and shows a name that would do."""
+    with pytest.raises(FailedHookException) as refused:
+        bake(project_slug=name)
+    assert_one_helpful_line(str(refused.value), "project_slug", reason)
+
+
+@pytest.mark.parametrize(("name", "reason"), REFUSED_PACKAGES.items())
+def test_package_name_is_refused(bake: Bake, name: str, reason: str) -> None:
+    """The import name is judged like the slug, and by itself."""
+    with pytest.raises(FailedHookException) as refused:
+        bake(package_name=name)
+    assert_one_helpful_line(str(refused.value), "package_name", reason)
+
+
+def assert_one_helpful_line(message: str, question: str, reason: str) -> None:
+    assert message.startswith(question)
+    assert reason in message
+    assert "like '" in message or "UTF-8" in message
+    assert message.isprintable()
+    assert len(message) < 200
+
+
+@pytest.mark.parametrize("name", ["x", "x1", "a" * 50, "photo-index-2"])
+def test_unusual_names_are_fine(bake: Bake, name: str) -> None:
+    """A name of one letter, of the greatest length, or with digits makes a project."""
+    project = bake(project_slug=name)
+    assert project.slug == name
+    assert f"src/{name.replace('-', '_')}/job.py" in project.files
+
+
+@pytest.mark.parametrize(
+    ("name", "slug"),
+    [
+        ("Photo Index", "photo-index"),
+        ("Café Zoë", "cafe-zoe"),
+        ("Ünïcödé, Ltd.", "unicode-ltd"),
+        ("Привет мир", "privet-mir"),
+        ("日本語", "ri-ben-yu"),
+        ("  spaced   out  ", "spaced-out"),
+        ("Rock'n'Roll", "rock-n-roll"),
+    ],
+)
+def test_a_name_in_any_script_derives_a_slug(bake: Bake, name: str, slug: str) -> None:
+    """People's names for things become names that computers take."""
+    assert bake(project_name=name).slug == slug
+
+
+@pytest.mark.parametrize("name", ["🎉", "...", "3D", "JSON", "x" * 51, "CON"])
+def test_a_name_that_derives_no_slug_is_refused_with_advice(bake: Bake, name: str) -> None:
+    """The derived slug is checked like one that was typed."""
+    with pytest.raises(FailedHookException, match=r"^project_slug .*like '"):
+        bake(project_name=name)
+
+
+@pytest.mark.parametrize("name", ["", " ", "\n\t"])
+def test_a_blank_project_name_is_refused(bake: Bake, name: str) -> None:
+    """A README needs a title."""
+    with pytest.raises(FailedHookException, match=r"^project_name .*must not be blank"):
+        bake(project_name=name, project_slug="photo-index")
+
+
+def test_every_dependency_is_refused(bake: Bake) -> None:
+    """What is really installed beside a project takes no name that a project can have.
+
+    Packages as well as commands: a project named like one would overwrite it.
+    """
+    project = bake(execution_model="dask")
+    code = "import importlib.metadata as m; print(*m.packages_distributions(), sep='\\n')"
+    packages = set(project.run("python", "-c", code).stdout.split())
+    commands = {command.stem for command in project.bin.iterdir()}
+    own = {project.slug, "file_digest"}
+    possible = {name for name in packages | commands if could_be_a_slug(name)} - own
+    assert [name for name in sorted(possible) if not is_refused(bake, name)] == []
+
+
+def could_be_a_slug(name: str) -> bool:
+    return name.isascii() and name.islower() and name.replace("_", "").isalnum() and name[0] != "_"
+
+
+def is_refused(bake: Bake, name: str) -> bool:
+    try:
+        bake(package_name=name)
+    except FailedHookException:
+        return True
+    return False
+
+
+ANSWERS = {
+    "project_name": "Photo Index",
+    "project_slug": "photo-index",
+    "package_name": "photo_index",
+    "description": "",
+    "author_name": "Ada",
+    "author_email": "ada@example.org",
+    "execution_model": "process",
+    "container": "no",
+    "ci": "none",
+    "include_examples": "no",
+    "license": "MIT",
+    "__year": "2026",
+    "_extensions": ["extensions.Answers"],
+    "_jinja2_env_vars": {"trim_blocks": True, "lstrip_blocks": True, "line_statement_prefix": "#%"},
+    "_new_lines": "\n",
+}
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way for an answer to reach the template."""
+
+    options: tuple[str, ...] = ("--no-input",)
+    typed: str = ""
+    config: dict[str, str] = field(default_factory=dict)
+    replayed: Mapping[str, object] = field(default_factory=dict)
+
+
+WAYS = {
+    "prompt": Way((), typed="Photo Index\ncon\n\n"),
+    "prompt, derived": Way((), typed="Con\n\n\n"),
+    "command line": Way(("--no-input", "project_slug=con")),
+    "command line, derived": Way(("--no-input", "project_name=Con")),
+    "command line, without hooks": Way(("--no-input", "--accept-hooks=no", "project_slug=con")),
+    "user config": Way(config={"project_slug": "con"}),
+    "user config, derived": Way(config={"project_name": "Con"}),
+    "replay": Way((), replayed=ANSWERS | {"project_slug": "con"}),
+    "replay, without hooks": Way(
+        ("--accept-hooks=no",), replayed=ANSWERS | {"project_slug": "con"}
+    ),
+    "private variable": Way(("--no-input", "__year=1815", "_new_lines=x", "project_slug=con")),
+}
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
+def test_a_name_is_refused_whichever_way_it_came(template: Path, tmp_path: Path, way: Way) -> None:
+    """One line, exit code 1, nothing written and no traceback."""
+    shown = refuse(template, tmp_path, way)
+    message = "project_slug 'con' is a device name on Windows; choose another, like 'con-service'\n"
+    assert shown.endswith(message)
+    assert way.typed or shown == message
+
+
+def test_a_replay_file_cannot_leave_the_check_out(template: Path, tmp_path: Path) -> None:
+    """The engine loads the extension that a replay file names; a hook looks after that."""
+    answers = ANSWERS | {"project_slug": "con", "_extensions": []}
+    shown = refuse(template, tmp_path, Way((), replayed=answers))
+    assert shown.startswith(
+        "_extensions must list 'extensions.Answers'; answer the questions again"
+    )
+
+
+def refuse(template: Path, folder: Path, way: Way) -> str:
+    """Render by the command that people use; return what is printed when nothing is rendered."""
+    output = folder / "output"
+    output.mkdir()
+    home = {name: f"{folder}/{name}" for name in ("cookiecutters_dir", "replay_dir")}
+    (folder / "config.yaml").write_text(json.dumps(home | {"default_context": way.config}))
+    (folder / "answers.json").write_text(json.dumps({"cookiecutter": way.replayed}))
+    replay = ("--replay-file", folder / "answers.json") if way.replayed else ()
+    done = subprocess.run(
+        [
+            *(Path(sysconfig.get_path("scripts"), "cookiecutter"), *replay, template, *way.options),
+            *("--output-dir", output, "--config-file", folder / "config.yaml"),
+        ],
+        env=clean_environ(),
+        input=way.typed,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout
+    assert list(output.iterdir()) == []
+    return done.stdout

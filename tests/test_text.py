@@ -1,0 +1,138 @@
+"""Whatever people type comes back from every file of the project."""
+
+import ast
+import json
+import tomllib
+from typing import Any
+
+import pytest
+import yaml
+from baked import BakedProject
+from conftest import Bake
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from extensions import is_address, one_line
+
+NASTY = [
+    "",
+    " ",
+    "plain",
+    'it\'s "quoted" `three` ways',
+    "'''",
+    '"""',
+    "\\",
+    "trailing \\",
+    "\\n \\u0041 \\x41",
+    "two\nlines",
+    "\r\n\t\v\f",
+    "\x00\x1b\x7f\x80\x85\x9f",
+    "\u2028\u2029\ufeff\ufffe",
+    "🎉 👩‍👩‍👧‍👦",
+    "العربية \u202eRTL\u202c עברית",
+    "{{",
+    "}}",
+    "{%",
+    "{#",
+    "#}",
+    "#% if x",
+    "{{ cookiecutter.project_slug }}",
+    "{{ 1 / 0 }}",
+    "{% raw %}{% endraw %}",
+    "# heading",
+    "- item",
+    "1. item",
+    "```",
+    "<!-- ",
+    "<script>alert(1)</script>",
+    "[x]: /url",
+    "&amp;",
+    "===",
+    "***",
+    "~~~",
+    "| a | b |",
+    "key: value",
+    "- !!python/object",
+    "&anchor *alias",
+    "%TAG",
+    "$(touch /tmp/x) `id` $HOME",
+    "ada@example.org",
+    "a@b",
+    "not an address",
+    "no",
+    "null",
+    "1e3",
+]
+ANYTHING = st.sampled_from(NASTY) | st.text(st.characters(exclude_categories=["Cs"]))
+ANSWERS = st.fixed_dictionaries(
+    {
+        "project_name": ANYTHING.filter(one_line),
+        "description": ANYTHING,
+        "author_name": ANYTHING,
+        "author_email": ANYTHING,
+        "license": st.sampled_from(["MIT", "BSD-3-Clause", "Apache-2.0", "Proprietary"]),
+        "ci": st.sampled_from(["github", "gitlab"]),
+    }
+)
+
+
+@given(answers=ANSWERS)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_any_text_comes_back(bake_again: Bake, answers: dict[str, str]) -> None:
+    """Every file parses, and holds the text that was typed, on one line where it needs to be."""
+    project = bake_again(project_slug="any-text", **answers)
+    assert_every_file_parses(project)
+    assert_text_comes_back(project, answers)
+
+
+@pytest.mark.parametrize("text", NASTY)
+def test_nasty_text_comes_back(bake_again: Bake, text: str) -> None:
+    """The same, with one text in every place."""
+    answers = {
+        "project_name": text if one_line(text) else "Blank",
+        "description": text,
+        "author_name": text,
+        "author_email": text,
+    }
+    project = bake_again(project_slug="any-text", **answers)
+    assert_every_file_parses(project)
+    assert_text_comes_back(project, answers)
+
+
+def assert_every_file_parses(project: BakedProject) -> None:
+    for name, content in project.files.items():
+        parse(name, content.decode())
+
+
+def parse(name: str, text: str) -> Any:
+    if name.endswith(".py"):
+        return ast.parse(text)
+    if name.endswith(".toml"):
+        return tomllib.loads(text)
+    if name.endswith((".yml", ".yaml")):
+        return yaml.safe_load(text)
+    if name.endswith(".json"):
+        return json.loads(text)
+    return text
+
+
+def assert_text_comes_back(project: BakedProject, answers: dict[str, str]) -> None:
+    name, email = one_line(answers["author_name"]), one_line(answers["author_email"])
+    metadata = tomllib.loads(project.files["pyproject.toml"].decode())["project"]
+    assert metadata["description"] == one_line(answers["description"])
+    assert [value for table in metadata["authors"] for value in table.values()] == [
+        value for value in (name, email) if value
+    ]
+    assert all(is_address(table.get("email", "ada@example.org")) for table in metadata["authors"])
+    title, description, *_ = shown(project.files["README.md"].decode())
+    assert title == one_line(answers["project_name"])
+    assert description == one_line(answers["description"]) or not one_line(answers["description"])
+    licence = project.files.get("LICENSE", project.files.get("NOTICE", b"")).decode()
+    assert f" {name}" in licence
+
+
+def shown(source: str) -> list[str]:
+    """Return what a reader sees of each heading and paragraph."""
+    blocks = (token.children or [] for token in MarkdownIt().parse(source))
+    return ["".join(part.content for part in parts) for parts in blocks if parts]
