@@ -1,0 +1,97 @@
+"""The files for a host without containers: the systemd unit and the rotation of its log."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from baked import BakedProject, clean_environ, run
+from conftest import Bake
+from service import DRAIN, at_work, default_grace, give_endless_job
+
+needs_systemd = pytest.mark.skipif(
+    not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed"
+)
+needs_logrotate = pytest.mark.skipif(
+    not shutil.which("logrotate"), reason="logrotate is not installed"
+)
+
+
+@pytest.fixture(scope="module")
+def project(bake: Bake) -> BakedProject:
+    """Render a project."""
+    return bake(container="yes")
+
+
+@pytest.fixture
+def unit(project: BakedProject, tmp_path: Path) -> Path:
+    """Return the unit, with a command that exists instead of the one it tells to install."""
+    text = project.files["file-digest.service"].decode()
+    unit = tmp_path / "file-digest.service"
+    unit.write_text(text.replace("/opt/file-digest/bin/file-digest", sys.executable), "utf-8")
+    return unit
+
+
+@needs_systemd
+def test_systemd_accepts_the_unit(unit: Path) -> None:
+    """`systemd-analyze verify` has nothing to say."""
+    assert run("systemd-analyze", "verify", "--man=no", unit, cwd=unit.parent).stdout == ""
+
+
+@needs_systemd
+def test_unit_is_hardened(unit: Path) -> None:
+    """The exposure level that systemd computes is 2.0 of 10 or less."""
+    run("systemd-analyze", "security", "--offline=true", "--threshold=20", unit, cwd=unit.parent)
+
+
+def test_unit_stops_and_reloads_the_service_its_own_way(project: BakedProject, unit: Path) -> None:
+    """SIGTERM goes to main, SIGKILL waits for it, a clean stop is a success, reload is SIGHUP."""
+    lines = unit.read_text("utf-8").splitlines()
+    settings = dict(line.split("=", 1) for line in lines if re.match(r"\w+=", line))
+    assert settings["KillMode"] == "mixed"
+    assert int(settings["TimeoutStopSec"].removesuffix("s")) > default_grace(project) + DRAIN
+    assert settings["SuccessExitStatus"] == "130 143"
+    assert settings["ExecReload"] == "/bin/kill -HUP $MAINPID"
+
+
+@needs_logrotate
+def test_logrotate_loses_no_line(bake_again: Bake, tmp_path: Path) -> None:
+    """The log is moved away under load, the service goes on in a new one, no line is lost."""
+    project = bake_again(container="yes")
+    give_endless_job(project.path)
+    logs = tmp_path / "run" / "logs"
+    logs.parent.mkdir()
+    config = project.files["file-digest.logrotate"].decode()
+    (tmp_path / "config").write_text(config.replace("/var/log/file-digest", str(logs)), "utf-8")
+    command = project.bin / "file-digest"
+    with at_work(command, cwd=logs.parent, env=clean_environ()) as service:
+        done = service.items(20)
+        rotate(tmp_path, service.process.pid)
+        # The service turns to the new file on its own time; the items of this time must be there.
+        while not list(logs.glob("*.log")):
+            done += service.items(1)
+        done += service.items(20)
+        assert service.stop(default_grace(project)) == 143
+    new, old = (log.read_text("utf-8") for log in sorted(logs.glob("file-digest.log*")))
+    logged = re.findall(r"item (\d+)$", old + new, re.MULTILINE)
+    assert re.search(r"item \d+$", new, re.MULTILINE)
+    assert len(logged) == len(set(logged))
+    assert set(done) <= set(logged)
+
+
+def rotate(folder: Path, pid: int) -> None:
+    """Run logrotate with a folder's config; `systemctl reload` does there what the unit says."""
+    systemctl = folder / "systemctl"
+    systemctl.write_text(f'#!/bin/sh\ntest "$1" != reload || kill -HUP {pid}\n', "utf-8")
+    systemctl.chmod(0o755)
+    done = subprocess.run(
+        ["logrotate", "--force", "--state", str(folder / "state"), str(folder / "config")],
+        env=os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
