@@ -290,6 +290,7 @@ class Supervisor:
         match message:
             case Ready():
                 worker.ready, self.crew.failures = True, 0
+                log.info("%s is ready, pid %d", worker.name, worker.process.pid)
             case StartFailed(reason):
                 worker.reason = reason
             case Report(first):

@@ -49,7 +49,7 @@ def _layout(context: click.Context, param: click.Parameter, value: str) -> str:
     return value
 
 
-@click.group(name=SLUG)
+@click.group(name=SLUG, no_args_is_help=False)
 @click.version_option(VERSION, prog_name=SLUG)
 @click.option(
     "--config",

@@ -85,7 +85,10 @@ class Journal:
             JournalError: It is no journal, cannot be written, or another run works on it.
         """
         check(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise JournalError(f"{error.filename}: {error.strerror}") from None
         self.path, self.final = path, (DONE,) if retry_failed else (DONE, FAILED)
         self.lock = _lock(path)
         try:
@@ -214,11 +217,10 @@ def _lock(path: Path) -> sqlite3.Connection:
         JournalError: Another run holds it.
     """
     lock_file = path.with_name(path.name + "-lock")
-    lock = sqlite3.connect(lock_file, timeout=0, isolation_level=None)
     try:
+        lock = sqlite3.connect(lock_file, timeout=0, isolation_level=None)
         lock.execute("BEGIN EXCLUSIVE")
     except sqlite3.OperationalError as error:
-        lock.close()
         if "locked" in str(error):
             raise JournalError(f"{path} is in use by another run") from None
         raise JournalError(f"{lock_file} cannot be opened: {error}") from None

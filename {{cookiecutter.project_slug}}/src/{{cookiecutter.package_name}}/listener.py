@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from .configurer import LogSetup, configure_listener
 from .ledger import Ledger, LogFile, Shared, copy, new_ledger
-from .processes import Bond, Lifeline, context_for, join_all, kill, outlive_main, start_process
+from .processes import (
+    Bond,
+    Lifeline,
+    context_for,
+    how_it_ended,
+    join_all,
+    kill,
+    outlive_main,
+    start_process,
+)
 from .settings import Settings
 from .transport import REOPEN, STOP, PipeTransport, QueueTransport, Transport, has_atomic_pipes
 
@@ -166,9 +175,9 @@ class Listener:
         self.deaths = 0 if now - self.started > HEALTHY_SECONDS else self.deaths + 1
         self.not_before = now + min(RESTART_SECONDS * 2**self.deaths, MOST_RESTART_SECONDS)
         kill(self.process)
-        exitcode = self.process.exitcode
+        ended = how_it_ended(self.process.exitcode)
         self.start()
-        log.warning("the log listener died (%s) and was replaced", exitcode)
+        log.warning("the log listener died (%s), pid %d replaces it", ended, self.process.pid)
 
     def stop(self, seconds: float) -> bool:
         """Have the listener write everything and leave, within about ``seconds``.

@@ -102,7 +102,13 @@ def listening(settings: Settings, stop: Stop) -> Iterator[Listener]:
     listener = Listener(settings)
     listener.start()
     configure_worker(listener.setup, MAIN_PATIENCE_SECONDS)
-    log.info("run begins: %d workers, %s", settings.workers, settings.start_method)
+    pid = listener.process.pid if listener.process else 0
+    log.info(
+        "run begins: %d workers by %s, log listener pid %d",
+        settings.workers,
+        settings.start_method,
+        pid,
+    )
     try:
         yield listener
     except Exception as error:
