@@ -9,6 +9,12 @@ from typing import Any, Protocol
 import pytest
 from baked import TEMPLATE, BakedProject
 
+QUESTIONS: dict[str, Any] = json.loads((TEMPLATE / "cookiecutter.json").read_text("utf-8"))
+CHOICES: dict[str, list[str]] = {
+    question: asked
+    for question, asked in QUESTIONS.items()
+    if isinstance(asked, list) and not question.startswith("_")
+}
 NOT_PART_OF_IT = (".git", ".venv", ".*_cache", "__pycache__", ".hypothesis", "build", "example")
 
 

@@ -1,14 +1,9 @@
 """Names that would make a broken project are refused in one line, before anything is written."""
 
-import json
-import subprocess
-import sysconfig
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from baked import clean_environ
+from command_line import ANSWERS, Way, refuse
 from conftest import Bake
 from cookiecutter.exceptions import FailedHookException
 
@@ -164,35 +159,6 @@ def is_refused(bake: Bake, name: str) -> bool:
     return False
 
 
-ANSWERS = {
-    "project_name": "Photo Index",
-    "project_slug": "photo-index",
-    "package_name": "photo_index",
-    "description": "",
-    "author_name": "Ada",
-    "author_email": "ada@example.org",
-    "execution_model": "process",
-    "container": "no",
-    "ci": "none",
-    "include_examples": "no",
-    "license": "MIT",
-    "__year": "2026",
-    "_extensions": ["extensions.Answers"],
-    "_jinja2_env_vars": {"trim_blocks": True, "lstrip_blocks": True, "line_statement_prefix": "#%"},
-    "_new_lines": "\n",
-}
-
-
-@dataclass(frozen=True)
-class Way:
-    """One way for an answer to reach the template."""
-
-    options: tuple[str, ...] = ("--no-input",)
-    typed: str = ""
-    config: dict[str, str] = field(default_factory=dict)
-    replayed: Mapping[str, object] = field(default_factory=dict)
-
-
 WAYS = {
     "prompt": Way((), typed="Photo Index\ncon\n\n"),
     "prompt, derived": Way((), typed="Con\n\n\n"),
@@ -225,28 +191,3 @@ def test_a_replay_file_cannot_leave_the_check_out(template: Path, tmp_path: Path
     assert shown.startswith(
         "_extensions must list 'extensions.Answers'; answer the questions again"
     )
-
-
-def refuse(template: Path, folder: Path, way: Way) -> str:
-    """Render by the command that people use; return what is printed when nothing is rendered."""
-    output = folder / "output"
-    output.mkdir()
-    home = {name: f"{folder}/{name}" for name in ("cookiecutters_dir", "replay_dir")}
-    (folder / "config.yaml").write_text(json.dumps(home | {"default_context": way.config}))
-    (folder / "answers.json").write_text(json.dumps({"cookiecutter": way.replayed}))
-    replay = ("--replay-file", folder / "answers.json") if way.replayed else ()
-    done = subprocess.run(
-        [
-            *(Path(sysconfig.get_path("scripts"), "cookiecutter"), *replay, template, *way.options),
-            *("--output-dir", output, "--config-file", folder / "config.yaml"),
-        ],
-        env=clean_environ(),
-        input=way.typed,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1, done.stdout
-    assert list(output.iterdir()) == []
-    return done.stdout

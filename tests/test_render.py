@@ -1,0 +1,148 @@
+"""Every combination of answers renders to a project that is right as it stands."""
+
+import itertools
+import re
+import sysconfig
+import tomllib
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from baked import TEMPLATE, BakedProject, run
+from conftest import CHOICES, Bake
+from validate_pyproject.api import Validator
+
+TOOLS = Path(sysconfig.get_path("scripts"))
+COMBINATIONS = [
+    dict(zip(CHOICES, combination, strict=True))
+    for combination in itertools.product(*CHOICES.values())
+]
+every_combination = pytest.mark.parametrize(
+    "answers", COMBINATIONS, ids=["-".join(answers.values()) for answers in COMBINATIONS]
+)
+
+ALWAYS = {".gitignore", ".pre-commit-config.yaml", "README.md", "pyproject.toml"}
+CHOSEN = {
+    ("container", "yes"): {
+        *(".dockerignore", "Dockerfile", "compose.yaml"),
+        *("file-digest.logrotate", "file-digest.service"),
+    },
+    ("ci", "github"): {".github/dependabot.yml", ".github/workflows/ci.yml"},
+    ("ci", "gitlab"): {".gitlab-ci.yml", "renovate.json"},
+    ("license", "MIT"): {"LICENSE"},
+    ("license", "BSD-3-Clause"): {"LICENSE"},
+    ("license", "Apache-2.0"): {"LICENSE"},
+    ("license", "Proprietary"): {"NOTICE"},
+}
+CODE = ("src/", "tests/", "examples/")
+CONDITION = re.compile(r"{% if cookiecutter\.(\w+) == '(\S+)' %}(.+){% endif %}")
+
+
+@every_combination
+def test_exactly_the_chosen_files(bake: Bake, answers: dict[str, str]) -> None:
+    """A file is there because it was chosen, and for no other reason."""
+    expected = ALWAYS.union(*(CHOSEN.get(choice, set()) for choice in answers.items()))
+    assert set(bake(**answers).files) == expected | chosen_code(answers)
+
+
+def chosen_code(answers: dict[str, str]) -> set[str]:
+    """Return the code that the template has for these answers, by its own file names."""
+    folder = TEMPLATE / "{{cookiecutter.project_slug}}"
+    names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    code = (name for name in names if name.startswith(CODE) and "__pycache__" not in name)
+    return {
+        CONDITION.sub(r"\3", name).replace("{{cookiecutter.package_name}}", "file_digest")
+        for name in code
+        if all(answers[question] == choice for question, choice, _ in CONDITION.findall(name))
+    }
+
+
+@every_combination
+def test_nothing_of_the_template_is_left(bake: Bake, answers: dict[str, str]) -> None:
+    """No file shows that a template engine has been at work, and all end in one line break."""
+    for name, content in bake(**answers).files.items():
+        text = content.decode()
+        assert not re.search(r"cookiecutter\.\w|{%|%}|{#|^#%|(?<!\$){{ ", text, re.MULTILINE), name
+        assert text == "" or re.search(r"[^\n]\n\Z", text), name
+        assert "\r" not in text, name
+
+
+@every_combination
+def test_rendering_again_gives_the_same_bytes(
+    bake: Bake, bake_again: Bake, answers: dict[str, str]
+) -> None:
+    """Nothing depends on the clock, on chance or on an order."""
+    assert bake_again(**answers).files == bake(**answers).files
+
+
+@every_combination
+def test_ruff_finds_nothing_to_change(bake: Bake, answers: dict[str, str]) -> None:
+    """Lint and format pass on the untouched project, under the project's own rules."""
+    project = bake(**answers)
+    run(TOOLS / "ruff", "check", "--no-cache", ".", cwd=project.path)
+    run(TOOLS / "ruff", "format", "--no-cache", "--check", "--diff", ".", cwd=project.path)
+
+
+@every_combination
+def test_metadata_is_valid(bake: Bake, answers: dict[str, str]) -> None:
+    """pyproject.toml keeps to the standards, and says what was chosen."""
+    metadata = Validator()(tomllib.loads(bake(**answers).files["pyproject.toml"].decode()))
+    names = {requirement.partition(">")[0] for requirement in metadata["project"]["dependencies"]}
+    dask = {"distributed"} if answers["execution_model"] == "dask" else set()
+    assert names == {"click", "python-json-logger", "rich"} | dask
+    proprietary = answers["license"] == "Proprietary"
+    assert metadata["project"]["license"].removeprefix("LicenseRef-") == answers["license"]
+    assert ("Private :: Do Not Upload" in metadata["project"]["classifiers"]) == proprietary
+    assert metadata["project"]["license-files"] == ["NOTICE" if proprietary else "LICENSE"]
+
+
+@every_combination
+def test_only_two_questions_change_code(bake: Bake, answers: dict[str, str]) -> None:
+    """So that type-checking and running the code of those two is checking all of it."""
+    changing = {question: answers[question] for question in ("execution_model", "include_examples")}
+    assert python_source(bake(**answers)) == python_source(bake(**changing))
+
+
+def python_source(project: BakedProject) -> dict[str, bytes]:
+    return {name: content for name, content in project.files.items() if name.endswith(".py")}
+
+
+@pytest.mark.parametrize("include_examples", CHOICES["include_examples"])
+@pytest.mark.parametrize("execution_model", CHOICES["execution_model"])
+def test_mypy_strict_finds_nothing(bake: Bake, execution_model: str, include_examples: str) -> None:
+    """Types pass on the untouched project, under the project's own rules."""
+    project = bake(execution_model=execution_model, include_examples=include_examples)
+    project.run("mypy")
+
+
+@pytest.mark.parametrize("slug", ["x", "a" * 50, "z-index"])
+def test_code_stays_formatted_under_any_name(bake: Bake, slug: str) -> None:
+    """A long import wraps and a short one does not, and imports sort by name."""
+    project = bake(project_slug=slug)
+    run(TOOLS / "ruff", "check", "--no-cache", ".", cwd=project.path)
+    run(TOOLS / "ruff", "format", "--no-cache", "--check", "--diff", ".", cwd=project.path)
+
+
+@pytest.mark.parametrize(
+    ("licence", "owned", "lines"),
+    [
+        ("MIT", "MIT License\n\nCopyright (c) 1815 Ada L.\n\nPermission is hereby granted", 21),
+        ("BSD-3-Clause", "BSD 3-Clause License\n\nCopyright (c) 1815, Ada L.\n\nRedist", 28),
+        ("Apache-2.0", "\n   Copyright 1815 Ada L.\n\n   Licensed under the Apache License", 201),
+        ("Proprietary", "Copyright (c) 1815 Ada L. All rights reserved.\n\nThis software", 4),
+    ],
+)
+def test_licence_names_year_and_author(bake: Bake, licence: str, owned: str, lines: int) -> None:
+    """The text is whole, and says whose it is and since when."""
+    project = bake(license=licence, author_name="Ada\nL.", __year="1815")
+    name = "NOTICE" if licence == "Proprietary" else "LICENSE"
+    text = project.files[name].decode()
+    assert owned in text
+    assert len(text.splitlines()) == lines
+    assert f"]({name})" in project.files["README.md"].decode()
+
+
+def test_the_year_is_this_year(bake: Bake) -> None:
+    """A new project's copyright starts today."""
+    year = datetime.now(UTC).year
+    assert f"Copyright (c) {year} Your Name" in bake().files["LICENSE"].decode()
