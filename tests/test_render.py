@@ -128,8 +128,8 @@ def test_code_stays_formatted_under_any_name(bake: Bake, slug: str) -> None:
     [
         ("MIT", "MIT License\n\nCopyright (c) 1815 Ada L.\n\nPermission is hereby granted", 21),
         ("BSD-3-Clause", "BSD 3-Clause License\n\nCopyright (c) 1815, Ada L.\n\nRedist", 28),
-        ("Apache-2.0", "\n   Copyright 1815 Ada L.\n\n   Licensed under the Apache License", 201),
-        ("Proprietary", "Copyright (c) 1815 Ada L. All rights reserved.\n\nThis software", 4),
+        ("Apache-2.0", "\n   Copyright 1815 Ada L.\n\n   Licensed under the Apache License", 202),
+        ("Proprietary", "Copyright (c) 1815 Ada L.\nAll rights reserved.\n\nThis software", 5),
     ],
 )
 def test_licence_names_year_and_author(bake: Bake, licence: str, owned: str, lines: int) -> None:

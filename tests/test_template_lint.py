@@ -1,0 +1,104 @@
+"""The template itself keeps clear of what makes engines and platforms stumble."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from baked import run
+from binaryornot.check import is_binary
+from conftest import CHOICES, Bake
+from test_render import COMBINATIONS, CONDITION, TOOLS
+
+FOLDER = "{{cookiecutter.project_slug}}"
+
+
+@pytest.fixture(scope="module")
+def paths(template: Path) -> list[Path]:
+    """Return every path of the template, relative to its root."""
+    return [path.relative_to(template) for path in template.rglob("*")]
+
+
+def project_files(template: Path) -> list[Path]:
+    return [path for path in (template / FOLDER).rglob("*") if path.is_file()]
+
+
+def test_every_path_can_be_checked_out_anywhere(paths: list[Path]) -> None:
+    r"""Windows takes no `"|*?:<>\`, no trailing dot or blank, and no more than 260 characters."""
+    bad = [
+        path.as_posix()
+        for path in paths
+        if re.search(r'["|*?:<>\\]|[. ](/|$)', path.as_posix()) or len(path.as_posix()) > 160
+    ]
+    assert bad == []
+    folded = [path.as_posix().lower() for path in paths]
+    assert len(set(folded)) == len(folded), "two paths differ in case only"
+
+
+def test_no_folder_is_conditional(paths: list[Path], template: Path) -> None:
+    """A folder whose name renders to nothing ends in its files at the root of the file system."""
+    folders = [path for path in paths if (template / path).is_dir()]
+    assert [folder for folder in folders if "{%" in folder.name] == []
+
+
+def test_every_condition_names_a_question_and_a_choice(paths: list[Path]) -> None:
+    """A misspelt question or choice would be a file that nobody ever gets."""
+    conditional = [path.name for path in paths if "{%" in path.name]
+    assert conditional
+    for name in conditional:
+        found = CONDITION.fullmatch(name)
+        assert found, name
+        assert found[2] in CHOICES[found[1]], name
+
+
+def test_no_file_is_taken_for_binary(template: Path) -> None:
+    """The engine copies what it takes for binary without rendering it, and says nothing."""
+    everything = [*project_files(template), *(template / "templates").glob("*")]
+    assert [path for path in everything if is_binary(str(path))] == []
+
+
+def test_every_file_is_reached_by_some_combination(template: Path, bake: Bake) -> None:
+    """No file and no partial is left that no answer brings."""
+    rendered = {name for answers in COMBINATIONS for name in bake(**answers).files}
+    written = {
+        CONDITION.sub(r"\3", path.relative_to(template / FOLDER).as_posix())
+        .replace("{{cookiecutter.package_name}}", "file_digest")
+        .replace("{{cookiecutter.project_slug}}", "file-digest")
+        for path in project_files(template)
+    }
+    assert written == rendered
+    models = {f"workers_{model}.py" for model in CHOICES["execution_model"]}
+    assert {path.name for path in (template / "templates").glob("*.py")} == models
+
+
+def test_python_is_python(template: Path, bake: Bake) -> None:
+    """The package is written without Jinja, so it is generated as it stands here."""
+    project = bake()
+    for path in (template / FOLDER / "src").rglob("*.py"):
+        name = f"src/file_digest/{path.name}"
+        if path.name != "workers.py":
+            assert project.files[name] == path.read_bytes(), name
+    for model in CHOICES["execution_model"]:
+        partial = (template / "templates" / f"workers_{model}.py").read_bytes()
+        assert bake(execution_model=model).files["src/file_digest/workers.py"] == partial
+
+
+def test_tools_read_the_source_before_it_is_rendered(template: Path) -> None:
+    """So that an editor shows in the template what it would show in a project."""
+    tomllib.loads((template / FOLDER / "pyproject.toml").read_text("utf-8"))
+    run(
+        TOOLS / "ruff",
+        "check",
+        "--no-cache",
+        "--exclude",
+        "workers.py",
+        "src",
+        cwd=template / FOLDER,
+    )
+
+
+def test_nothing_private_is_in_a_path_or_a_file(template: Path, paths: list[Path]) -> None:
+    """What is published holds no path of the machine that it was written on."""
+    home = re.compile(r"/(home|root|Users)/|[A-Z]:\\\\Users")
+    texts = (path for path in paths if (template / path).is_file() and path.parts[0] != "tests")
+    assert [path for path in texts if home.search((template / path).read_text("utf-8"))] == []
