@@ -1,0 +1,138 @@
+"""A project lives on: its owner's edits and the template's later revisions come together."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from baked import BakedProject, run
+from command_line import Way, render
+from tools import use
+
+IDENTITY = ("-c", "user.name=Test", "-c", "user.email=test@example.com")
+PROJECT = "{{cookiecutter.project_slug}}"
+PACKAGE = f"{PROJECT}/src/{{{{cookiecutter.package_name}}}}"
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A git repository: the template's, or a project's."""
+
+    path: Path
+
+    def git(self, *arguments: str) -> str:
+        """Run git in it."""
+        return run("git", *IDENTITY, *arguments, cwd=self.path).stdout
+
+    def commit(self) -> None:
+        """Make a revision of all that is there."""
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", "revision")
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Replace a text that is there once."""
+        path = self.path / file
+        text = path.read_text("utf-8")
+        assert text.count(old) == 1, f"{file} has {text.count(old)} times {old!r}"
+        path.write_text(text.replace(old, new), "utf-8")
+
+    def cruft(self, command: str, *arguments: str) -> str:
+        """Run cruft on a project."""
+        return use("cruft", command, *arguments, cwd=self.path).stdout
+
+    @property
+    def rejected(self) -> list[Path]:
+        """What an update could not apply."""
+        return [*self.path.rglob("*.rej"), *self.path.rglob("*.orig")]
+
+
+@pytest.fixture
+def template_repository(template: Path, tmp_path: Path) -> Repository:
+    """Clone the template, so that a test can make a later revision of it."""
+    repository = Repository(tmp_path / "template")
+    shutil.copytree(template, repository.path)
+    repository.git("init", "--quiet")
+    repository.commit()
+    return repository
+
+
+def create(template: Repository, **answers: str) -> Repository:
+    """Make a project of the template's present revision, and its first commit."""
+    folder = template.path.parent
+    answered = ("--extra-context", json.dumps(answers))
+    options = ("--no-input", "--default-config", *answered, "--output-dir", folder)
+    use("cruft", "create", template.path, *options, cwd=folder)
+    project = Repository(folder / "file-digest")
+    project.git("init", "--quiet")
+    project.commit()
+    return project
+
+
+def test_new_project_is_up_to_date(template_repository: Repository) -> None:
+    """`cruft check` and `cruft diff` find nothing right after creating."""
+    project = create(template_repository)
+    project.cruft("check")
+    project.cruft("diff", "--exit-code")
+    assert project.git("status", "--short") == ""
+
+
+def test_update_keeps_the_owners_edits(template_repository: Repository) -> None:
+    """The owner's job stays, what is new in the template arrives, in the same file too."""
+    project = create(template_repository)
+    job = "src/file_digest/job.py"
+    project.edit(job, "CHUNK = 1 << 18", "CHUNK = 1 << 16  # measured on our disks")
+    project.commit()
+
+    template = template_repository
+    template.edit(f"{PACKAGE}/job.py", '"""YOURS: what', '"""Yours: what')
+    template.edit(f"{PACKAGE}/__init__.py", '"""\n', '"""\n\nEDITION = 2\n')
+    (template.path / PROJECT / "NEWS.md").write_text("# {{ cookiecutter.project_slug }}\n", "utf-8")
+    template.commit()
+    assert "out of date" in use("cruft", "check", cwd=project.path, check=False).stdout
+    project.cruft("update", "--skip-apply-ask")
+
+    text = (project.path / job).read_text("utf-8")
+    assert "CHUNK = 1 << 16  # measured on our disks" in text
+    assert text.startswith('"""Yours: what')
+    assert "EDITION = 2" in (project.path / "src/file_digest/__init__.py").read_text("utf-8")
+    assert (project.path / "NEWS.md").read_text("utf-8") == "# file-digest\n"
+    assert project.rejected == []
+    project.cruft("check")
+    BakedProject.at(project.path).run_tests("tests/test_end_to_end.py")
+
+
+@pytest.mark.parametrize("text", ["{{ braces }} and {% tags %}", 'a "quoted" \\ text', "Zoë's 🚀"])
+def test_update_does_not_touch_the_owners_answers(
+    template_repository: Repository, text: str
+) -> None:
+    """An answer that looks like a template is text, at the first rendering and at every other."""
+    project = create(template_repository, description=text)
+    before = (project.path / "pyproject.toml").read_text("utf-8")
+    (template_repository.path / PROJECT / "NEWS.md").write_text("# News\n", "utf-8")
+    template_repository.commit()
+    project.cruft("update", "--skip-apply-ask")
+    project.cruft("diff", "--exit-code")
+    assert (project.path / "pyproject.toml").read_text("utf-8") == before
+    assert (project.path / "NEWS.md").exists()
+
+
+def test_replay_renders_the_same_project(template: Path, tmp_path: Path) -> None:
+    """`cookiecutter --replay` repeats the last answers."""
+    answers = ("project_name=Photo Index", "execution_model=process", "license=Apache-2.0")
+    first, second = tmp_path / "output", tmp_path / "first"
+    render(template, tmp_path, Way(options=("--no-input", *answers)))
+    first.rename(second)
+    render(template, tmp_path, Way(options=("--replay",)))
+    assert BakedProject.at(first).files == BakedProject.at(second).files
+    assert (first / "photo-index").is_dir()
+
+
+@pytest.fixture(autouse=True)
+def no_settings_of_this_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep what this machine's user has set for git and cookiecutter out of the tests."""
+    config = tmp_path / "cookiecutter.yaml"
+    folders = {name: str(tmp_path / name) for name in ("cookiecutters_dir", "replay_dir")}
+    config.write_text(json.dumps(folders), "utf-8")
+    monkeypatch.setenv("COOKIECUTTER_CONFIG", str(config))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "no-such-file"))
