@@ -79,7 +79,7 @@ def test_json_log_has_one_object_a_line(service: Callable[..., Service]) -> None
 def test_status_and_export_agree_with_the_journal(
     service: Callable[..., Service], tmp_path: Path
 ) -> None:
-    """The status command counts what the journal holds, export writes each row once, in both formats."""
+    """Status counts what the journal holds; export writes each row once, in both formats."""
     counting = service(LOGGING_JOB.replace("return payload", "return 1 / payload"))
     assert counting.run("5").code == 1
     results = ("--results", str(counting.results))
