@@ -23,6 +23,15 @@ SOURCE = next((Path(__file__).parent.parent / "src").glob("*/job.py")).parent
 PACKAGE = SOURCE.name
 HANG_SECONDS = 60.0
 POLL_SECONDS = 0.01
+TRIES = int(os.environ.get("FAULT_TRIES", "2"))
+"""How often a fault test with chance in it repeats itself: set FAULT_TRIES for a long soak."""
+
+
+def report(row: str, **figures: float) -> None:
+    """Append a fault test's figures, as one JSON line, to the file that FAULT_REPORT names."""
+    if path := os.environ.get("FAULT_REPORT"):
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(json.dumps({"row": row, **figures}) + "\n")
 
 
 def wait_for(condition: Callable[[], Any], what: str, seconds: float = HANG_SECONDS) -> Any:
