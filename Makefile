@@ -48,8 +48,8 @@ clean: ## remove what the targets above made
 
 # Debian keeps ensurepip in a package of its own (python3-venv); pip can fill a venv without it.
 $(TOOLS): pyproject.toml
-	$(PYTHON) -m venv --clear $(VENV) || { \
-	  $(PYTHON) -m venv --clear --without-pip $(VENV) && \
+	$(PYTHON) -m venv $(VENV) || { \
+	  $(PYTHON) -m venv --without-pip $(VENV) && \
 	  $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; }
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --group dev

@@ -1,0 +1,120 @@
+"""What is rendered is installed and run: its own tests, and its job on a real tree of files."""
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sysconfig
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from baked import BakedProject
+from conftest import CHOICES, Bake
+
+every_model = pytest.mark.parametrize("execution_model", CHOICES["execution_model"])
+every_code = pytest.mark.parametrize("include_examples", CHOICES["include_examples"])
+
+
+@pytest.fixture(scope="session")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of Python's standard library, with files whose names are hard to handle."""
+    tree = tmp_path_factory.mktemp("tree") / "stdlib"
+    ignored = shutil.ignore_patterns("site-packages", "dist-packages", "__pycache__", "*.a", "*.so")
+    shutil.copytree(sysconfig.get_path("stdlib"), tree, ignore=ignored, symlinks=True)
+    for name in [b"two\nlines", b"bl ank", b"back\\slash", b"-dash", b"'\"", "é".encode(), b"\xff"]:
+        Path(os.fsdecode(os.fsencode(tree) + b"/" + name)).write_bytes(name * 3)
+    return tree
+
+
+@every_model
+def test_generated_tests_pass(bake: Bake, execution_model: str) -> None:
+    """The tests that a project is born with pass in an environment of its own."""
+    shown = bake(execution_model=execution_model).run_tests()
+    assert " passed" in shown
+    assert " skipped" not in shown
+
+
+@every_model
+def test_examples_are_all_that_the_question_adds(bake: Bake, execution_model: str) -> None:
+    """Without them the code and its tests are the same, so those have passed as well."""
+    with_examples = bake(execution_model=execution_model, include_examples="yes").files
+    without = bake(execution_model=execution_model, include_examples="no").files
+    assert {name: with_examples[name] for name in without} == without
+    added = with_examples.keys() - without.keys()
+    assert all(name.startswith(("examples/", "tests/test_examples")) for name in added)
+
+
+@every_code
+@every_model
+def test_results_are_those_of_sha256sum_and_wc(
+    bake: Bake, tree: Path, execution_model: str, include_examples: str
+) -> None:
+    """Each file of a real tree has one row, which says what the system's own tools say."""
+    project = bake(execution_model=execution_model, include_examples=include_examples)
+    forget_runs(project)
+    project.run(project.slug, "run", tree)
+    rows = exported(project)
+    files = sorted(path for path in tree.rglob("*") if path.is_file() and not path.is_symlink())
+    assert len(files) > 500
+    assert {row["key"]: row["result"] for row in rows} == reference(files)
+    assert {(row["status"], row["attempts"]) for row in rows} == {("done", 1)}
+    with closing(sqlite3.connect(project.path / "results.db")) as journal:
+        assert journal.execute("SELECT count(*) FROM outcomes").fetchone() == (len(files),)
+
+
+@every_model
+def test_a_second_run_does_nothing_and_says_so(
+    bake: Bake, tree: Path, execution_model: str
+) -> None:
+    """What is done stays done; status, export and the summary agree on it."""
+    project = bake(execution_model=execution_model)
+    forget_runs(project)
+    folder = tree / "json"
+    count = sum(1 for path in folder.rglob("*") if path.is_file())
+    assert f"{count} done, 0 failed" in project.run(project.slug, "run", folder).stdout
+    before = exported(project)
+    again = project.run(project.slug, "run", folder).stdout
+    assert "nothing to do" in again
+    assert f"{count} done and 0 failed in earlier runs" in again
+    assert f"{count} done, 0 failed" in project.run(project.slug, "status").stdout
+    assert exported(project) == before
+
+
+def forget_runs(project: BakedProject) -> None:
+    for left in project.path.glob("results.db*"):
+        left.unlink()
+
+
+def exported(project: BakedProject) -> list[dict[str, Any]]:
+    lines = project.run(project.slug, "export", "--format", "jsonl").stdout.splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def reference(files: list[Path]) -> dict[str, dict[str, object]]:
+    """Return what sha256sum and wc say of each file."""
+    names = b"".join(os.fsencode(file) + b"\0" for file in files)
+    sums = output(["xargs", "-0", "sha256sum", "-z"], names).split(b"\0")[:-1]
+    counts = output(["wc", "-lwc", "--files0-from=-"], names).splitlines()[:-1]
+    return {
+        shown(file): {"sha256": digest.split()[0].decode(), **counted(line)}
+        for file, digest, line in zip(files, sums, counts, strict=True)
+    }
+
+
+def shown(file: Path) -> str:
+    """Return the key of a file; a byte that is no UTF-8 is written out, SQLite holds text only."""
+    return str(file).encode("utf-8", "backslashreplace").decode()
+
+
+def counted(line: bytes) -> dict[str, object]:
+    return dict(zip(("lines", "words", "bytes"), map(int, line.split()[:3]), strict=True))
+
+
+def output(command: list[str], names: bytes) -> bytes:
+    environ = {**os.environ, "LC_ALL": "C"}
+    return subprocess.run(
+        command, input=names, env=environ, stdout=subprocess.PIPE, check=True
+    ).stdout
