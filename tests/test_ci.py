@@ -16,11 +16,6 @@ from conftest import Bake
 from tools import TOOLS, use
 from uv import find_uv_bin
 
-FILES = {
-    "github": {".github/workflows/ci.yml", ".github/dependabot.yml"},
-    "gitlab": {".gitlab-ci.yml", "renovate.json"},
-    "none": set[str](),
-}
 PYTHONS = ["3.11", "3.12", "3.13", "3.14", "3.15"]
 SYSTEMS = ["ubuntu-latest", "macos-latest", "windows-latest"]
 
@@ -73,12 +68,6 @@ def pins(workflow: Path) -> Iterator[tuple[str, str]]:
     for line in workflow.read_text("utf-8").splitlines():
         if used := re.search(r"\buses: ([^@]+)(.*)", line):
             yield used[1], used[2]
-
-
-@pytest.mark.parametrize("ci", FILES)
-def test_only_the_chosen_ci_is_generated(bake: Bake, ci: str) -> None:
-    """A choice brings its own files and none of another choice."""
-    assert set().union(*FILES.values()) & bake(ci=ci).files.keys() == FILES[ci]
 
 
 @pytest.mark.parametrize(

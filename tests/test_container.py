@@ -83,18 +83,6 @@ def endless(project: BakedProject, tmp_path_factory: pytest.TempPathFactory) -> 
     return Image.build(copy, root / "image")
 
 
-def test_no_container_means_none_of_its_files(bake: Bake) -> None:
-    """Without a container there is no file to deploy one."""
-    with_it, without = (bake(container=choice).files.keys() for choice in ("yes", "no"))
-    assert with_it - without == {
-        ".dockerignore",
-        "Dockerfile",
-        "compose.yaml",
-        "file-digest.logrotate",
-        "file-digest.service",
-    }
-
-
 def test_dockerfile_passes_hadolint(project: BakedProject) -> None:
     """The linter of Dockerfiles, and of the shell in them, has nothing to say."""
     use("hadolint", "--failure-threshold", "style", "Dockerfile", cwd=project.path)
