@@ -62,6 +62,11 @@ class BakedProject:
         """The project's folder and console command."""
         return self.path.name
 
+    @property
+    def code(self) -> dict[str, bytes]:
+        """Those of its files that are Python."""
+        return {name: content for name, content in self.files.items() if name.endswith(".py")}
+
     @cached_property
     def bin(self) -> Path:
         """Install the project with its tools into an environment of its own.

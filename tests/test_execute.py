@@ -40,8 +40,8 @@ def test_generated_tests_pass(bake: Bake, execution_model: str) -> None:
 @every_model
 def test_examples_are_all_that_the_question_adds(bake: Bake, execution_model: str) -> None:
     """Without them the code and its tests are the same, so those have passed as well."""
-    with_examples = bake(execution_model=execution_model, include_examples="yes").files
-    without = bake(execution_model=execution_model, include_examples="no").files
+    with_examples = bake(execution_model=execution_model, include_examples="yes").code
+    without = bake(execution_model=execution_model, include_examples="no").code
     assert {name: with_examples[name] for name in without} == without
     added = with_examples.keys() - without.keys()
     assert all(name.startswith(("examples/", "tests/test_examples")) for name in added)
