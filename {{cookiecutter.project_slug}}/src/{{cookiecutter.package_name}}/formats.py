@@ -12,7 +12,12 @@ CONTINUATION = "\n  | "
 
 ESCAPES = {
     code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"
-} | {0x2028: "\\u2028", 0x2029: "\\u2029"}
+} | {
+    # Line and paragraph separator, and what makes a terminal show text in another order:
+    # https://trojansource.codes
+    code: f"\\u{code:04x}"
+    for code in (0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+}
 
 
 class SafeFormatter(logging.Formatter):

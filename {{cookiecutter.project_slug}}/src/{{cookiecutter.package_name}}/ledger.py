@@ -8,6 +8,7 @@ file it belongs. One aligned store of eight bytes moves the ledger from one stat
 """
 
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -46,12 +47,26 @@ class LogFile:
         """Open ``path``; let it grow to ``max_bytes`` (0: without limit), keep ``backups``."""
         self.path, self.max_bytes, self.backups = path, max_bytes, backups
         self.descriptor = -1
+        self.complaints: set[str] = set()
         self.reopen()
 
     @property
     def size(self) -> int:
         """Its size in bytes now; whoever truncates it (logrotate's copytruncate) is believed."""
         return os.fstat(self.descriptor).st_size
+
+    def holds(self, text: bytes, offset: int) -> int:
+        """Return how much of ``text`` is in the file already, from ``offset`` on.
+
+        What follows it was written by somebody else, or is nothing; only in the second case may
+        the last line be incomplete.
+        """
+        with self.path.open("rb") as file:
+            file.seek(offset)
+            there = file.read(len(text))
+        pairs = enumerate(zip(text, there, strict=False))
+        same = next((at for at, (ours, its) in pairs if ours != its), len(there))
+        return same if same == len(there) else text.rfind(b"\n", 0, same) + 1
 
     def end_line(self) -> None:
         """Complete a line that was cut, by a power failure for example."""
@@ -61,9 +76,10 @@ class LogFile:
 
     def reopen(self) -> None:
         """Open the path again, which may by now be another file."""
-        self.close()
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+        opened = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+        self.close()
+        self.descriptor = opened
 
     def close(self) -> None:
         """Close it."""
@@ -76,20 +92,37 @@ class LogFile:
         while data:
             try:
                 data = data[os.write(self.descriptor, data) :]
-            except OSError:  # the pipe fills meanwhile, and the workers turn to their rescue file
+            except OSError as error:
+                # The pipe fills meanwhile, and the workers turn to their rescue file.
+                self._complain("cannot be written", error)
                 time.sleep(RETRY_SECONDS)
 
     def rotate(self) -> None:
-        """Rename log to log.1, log.1 to log.2 and so on, and begin a new file."""
-        for number in range(self.backups, 0, -1):
-            with suppress(FileNotFoundError):
-                os.replace(self._backup(number - 1), self._backup(number))
-        if not self.backups:
-            self.path.unlink(missing_ok=True)
-        self.reopen()
+        """Rename log to log.1, log.1 to log.2 and so on, and begin a new file.
 
-    def _backup(self, number: int) -> Path:
-        return self.path.with_name(f"{self.path.name}.{number}") if number else self.path
+        A gap ends it: where a listener was killed in the middle of this, the next one goes on.
+        """
+        names = [self.path.with_name(f"{self.path.name}.{n + 1}") for n in range(self.backups)]
+        gap = next((n for n, name in enumerate(names) if not name.exists()), len(names) - 1)
+        try:
+            for number in range(gap, 0, -1):
+                os.replace(names[number - 1], names[number])
+            with suppress(FileNotFoundError):
+                if names:
+                    os.replace(self.path, names[0])
+                else:
+                    self.path.unlink()
+            self.reopen()
+        except OSError as error:
+            self._complain("cannot be rotated", error)
+
+    def _complain(self, what: str, error: OSError) -> None:
+        """Tell on stderr, once for each kind of trouble: the log itself cannot be told."""
+        line = f"log listener: {self.path} {what}: {error.strerror}\n"
+        if line not in self.complaints:
+            self.complaints.add(line)
+            with suppress(OSError):
+                sys.stderr.write(line)
 
 
 class Ledger:
@@ -108,11 +141,9 @@ class Ledger:
         self.active, self.begin, self.offset = state & 1, state >> 1 & 0xFFFFF, state >> 21
         self.buffers[1 - self.active][:] = FILLER * ROOM
         self.end = len(bytes(self.buffers[self.active]).rstrip(FILLER))
-        self.written = 0
+        self.written = self._found_in(file)
         """How much of what comes next is in the file already."""
-        if self.begin < self.end:
-            self.written = max(0, file.size - self.offset)
-        else:
+        if not self.written:
             file.end_line()
 
     def read(self, descriptor: int) -> int:
@@ -142,6 +173,10 @@ class Ledger:
         self._commit()
         old[:used] = FILLER * used
 
+    def _found_in(self, file: LogFile) -> int:
+        begun = next(_runs(self.records()), COMMAND)
+        return 0 if is_command(begun) else file.holds(text_of(begun, file.path), self.offset)
+
     def _commit(self) -> None:
         self.state[0] = self.offset << 21 | self.begin << 1 | self.active
 
@@ -150,17 +185,33 @@ def copy(ledger: Ledger, file: LogFile) -> list[bytes]:
     """Write the whole records of a ledger to a file; return the commands found among them."""
     commands = []
     for line in _runs(ledger.records()):
-        if line.startswith(COMMAND) and not line.startswith(INCLUDE):
+        if is_command(line):
             commands.append(line[1:-1])
             ledger.move(len(line), ledger.offset)
         elif line.startswith(INCLUDE):
-            part = file.path.with_name(os.fsdecode(line[len(INCLUDE) : -1]))
-            _write(ledger, file, line, _read_part(part))
-            part.unlink(missing_ok=True)
+            _write(ledger, file, line)
+            part_named(line, file.path).unlink(missing_ok=True)
         else:
             _write_records(ledger, file, line)
     ledger.turn_over()
     return commands
+
+
+def is_command(line: bytes) -> bool:
+    """Whether a line on the wire is for the listener itself."""
+    return line.startswith(COMMAND) and not line.startswith(INCLUDE)
+
+
+def part_named(line: bytes, log_file: Path) -> Path:
+    """Return the file that a line on the wire stands for."""
+    return log_file.with_name(f"{log_file.name}.{os.fsdecode(line[len(INCLUDE) : -1])}.part")
+
+
+def text_of(wire: bytes, log_file: Path) -> bytes:
+    """Return what is to be in the log for records on the wire."""
+    if wire.startswith(INCLUDE):
+        wire = _read_part(part_named(wire, log_file))
+    return wire.replace(NEWLINE, b"\n")
 
 
 def _runs(records: bytes) -> Iterator[bytes]:
@@ -179,15 +230,15 @@ def _write_records(ledger: Ledger, file: LogFile, records: bytes) -> None:
     while file.max_bytes and records:
         room = file.max_bytes - file.size + ledger.written
         fitting = records.rfind(b"\n", 0, max(room, 0)) + 1 or records.find(b"\n") + 1
-        _write(ledger, file, records[:fitting], records[:fitting])
+        _write(ledger, file, records[:fitting])
         records = records[fitting:]
     if records:
-        _write(ledger, file, records, records)
+        _write(ledger, file, records)
 
 
-def _write(ledger: Ledger, file: LogFile, wire: bytes, text: bytes) -> None:
-    """Append ``text``, for the next ``wire`` in the ledger; in a new file where it does not fit."""
-    text = text.replace(NEWLINE, b"\n")
+def _write(ledger: Ledger, file: LogFile, wire: bytes) -> None:
+    """Append the text of the next ``wire`` in the ledger; in a new file where it does not fit."""
+    text = text_of(wire, file.path)
     begun = file.size - ledger.written
     if file.max_bytes and begun and begun + len(text) > file.max_bytes:
         file.rotate()

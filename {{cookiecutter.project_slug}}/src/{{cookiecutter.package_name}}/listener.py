@@ -1,8 +1,10 @@
 """The log listener: the one process that writes the log, and how main keeps it alive."""
 
 import logging
+import os
 import select
 import sys
+import threading
 import time
 import traceback
 from multiprocessing import connection
@@ -24,7 +26,15 @@ from .processes import (
     start_process,
 )
 from .settings import Settings
-from .transport import REOPEN, STOP, PipeTransport, QueueTransport, Transport, has_atomic_pipes
+from .transport import (
+    REOPEN,
+    STOP,
+    PipeTransport,
+    QueueTransport,
+    Transport,
+    has_atomic_pipes,
+    remove_parts,
+)
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -34,62 +44,53 @@ NAP_SECONDS = 0.002
 NAP_BYTES = 1 << 15
 QUIET_SECONDS = 0.2
 DRAIN_SECONDS = 1.5
-RESTART_SECONDS = 0.05
-MOST_RESTART_SECONDS = 5.0
-HEALTHY_SECONDS = 10.0
+RESTART_SECONDS = 0.4
+"""Between two starts at least: a listener that dies at once must not keep main busy."""
+ROOM_SECONDS = 0.05
 
 log = logging.getLogger(__name__)
 
 
-class Drain:
-    """When a listener that is to leave may do so: once nothing more comes, or time is up."""
-
-    def __init__(self) -> None:
-        """Stay."""
-        self.deadline: float | None = None
-
-    def begin(self) -> None:
-        """Leave soon."""
-        if self.deadline is None:
-            self.deadline = time.monotonic() + DRAIN_SECONDS
-
-    @property
-    def begun(self) -> bool:
-        """Whether this listener is to leave."""
-        return self.deadline is not None
-
-    @property
-    def over(self) -> bool:
-        """Whether time is up."""
-        return self.deadline is not None and time.monotonic() > self.deadline
-
-
 def listen_to_pipe(
-    reader: Connection, shared: Shared, bond: Bond, file_options: tuple[Any, ...]
+    reader: Connection, shared: Shared, bond: Bond, file_options: tuple[Any, ...], run: int
 ) -> None:
     """Be the listener process of the pipe transport.
 
-    It leaves when told to, or when main is gone; either way after everything is in the file.
+    It leaves when told to, or when main is gone and nothing more comes.
     """
     outlive_main(bond)
+    _leave_soon_after_main(bond.lifeline)
     file = LogFile(*file_options)
-    ledger, drain = Ledger(shared, file), Drain()
+    ledger, orphaned = Ledger(shared, file), False
     poll = select.poll()
     poll.register(reader, select.POLLIN)
     poll.register(bond.lifeline, select.POLLIN)
     stopped = _obey(copy(ledger, file), file)
-    while not (stopped or drain.over):
+    while not stopped:
         ready = {fd for fd, _ in poll.poll(QUIET_SECONDS * 1000)}
         if bond.lifeline.fileno() in ready:
             poll.unregister(bond.lifeline)
-            drain.begin()
+            orphaned = True
         if reader.fileno() in ready:
             count = ledger.read(reader.fileno())
             stopped = _obey(copy(ledger, file), file) or not count
             if count < NAP_BYTES:
                 time.sleep(NAP_SECONDS)  # fewer, larger reads; the pipe keeps what comes meanwhile
-        elif drain.begun and not ready:
-            break
+        elif orphaned and not ready:
+            stopped = True
+    if orphaned:
+        remove_parts(file.path, run)
+
+
+def _leave_soon_after_main(lifeline: Connection) -> None:
+    """Bound the time to drain, even while a full disk or a torn message keeps this process."""
+
+    def leave() -> None:
+        connection.wait([lifeline])
+        time.sleep(DRAIN_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=leave, daemon=True).start()
 
 
 def _obey(commands: list[bytes], file: LogFile) -> bool:
@@ -107,15 +108,13 @@ def listen_to_queue(
 ) -> None:
     """Be the listener process of the queue transport."""
     outlive_main(bond)
+    _leave_soon_after_main(bond.lifeline)
     configure_listener(setup, *file_options)
-    drain = Drain()
-    while not drain.over:
-        if bond.lifeline.poll(0):
-            drain.begin()
+    while True:
         try:
             record = queue.get(timeout=QUIET_SECONDS)
         except Empty:
-            if drain.begun:
+            if bond.lifeline.poll(0):
                 return
             continue
         except Exception:  # a record that does not unpickle, or that a killed process left torn
@@ -150,8 +149,7 @@ class Listener:
         self.rescue = settings.log_file.with_name(settings.log_file.name + ".rescue")
         self.rescued = _size(self.rescue)
         self.process: BaseProcess | None = None
-        self.started = self.not_before = 0.0
-        self.deaths = 0
+        self.started = 0.0
 
     def start(self) -> None:
         """Start a listener process; it goes on where the last one stopped."""
@@ -159,25 +157,29 @@ class Listener:
             bond = self.lifeline.bond(self.transport.writer)
             target: Any = listen_to_pipe
             args: tuple[Any, ...] = (self.transport.reader, self.shared, bond, self.file_options)
+            args += (self.transport.sender.run,)
         else:
             target = listen_to_queue
             args = (self.transport.queue, self.setup, self.lifeline.bond(), self.file_options)
-        self.process = start_process(self.context, target, args, "listener")
         self.started = time.monotonic()
+        self.process = start_process(self.context, target, args, "listener")
 
     def keep(self, *, reopen: bool = False) -> None:
         """Replace the listener if it died, have it reopen its file if asked; to be called often."""
         if reopen:
             self.transport.tell(REOPEN)
-        now = time.monotonic()
-        if self.process is None or self.process.exitcode is None or now < self.not_before:
+        if self.process is None or self.process.exitcode is None:
             return
-        self.deaths = 0 if now - self.started > HEALTHY_SECONDS else self.deaths + 1
-        self.not_before = now + min(RESTART_SECONDS * 2**self.deaths, MOST_RESTART_SECONDS)
+        if time.monotonic() < self.started + RESTART_SECONDS:
+            return
         kill(self.process)
         ended = how_it_ended(self.process.exitcode)
-        self.start()
-        log.warning("the log listener died (%s), pid %d replaces it", ended, self.process.pid)
+        try:
+            self.start()
+        except OSError as error:  # no more processes to be had, now
+            log.error("the log listener died (%s) and cannot be replaced: %s", ended, error)  # noqa: TRY400 - the message says it all
+        else:
+            log.warning("the log listener died (%s), pid %d replaces it", ended, self.process.pid)
 
     def stop(self, seconds: float) -> bool:
         """Have the listener write everything and leave, within about ``seconds``.
@@ -188,8 +190,6 @@ class Listener:
         Returns:
             Whether everything was written.
         """
-        if _size(self.rescue) > self.rescued:
-            log.warning("log records of this run are in %s", self.rescue)
         deadline = time.monotonic() + seconds
         clean = self._leave(seconds / 2) or self._leave(deadline - time.monotonic())
         logging.getLogger().handlers.clear()
@@ -200,11 +200,15 @@ class Listener:
     def _leave(self, seconds: float) -> bool:
         if self.process is None:
             return True
+        deadline = time.monotonic() + seconds
         if self.process.exitcode is not None:
             self.start()
-        deadline = time.monotonic() + seconds
+        while not self.transport.has_room() and time.monotonic() < deadline:
+            connection.wait([self.process.sentinel], ROOM_SECONDS)
+        if _size(self.rescue) > self.rescued:
+            log.warning("log records of this run are in %s", self.rescue)
         while not self.transport.tell(STOP) and time.monotonic() < deadline:
-            connection.wait([self.process.sentinel], 0.05)
+            connection.wait([self.process.sentinel], ROOM_SECONDS)
         join_all([self.process], max(0.0, deadline - time.monotonic()))
         return self.process.exitcode == 0
 

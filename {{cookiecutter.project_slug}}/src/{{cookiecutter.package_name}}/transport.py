@@ -12,6 +12,8 @@ has returned may be lost with its process, because a thread of that process send
 process that is killed while it holds the queue's lock keeps all others from logging for good.
 """
 
+import errno
+import glob
 import logging
 import logging.handlers
 import multiprocessing
@@ -26,7 +28,7 @@ from queue import Full
 from typing import TYPE_CHECKING, Any
 
 from .formats import MESSAGE, shown_safely
-from .ledger import COMMAND, INCLUDE, NEWLINE
+from .ledger import COMMAND, INCLUDE, NEWLINE, part_named
 
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 ATOMIC = getattr(select, "PIPE_BUF", 512)
 PATIENCE_SECONDS = 5.0
 QUEUE_RECORDS = 10_000
+PLAIN = {str, int, float, bool, type(None)}
+"""What a record may hold on its way through the queue; of these, no subclass is sure to pickle."""
 STOP = b"stop"
 REOPEN = b"reopen"
 
@@ -76,6 +80,10 @@ class PipeTransport:
         os.set_blocking(self.writer.fileno(), False)
         self.sender = PipeSender(self.writer, log_file, os.getpid())
 
+    def has_room(self) -> bool:
+        """Whether a record could be sent without waiting."""
+        return has_room(self.writer.fileno(), 0)
+
     def tell(self, command: bytes) -> bool:
         """Send the listener a command, behind all records so far; False if the pipe is full."""
         try:
@@ -88,9 +96,7 @@ class PipeTransport:
         """Close both ends, and remove long records that a killed worker had begun to send."""
         self.writer.close()
         self.reader.close()
-        log_file = self.sender.log_file
-        for part in log_file.parent.glob(f"{log_file.name}.{self.sender.run}-*.part"):
-            part.unlink(missing_ok=True)
+        remove_parts(self.sender.log_file, self.sender.run)
 
 
 class QueueTransport:
@@ -100,6 +106,10 @@ class QueueTransport:
         """Create the queue; bounded, so that a slow disk slows the workers down."""
         self.queue: Queue[logging.LogRecord | bytes] = context.Queue(QUEUE_RECORDS)
         self.sender = QueueSender(self.queue, log_file)
+
+    def has_room(self) -> bool:
+        """Whether a record could be sent without waiting."""
+        return not self.queue.full()
 
     def tell(self, command: bytes) -> bool:
         """Send the listener a command, behind the records so far; False if the queue is full."""
@@ -118,6 +128,26 @@ class QueueTransport:
 Transport = PipeTransport | QueueTransport
 
 
+def remove_parts(log_file: Path, run: int) -> None:
+    """Remove what processes killed while they logged a long record have left of it."""
+    for part in log_file.parent.glob(f"{glob.escape(log_file.name)}.{run}-*.part"):
+        part.unlink(missing_ok=True)
+
+
+def append(path: Path, data: bytes) -> None:
+    """Append ``data`` to a file, at once.
+
+    Raises:
+        OSError: Not all of it could be written.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
+    try:
+        if os.write(descriptor, data) < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+    finally:
+        os.close(descriptor)
+
+
 class Rescue:
     """Where records go while the listener stands still: ``<log-file>.rescue``."""
 
@@ -125,19 +155,19 @@ class Rescue:
         """Create nothing yet."""
         self.path = log_file.with_name(log_file.name + ".rescue")
         self.saved = self.lost = 0
+        self.torn = False
+        """Whether the last line may be incomplete."""
 
     def keep(self, line: bytes) -> None:
         """Append one record; count it as lost if that fails too, as on a full disk."""
         try:
-            descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
-            try:
-                os.write(descriptor, line)
-            finally:
-                os.close(descriptor)
+            append(self.path, b"\n" * self.torn + line)
         except OSError:
             self.lost += 1
+            self.torn = True
         else:
             self.saved += 1
+            self.torn = False
 
     def account(self) -> logging.LogRecord | None:
         """Return a record that tells where records went since the last account, if any did."""
@@ -171,24 +201,19 @@ class PipeHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Send one record."""
         try:
-            self._send(self._line(record))
+            text = self.format(record).encode("utf-8", "backslashreplace")
+            self._send((text.replace(b"\n", NEWLINE) if b"\n" in text else text) + b"\n")
         except Exception:
             self.handleError(record)
 
-    def _line(self, record: logging.LogRecord) -> bytes:
-        return self.format(record).encode("utf-8", "backslashreplace") + b"\n"
-
-    def _send(self, line: bytes) -> None:
-        wire = line[:-1].replace(b"\n", NEWLINE) + b"\n" if b"\n" in line[:-1] else line
-        if len(wire) > ATOMIC:
-            wire = self._set_aside(line)
-        if not self._write(wire):
+    def _send(self, wire: bytes) -> None:
+        if not (self._write(wire) if len(wire) <= ATOMIC else self._write_long(wire)):
             self.stuck = True
-            self.rescue.keep(line)
+            self.rescue.keep(wire.replace(NEWLINE, b"\n"))
         elif self.stuck:
             self.stuck = False
             if account := self.rescue.account():
-                self._send(self._line(account))
+                self.emit(account)
 
     def _write(self, wire: bytes) -> bool:
         """Write all of it or nothing: pipe(7) on writes of at most PIPE_BUF bytes."""
@@ -196,23 +221,27 @@ class PipeHandler(logging.Handler):
             try:
                 os.write(self.descriptor, wire)
             except BlockingIOError:
-                if self.stuck or not self._wait_for_room():
+                if self.stuck or not has_room(self.descriptor, self.patience):
                     return False
+            except OSError:  # main and listener are gone, or the job closed our descriptor
+                return False
             else:
                 return True
 
-    def _wait_for_room(self) -> bool:
-        poll = select.poll()
-        poll.register(self.descriptor, select.POLLOUT)
-        return bool(poll.poll(self.patience * 1000))
-
-    def _set_aside(self, line: bytes) -> bytes:
-        """Put a record that no single write can carry into a file; return what to send for it."""
+    def _write_long(self, wire: bytes) -> bool:
+        """Put a record that no single write can carry into a file, and send that file's name."""
         self.parts += 1
-        log_file = self.sender.log_file
-        name = f"{log_file.name}.{self.sender.run}-{os.getpid()}-{self.parts}.part"
-        log_file.with_name(name).write_bytes(line)
-        return INCLUDE + os.fsencode(name) + b"\n"
+        name = b"%s%d-%d-%d\n" % (INCLUDE, self.sender.run, os.getpid(), self.parts)
+        part = part_named(name, self.sender.log_file)
+        try:
+            append(part, wire)
+        except OSError:
+            sent = False
+        else:
+            sent = self._write(name)
+        if not sent:
+            part.unlink(missing_ok=True)
+        return sent
 
 
 class PatientQueueHandler(logging.handlers.QueueHandler):
@@ -230,7 +259,7 @@ class PatientQueueHandler(logging.handlers.QueueHandler):
         formatted = MESSAGE.format(record)
         plain = logging.makeLogRecord(
             {
-                name: value if isinstance(value, str | int | float | None) else shown_safely(value)
+                name: value if type(value) in PLAIN else shown_safely(value)
                 for name, value in record.__dict__.items()
                 if name not in ("args", "exc_info", "exc_text", "stack_info")
             }
@@ -250,6 +279,13 @@ class PatientQueueHandler(logging.handlers.QueueHandler):
             self.stuck = False
             if account := self.rescue.account():
                 self.enqueue(account)
+
+
+def has_room(pipe: int, seconds: float) -> bool:
+    """Whether a write to a pipe is possible now or within some seconds."""
+    poll = select.poll()
+    poll.register(pipe, select.POLLOUT)
+    return bool(poll.poll(seconds * 1000))
 
 
 def has_atomic_pipes() -> bool:
