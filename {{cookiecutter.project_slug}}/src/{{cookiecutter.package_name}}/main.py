@@ -57,6 +57,8 @@ def run(settings: Settings, inputs: Sequence[str], progress: Progress) -> Tally:
                 tally.add(outcomes)
                 progress.show(tally)
                 listener.keep(reopen=stop.take_reopen())
+                if stop.take_request():
+                    progress.note(f"stopping: running items may take {stop.grace:g} s more")
         journal.commit()
         _conclude(tally, source, stop)
     return tally

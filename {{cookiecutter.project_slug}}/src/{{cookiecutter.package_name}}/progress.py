@@ -77,6 +77,10 @@ class Progress:
     def draw(self, tally: Tally) -> None:
         """Show where the run is."""
 
+    def note(self, text: str) -> None:
+        """Tell what a person must know now."""
+        log.info("%s", text)
+
 
 class Lines(Progress):
     """A line on standard error every ten seconds."""
@@ -87,6 +91,12 @@ class Lines(Progress):
         """Write the line."""
         rate = tally.done / tally.seconds if tally.seconds else 0.0
         sys.stderr.write(f"{tally.done} done, {tally.failed} failed, {rate:.1f} items/s\n")
+        sys.stderr.flush()
+
+    def note(self, text: str) -> None:
+        """Write a line of its own."""
+        super().note(text)
+        sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
 
 
@@ -129,6 +139,11 @@ class Bar(Progress):
         past = settled + sum(tally.skipped.values())
         self.bar.update(self.task, completed=past, total=self.total, failed=failed, rate=rate)
         self.bar.refresh()
+
+    def note(self, text: str) -> None:
+        """Write a line above the bar."""
+        super().note(text)
+        self.bar.console.print(text, markup=False, highlight=False)
 
     def _count(self) -> None:
         with suppress(OSError):  # what cannot be counted is done all the same

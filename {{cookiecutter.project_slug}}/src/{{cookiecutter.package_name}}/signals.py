@@ -16,7 +16,7 @@ class Stop:
         """Allow ``grace`` seconds between the first request and the end."""
         self.grace = grace
         self.signals: list[int] = []
-        self.reopen = False
+        self.reopen = self.told = False
         self.deadline: float | None = None
         self.waker, self._wake_end = socket.socketpair()
         self.waker.setblocking(False)
@@ -35,6 +35,11 @@ class Stop:
         return len(self.signals) > 1 or (
             self.deadline is not None and time.monotonic() >= self.deadline
         )
+
+    def take_request(self) -> bool:
+        """Return True once, after the first signal: to tell people."""
+        fresh, self.told = self.requested and not self.told, self.requested
+        return fresh
 
     def take_reopen(self) -> bool:
         """Return whether SIGHUP came since the last call."""
