@@ -99,7 +99,7 @@ def test_update_keeps_the_owners_edits(template_repository: Repository) -> None:
     assert (project.path / "NEWS.md").read_text("utf-8") == "# file-digest\n"
     assert project.rejected == []
     project.cruft("check")
-    BakedProject.at(project.path).run_tests("tests/test_end_to_end.py")
+    BakedProject.at(project.path).run_tests("tests/test_job.py", "tests/test_cli.py")
 
 
 @pytest.mark.parametrize("text", ["{{ braces }} and {% tags %}", 'a "quoted" \\ text', "Zoë's 🚀"])
