@@ -108,11 +108,21 @@ class Station:
         with self.sending:
             self.sock.sendall(blob)
 
+    def report(self, bench: Bench) -> None:
+        """Send what is done and not yet reported; of two threads, the first to look sends first."""
+        with self.sending:
+            if report := bench.report():
+                self.sock.sendall(frame(report))
+
+    def attend(self, bench: Bench) -> None:
+        """Take in main's messages from now on, in a thread, and tell it so."""
+        threading.Thread(target=self._take_in, args=(bench,), daemon=True, name="control").start()
+        self.send(Ready())
+
     def serve(self, bench: Bench) -> None:
         """Do tasks until main says goodbye, or is gone."""
-        threading.Thread(target=self._take_in, args=(bench,), daemon=True, name="control").start()
         with suppress(OSError):  # main no longer listens
-            self.send(Ready())
+            self.attend(bench)
             while task := self.tasks.get():
                 self._do(task, bench)
                 bench.slot[bench.index] = IDLE
@@ -124,8 +134,7 @@ class Station:
             self.send(Unreadable(task.first, describe(error)))
             return
         bench.do()
-        if report := bench.report():
-            self.send(report)
+        self.report(bench)
 
     def _take_in(self, bench: Bench) -> None:
         with suppress(OSError, EOFError), self.sock.makefile("rb") as stream:
@@ -142,8 +151,7 @@ class Station:
         with suppress(Empty):
             while task := self.tasks.get_nowait():
                 numbers.append(range(task.first, task.first + task.count))
-        if report := bench.report():
-            self.send(report)
+        self.report(bench)
         self.send(GivenBack(numbers))
 
 

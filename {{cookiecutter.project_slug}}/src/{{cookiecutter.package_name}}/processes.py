@@ -85,7 +85,7 @@ def start_process(
     process: BaseProcess = context.Process(  # type: ignore[attr-defined] # all contexts have it
         target=target, args=args, name=name
     )
-    with _stop_signals_blocked():
+    with stop_signals_blocked():
         process.start()
     return process
 
@@ -166,7 +166,8 @@ def _kill_self() -> None:
 
 
 @contextmanager
-def _stop_signals_blocked() -> Iterator[None]:
+def stop_signals_blocked() -> Iterator[None]:
+    """Have processes that are started meanwhile begin with stop signals blocked."""
     if sys.platform == "win32":
         yield
         return
