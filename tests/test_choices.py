@@ -95,3 +95,14 @@ def test_hooks_write_nothing(template: Path, tmp_path: Path, bake: Bake) -> None
     done = render(template, tmp_path, Way(("--no-input",)))
     assert done.returncode == 0
     assert BakedProject.at(tmp_path / "output" / "file-digest").files == bake().files
+
+
+@pytest.mark.parametrize("examples", CHOICES["include_examples"])
+@pytest.mark.parametrize("ci", CHOICES["ci"])
+def test_no_folder_is_left_empty(template: Path, tmp_path: Path, ci: str, examples: str) -> None:
+    """A folder whose files belong to another choice is not there either."""
+    answers = (f"ci={ci}", f"include_examples={examples}")
+    done = render(template, tmp_path, Way(("--no-input", *answers)))
+    assert done.returncode == 0, done.stdout
+    folders = [path for path in (tmp_path / "output").rglob("*") if path.is_dir()]
+    assert [folder for folder in folders if not any(folder.iterdir())] == []
