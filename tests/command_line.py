@@ -23,7 +23,6 @@ ANSWERS = {
     "license": "MIT",
     "__year": "2026",
     "_extensions": ["extensions.Answers"],
-    "_jinja2_env_vars": {"trim_blocks": True, "lstrip_blocks": True, "line_statement_prefix": "#%"},
     "_new_lines": "\n",
 }
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from extensions import is_address, one_line
+from answers import is_address, one_line
 
 NASTY = [
     "",

@@ -117,6 +117,25 @@ def test_update_does_not_touch_the_owners_answers(
     assert (project.path / "NEWS.md").exists()
 
 
+def test_update_renders_with_the_later_revisions_own_code(template_repository: Repository) -> None:
+    """Filters, Jinja options, hooks and choices may change; a project takes them with an update."""
+    project = create(template_repository)
+    template = template_repository
+    template.edit("answers.py", '"escaped": escaped,', '"escaped": escaped, "loud": str.upper,')
+    template.edit("answers.py", 'line_statement_prefix = "#%"', 'line_statement_prefix = "#:"')
+    template.edit("cookiecutter.json", '"ci": ["github",', '"edition": ["2"],\n  "ci": ["circle",')
+    template.edit("hooks/pre_gen_project.py", "import sys", "import sys  # {{ cookiecutter.ci }}")
+    for file in (template.path / PROJECT).rglob("*"):
+        if file.is_file() and "#%" in (text := file.read_text("utf-8")):
+            file.write_text(text.replace("#%", "#:"), "utf-8")
+    news = "{{ cookiecutter.project_name | loud }} {{ cookiecutter.edition }}\n"
+    (template.path / PROJECT / "NEWS.md").write_text(news, "utf-8")
+    template.commit()
+    project.cruft("update", "--skip-apply-ask", "--variables-to-update", '{"ci": "circle"}')
+    assert (project.path / "NEWS.md").read_text("utf-8") == "FILE DIGEST 2\n"
+    assert "#:" not in (project.path / "pyproject.toml").read_text("utf-8")
+
+
 def test_replay_renders_the_same_project(template: Path, tmp_path: Path) -> None:
     """`cookiecutter --replay` repeats the last answers."""
     answers = ("project_name=Photo Index", "execution_model=process", "license=Apache-2.0")

@@ -1,0 +1,192 @@
+"""What the template adds to Jinja: answers are checked, and are text wherever they land.
+
+Cookiecutter builds one Jinja environment to ask the questions and another to write the files.
+`extensions.Answers` prepares both, so a refused answer ends in one line before anything is written,
+whether it was typed, came from the command line, a user config or a replay file, or was derived.
+"""
+
+import json
+import keyword
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from cookiecutter.exceptions import FailedHookException
+from jinja2 import Environment
+from jinja2.runtime import Context
+
+HERE = Path(__file__).parent
+PROJECT = HERE / "{{cookiecutter.project_slug}}"
+QUESTIONS: dict[str, Any] = json.loads((HERE / "cookiecutter.json").read_text("utf-8"))
+
+LONGEST_NAME = 50
+"""Leaves room for suffixes within a host name's label (63) and a file name (255)."""
+
+ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+
+JOINTS = {"project_slug": "-", "package_name": "_"}
+"""The names that are checked, and what joins the words of each."""
+
+# The generated project runs on Python 3.11 to 3.15; the Python that renders it knows one of them.
+OTHER_KEYWORDS = "case lazy match type"
+OTHER_MODULES = """aifc annotationlib asynchat asyncore audioop cgi cgitb chunk compression crypt
+    distutils imghdr imp lib2to3 mailcap msilib nis nntplib ossaudiodev pipes profiling smtpd
+    sndhdr spwd sunau telnetlib uu xdrlib"""
+DEVICES = """aux con nul prn com0 com1 com2 com3 com4 com5 com6 com7 com8 com9
+    lpt0 lpt1 lpt2 lpt3 lpt4 lpt5 lpt6 lpt7 lpt8 lpt9"""
+DEPENDENCIES = """ast_serialize attr attrs click cloudpickle colorama dask distributed dmypy fsspec
+    hatchling hypothesis importlib_metadata iniconfig jinja2 lazy_importer librt locket markdown_it
+    markdown_it_py markupsafe mdurl msgpack mypy mypy_extensions mypyc packaging partd pathspec
+    pluggy psutil py py_test pygmentize pygments pytest pytest_timeout python_json_logger
+    pythonjsonlogger pyyaml rich ruff sortedcontainers stubgen stubtest tblib tlz toolz tornado
+    typing_extensions urllib3 yaml zict zipp"""
+ENVIRONMENT = """activate activate_this deactivate pip pip3 pkg_resources python python3 pythonw
+    setuptools sitecustomize usercustomize uv uvx wheel"""
+OWN = ["benchmarks", "conftest", "docs", "examples", "src", "test", "tests"]
+
+TAKEN = {
+    "is a Python keyword": {*map(str.lower, keyword.kwlist), *OTHER_KEYWORDS.split()},
+    "is a module of Python's standard library": {
+        *map(str.lower, sys.stdlib_module_names),
+        *OTHER_MODULES.split(),
+    },
+    "is a device name on Windows": {*DEVICES.split()},
+    "is a dependency of the generated project": {*DEPENDENCIES.split()},
+    "is a part of every virtual environment": {*ENVIRONMENT.split()},
+    "is a name that the generated project uses itself": {
+        *OWN,
+        *(module.stem for module in PROJECT.glob("tests/*.py")),
+    },
+}
+
+
+def one_line(value: str) -> str:
+    """Turn line breaks, control characters and runs of blanks into single blanks."""
+    return re.sub(r"[ \x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", value).strip()
+
+
+def escaped(value: str) -> str:
+    """Write a text as it stands between the double quotes of both TOML and YAML.
+
+    JSON is not that form: it writes an emoji as two surrogates, which TOML refuses, and leaves
+    DEL, NEL and U+2028 as they are, which TOML refuses or YAML folds.
+    """
+    return "".join(map(_escaped_character, value))
+
+
+def _escaped_character(character: str) -> str:
+    if character in '"\\':
+        return f"\\{character}"
+    if character.isprintable():
+        return character
+    code = f"{ord(character):x}"
+    return f"\\u{code:0>4}" if len(code) <= len("ffff") else f"\\U{code:0>8}"
+
+
+def markdown(value: str) -> str:
+    """Write a text so that Markdown shows it as it is, on one line."""
+    line = re.sub(r"([\\`*_\[\]<>~|&$])", r"\\\1", one_line(value))
+    return re.sub(r"^(\d*)([#+\-=:.)])", r"\1\\\2", line)
+
+
+def is_address(value: str) -> bool:
+    """Tell whether build backends take a text for an e-mail address: they refuse what is none."""
+    return ADDRESS.fullmatch(value) is not None
+
+
+def check_answers(answers: Mapping[str, object]) -> None:
+    """Refuse what no project can be made of.
+
+    Args:
+        answers: The questions answered so far; while questions are asked, not all of them.
+
+    Raises:
+        FailedHookException: With one line that names the answer, what is wrong and what is right.
+    """
+    for question in QUESTIONS.keys() & answers.keys():
+        answer = answers[question]
+        problem = _problem(question, answer) if isinstance(answer, str) else "must be text"
+        if problem and not question.startswith("_"):
+            raise FailedHookException(f"{question} {_shown(answer)} {problem}")
+
+
+def _shown(answer: object) -> str:
+    text = repr(answer)
+    return text if len(text) <= LONGEST_NAME + 2 else f"{text[:LONGEST_NAME]}…"
+
+
+@cache
+def _problem(question: str, answer: str) -> str:
+    """Say what is wrong with an answer; an empty text if nothing is."""
+    asked = QUESTIONS[question]
+    if any("\ud800" <= character <= "\udfff" for character in answer):
+        return "is not valid Unicode; use a terminal and files in UTF-8"
+    if isinstance(asked, list) and answer not in asked:
+        return f"must be one of: {', '.join(asked)}"
+    if question == "project_name" and not one_line(answer):
+        return "must not be blank; call it 'Photo Index' or such"
+    return _name_problem(answer, JOINTS[question]) if question in JOINTS else ""
+
+
+def _name_problem(name: str, joint: str) -> str:
+    if not re.fullmatch(rf"[a-z][a-z0-9]*({joint}[a-z0-9]+)*", name):
+        rule = f"must be lower-case ASCII letters and digits joined by {joint}, a letter first"
+        return f"{rule}, like 'photo{joint}index'"
+    if len(name) > LONGEST_NAME:
+        return f"has more than {LONGEST_NAME} characters; choose a short one, like 'photo'"
+    for reason, names in TAKEN.items():
+        if name.replace("-", "_") in names:
+            return f"{reason}; choose another, like '{name}{joint}service'"
+    return ""
+
+
+class CheckedContext(Context):
+    """The variables of one rendering; refused where no project can be made of them."""
+
+    def __init__(self, environment: Environment, parent: Any, *rest: Any, **more: Any) -> None:
+        """Check the answers before anything is rendered with them."""
+        check_answers(parent.get("cookiecutter", {}))
+        super().__init__(environment, parent, *rest, **more)
+
+
+def prepare(environment: Environment) -> None:
+    """Add the filters and the check to one of cookiecutter's environments.
+
+    The options are set here and not in cookiecutter.json: a project remembers the private
+    variables of its own revision, and `cruft update` would render a later one with them.
+    """
+    environment.trim_blocks = environment.lstrip_blocks = True
+    environment.line_statement_prefix = "#%"
+    environment.context_class = CheckedContext
+    environment.filters |= {"escaped": escaped, "markdown": markdown, "one_line": one_line}
+    environment.tests["address"] = is_address
+
+
+def as_source(environment: Environment, source: str, name: str | None) -> str:
+    """Make a literal of a source that is neither a file nor a string of this template.
+
+    Cookiecutter renders what the command line and the user config hold: `{{` in a description
+    would end in a traceback, and `cruft update` would render an old answer a second time.
+    """
+    # Only the environment that writes files has a loader; the other one renders answers.
+    if name or environment.loader or source in _own_sources():
+        return source
+    return f"{{{{ {source!a} }}}}"
+
+
+@cache
+def _own_sources() -> frozenset[str]:
+    """Every text outside the project's folder that is meant as a template."""
+    hooks = (hook.read_text("utf-8") for hook in HERE.glob("hooks/*.py"))
+    return frozenset({PROJECT.name, *hooks, *_strings(QUESTIONS)})
+
+
+def _strings(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _strings(part)
