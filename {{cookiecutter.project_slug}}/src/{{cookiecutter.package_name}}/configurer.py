@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .formats import JsonLineFormatter, LineFormatter
+from .records import collect_for
 from .settings import LogFormat
 from .transport import PATIENCE_SECONDS, Sender
 
@@ -35,6 +36,7 @@ def configure_worker(setup: LogSetup, patience: float = PATIENCE_SECONDS) -> Non
     """
     handler = setup.sender.handler(patience)
     handler.setFormatter(setup.formatter())
+    collect_for(setup.layout if setup.format == "text" else "")
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(setup.level)
