@@ -5,7 +5,10 @@ BIN    := $(CURDIR)/$(VENV)/bin
 TOOLS  := $(VENV)/.installed
 DEMO   := build/file-digest
 STDLIB := $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')
-RENDER := $(BIN)/cookiecutter . --no-input --default-config --overwrite-if-exists
+RENDER := $(BIN)/cookiecutter . --no-input --config-file .ci/cookiecutter.yaml --overwrite-if-exists
+
+# Not every user has a home that can be written to.
+export UV_CACHE_DIR ?= $(CURDIR)/.cache/uv
 
 .PHONY: help demo test lint example bench soak clean
 .DEFAULT_GOAL := help
@@ -18,10 +21,11 @@ demo: $(TOOLS) ## render with default answers and run the service over Python's 
 	$(RENDER) --output-dir build
 	$(BIN)/uv venv --quiet --python $(BIN)/python $(DEMO)/.venv
 	$(BIN)/uv pip install --quiet --python $(DEMO)/.venv/bin/python $(DEMO)
-	cd $(DEMO) && .venv/bin/file-digest run $(STDLIB)
-	@echo; echo 'The first lines of the log:'
-	head -n 8 $(DEMO)/logs/file-digest.log
-	@echo; echo 'A second run finds nothing left to do:'
+	@echo "$$(find $(STDLIB) -type f | wc -l) files are there:"
+	cd $(DEMO) && .venv/bin/file-digest run --log-level DEBUG $(STDLIB)
+	@echo 'The first lines of the log, one file for all processes:'
+	head -n 10 $(DEMO)/logs/file-digest.log
+	@echo 'A second run finds nothing left to do:'
 	cd $(DEMO) && .venv/bin/file-digest run $(STDLIB)
 	cd $(DEMO) && .venv/bin/file-digest status
 
@@ -44,7 +48,7 @@ soak: $(TOOLS) ## kill workers and the listener under load for a long time
 	$(BIN)/python -m benchmarks.soak
 
 clean: ## remove what the targets above made
-	rm -rf $(VENV) build
+	rm -rf $(VENV) .cache build
 
 # Debian keeps ensurepip in a package of its own (python3-venv); pip can fill a venv without it.
 $(TOOLS): pyproject.toml

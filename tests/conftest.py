@@ -15,7 +15,7 @@ CHOICES: dict[str, list[str]] = {
     for question, asked in QUESTIONS.items()
     if isinstance(asked, list) and not question.startswith("_")
 }
-NOT_PART_OF_IT = (".git", ".venv", ".*_cache", "__pycache__", ".hypothesis", "build", "example")
+NOT_PART_OF_IT = (".git", ".venv", ".*cache", "__pycache__", ".hypothesis", "build", "example")
 
 
 class Bake(Protocol):

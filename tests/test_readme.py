@@ -1,0 +1,111 @@
+"""The commands in both READMEs are run as they stand there."""
+
+import os
+import re
+import shutil
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import pytest
+from baked import TEMPLATE, BakedProject, clean_environ
+from command_line import Way, render
+from conftest import CHOICES, QUESTIONS, Bake
+
+TOOLS = sysconfig.get_path("scripts")
+
+
+def blocks(readme: str) -> list[str]:
+    """Return the shell commands of a README, block by block."""
+    return re.findall(r"^```sh\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+
+
+def shell(commands: str, folder: Path, *path: str | Path, **environ: str) -> str:
+    """Run commands as a person who types them; stop at the first that fails."""
+    search = os.pathsep.join(map(str, (*path, os.environ["PATH"])))
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", commands],
+        cwd=folder,
+        env=clean_environ() | {"PATH": search} | environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.mark.parametrize(("way", "number"), [("uv", 0), ("pip", 1)])
+def test_generated_readme_runs_and_tests(bake_again: Bake, way: str, number: int) -> None:
+    """Two commands run the service and its tests, with uv and with plain pip."""
+    project = bake_again(ci="none")
+    commands = blocks(project.files["README.md"].decode())
+    # All tests run elsewhere; here it is the commands that are tested.
+    few = {"PYTEST_ADDOPTS": "tests/test_job.py"}
+    shown = shell(commands[number], project.path, TOOLS, **few)
+    assert re.search(r"^\d+ done, 0 failed", shown, re.MULTILINE)
+    assert " passed" in shown
+    assert " failed in" not in shown.rpartition("====")[0].rpartition("====")[2]
+    assert (way == "uv") == (project.path / "uv.lock").exists()
+    assert "0 failed" in shell(commands[2], project.path, project.path / ".venv" / "bin")
+
+
+def test_generated_readme_lists_every_setting(bake: Bake) -> None:
+    """The table has the options that the command line has."""
+    project = bake()
+    table = {
+        option
+        for row in re.findall(r"^\| (`--.*?) \|", project.files["README.md"].decode(), re.MULTILINE)
+        for option in re.findall(r"--[a-z-]+", row)
+    }
+    offered = set(re.findall(r"--[a-z-]+", project.run(project.slug, "run", "--help").stdout))
+    assert table == offered - {"--help"}
+
+
+def test_readme_names_targets_that_exist() -> None:
+    """Both commands of the first screen are in the Makefile."""
+    commands = re.findall(r"^make (\w+)", "\n".join(blocks(readme())), re.MULTILINE)
+    assert commands == ["demo", "test"]
+    targets = re.findall(r"^(\w+):", (TEMPLATE / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert set(commands) <= set(targets)
+
+
+def test_readme_names_every_question_and_choice() -> None:
+    """The table has the questions that cookiecutter.json has, with the default first."""
+    rows = re.findall(r"^\| (`.*?`) \| (.*?) \|", readme(), re.MULTILINE)
+    table = {question: choices for names, choices in rows for question in names.split("`")[1::2]}
+    asked = [question for question in QUESTIONS if not question.startswith("_")]
+    assert set(asked) <= table.keys()
+    for question, choices in CHOICES.items():
+        assert table[question].split("`")[1::2] == choices
+
+
+def test_the_one_liner_renders(template: Path, tmp_path: Path) -> None:
+    """What it asks for exists: the template renders with the answers that are only confirmed."""
+    one_liner = blocks(readme())[0].split()
+    assert one_liner[:2] == ["uvx", "cookiecutter"]
+    assert one_liner[2].endswith("/cookiecutter-multiprocessing")
+    done = render(template, tmp_path, Way((), typed="\n" * len(QUESTIONS)))
+    assert done.returncode == 0, done.stdout
+    assert (tmp_path / "output" / "file-digest" / "README.md").exists()
+
+
+def test_demo_sets_up_and_shows_the_service(template: Path, tmp_path: Path) -> None:
+    """From python3 and make alone: a run, the first lines of its log, a second run, the status."""
+    clone = tmp_path / "clone"
+    shutil.copytree(template, clone)
+    shown = shell("make demo", clone)
+    done = re.search(r"^(\d+) done, 0 failed in ", shown, re.MULTILINE)
+    assert done
+    assert f"{done[1]} files are there" in shown
+    assert " worker-1 " in shown
+    assert "nothing to do" in shown
+    assert f"results.db: {done[1]} done, 0 failed" in shown
+    rendered = BakedProject.at(clone / "build" / "file-digest").files
+    assert "results.db" in rendered
+
+
+def readme() -> str:
+    return (TEMPLATE / "README.md").read_text("utf-8")
