@@ -1,12 +1,13 @@
 """The journal: outcomes in SQLite, so that what is done stays done."""
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from .messages import DONE, FAILED, Outcome, Pair
 from .settings import check_writable
@@ -60,11 +61,13 @@ def check(path: Path) -> None:
 def _open_to_read(path: Path) -> sqlite3.Connection:
     if not path.is_file():
         raise JournalError(f"{path} does not exist: nothing has been run into it yet")
-    try:
-        database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-        names = [name for _, name, *_ in database.execute("PRAGMA table_info(outcomes)")]
-    except sqlite3.Error as error:
-        raise JournalError(f"{path} is not a results file: {error}") from None
+    mode = "mode=ro"
+    if not (os.access(path.parent, os.W_OK) or _beside(path, "-wal").exists()):
+        # Or SQLite wants to make files: https://sqlite.org/wal.html#readonly
+        mode += "&immutable=1"
+    with _explained(path, "is not a results file"):
+        database = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)
+        names = [name for _, name, *_ in _ask(database, "PRAGMA table_info(outcomes)")]
     if names != COLUMNS:
         database.close()
         raise JournalError(f"{path} is not a results file: it has no table 'outcomes' of ours")
@@ -92,11 +95,12 @@ class Journal:
         self.path, self.final = path, (DONE,) if retry_failed else (DONE, FAILED)
         self.lock = _lock(path)
         try:
-            self.database = _open_to_write(path)
-        except sqlite3.Error as error:
+            with _explained(path, "cannot be opened"):
+                self.database = _open_to_write(path)
+                self.may_have_rows = bool(_ask(self.database, "SELECT 1 FROM outcomes LIMIT 1"))
+        except BaseException:
             self.lock.close()
-            raise JournalError(f"{path} cannot be opened: {error}") from None
-        self.may_have_rows = self._has_rows()
+            raise
         self.pending: list[Outcome] = []
         self.committed = time.monotonic()
         self.skipped = {DONE: 0, FAILED: 0}
@@ -115,10 +119,15 @@ class Journal:
             self.lock.close()
 
     def unfinished(self, pairs: list[Pair]) -> list[Pair]:
-        """Leave out the items whose outcome earlier runs settled."""
+        """Leave out the items whose outcome earlier runs settled.
+
+        Raises:
+            JournalError: The file is damaged.
+        """
         if not self.may_have_rows:
             return pairs
-        return [pair for pair in pairs if not self._is_settled(pair[0])]
+        with _explained(self.path, "cannot be read"):
+            return [pair for pair in pairs if not self._is_settled(pair[0])]
 
     def record(self, outcomes: list[Outcome]) -> None:
         """Take outcomes in; they are committed in batches, at the latest ``COMMIT_SECONDS`` later.
@@ -139,19 +148,13 @@ class Journal:
         """
         if not self.pending:
             return
-        try:
-            with self.database:
-                self.database.executemany(
-                    "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                    map(_storable, self.pending),
-                )
-        except sqlite3.Error as error:
-            raise JournalError(f"{self.path} cannot be written: {error}") from None
+        with _explained(self.path, "cannot be written"), self.database:
+            self.database.executemany(
+                "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                map(_storable, self.pending),
+            )
         self.pending.clear()
         self.committed = time.monotonic()
-
-    def _has_rows(self) -> bool:
-        return self.database.execute("SELECT 1 FROM outcomes LIMIT 1").fetchone() is not None
 
     def _is_settled(self, key: str) -> bool:
         query = "SELECT status FROM outcomes WHERE key = ?"
@@ -168,7 +171,7 @@ def summarize(path: Path) -> Summary:
     Raises:
         JournalError: There is no journal at ``path``.
     """
-    with closing(_open_to_read(path)) as database:
+    with closing(_open_to_read(path)) as database, _explained(path, "cannot be read"):
         counts = dict(database.execute("SELECT status, COUNT(*) FROM outcomes GROUP BY status"))
         errors: dict[str, int] = {}
         for (error,) in database.execute("SELECT error FROM outcomes WHERE status = ?", (FAILED,)):
@@ -183,7 +186,7 @@ def rows(path: Path) -> Iterator[Outcome]:
     Raises:
         JournalError: There is no journal at ``path``.
     """
-    with closing(_open_to_read(path)) as database:
+    with closing(_open_to_read(path)) as database, _explained(path, "cannot be read"):
         for row in database.execute("SELECT * FROM outcomes ORDER BY rowid"):
             yield Outcome._make(row)
 
@@ -199,12 +202,45 @@ def _storable(outcome: Outcome) -> Outcome:
 
 
 def _open_to_write(path: Path) -> sqlite3.Connection:
+    if not (path.exists() and path.stat().st_size):
+        _create(path)
     database = sqlite3.connect(path, timeout=BUSY_SECONDS)
-    database.execute("PRAGMA journal_mode = WAL")
-    database.execute("PRAGMA synchronous = NORMAL")
-    if not database.execute("PRAGMA table_info(outcomes)").fetchone():
-        database.execute(SCHEMA)
+    _ask(database, "PRAGMA synchronous = NORMAL")
     return database
+
+
+def _create(path: Path) -> None:
+    """Have an empty journal appear all at once, so that a kill leaves none that is half made."""
+    new = _beside(path, "-new")
+    new.unlink(missing_ok=True)
+    with closing(sqlite3.connect(new)) as database:
+        database.execute("PRAGMA journal_mode = OFF")
+        database.execute(SCHEMA)
+        database.execute("PRAGMA journal_mode = WAL")
+    for ending in ("-wal", "-shm"):  # of a file that somebody removed: SQLite would play them back
+        _beside(path, ending).unlink(missing_ok=True)
+    new.replace(path)
+
+
+def _ask(database: sqlite3.Connection, query: str) -> list[Any]:
+    """Return a query's rows; close the database where it fails."""
+    try:
+        return database.execute(query).fetchall()
+    except sqlite3.Error:
+        database.close()
+        raise
+
+
+def _beside(path: Path, ending: str) -> Path:
+    return path.with_name(path.name + ending)
+
+
+@contextmanager
+def _explained(path: Path, what: str) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise JournalError(f"{path} {what}: {error}") from None
 
 
 def _lock(path: Path) -> sqlite3.Connection:
@@ -216,12 +252,13 @@ def _lock(path: Path) -> sqlite3.Connection:
     Raises:
         JournalError: Another run holds it.
     """
-    lock_file = path.with_name(path.name + "-lock")
-    try:
+    lock_file = _beside(path, "-lock")
+    with _explained(lock_file, "cannot be opened"):
         lock = sqlite3.connect(lock_file, timeout=0, isolation_level=None)
-        lock.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError as error:
-        if "locked" in str(error):
-            raise JournalError(f"{path} is in use by another run") from None
-        raise JournalError(f"{lock_file} cannot be opened: {error}") from None
+        try:
+            _ask(lock, "BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error):
+                raise JournalError(f"{path} is in use by another run") from None
+            raise
     return lock
