@@ -55,6 +55,7 @@ class Source:
 
     def take(self) -> list[Pair]:
         """Return the items that are there by now; never blocks."""
+        self.hungry = True  # before the look: what comes in between wakes main
         pairs = [self.ready.popleft() for _ in range(len(self.ready))]
         self.hungry = not pairs
         self.room.set()
@@ -121,11 +122,16 @@ class Death:
     """How long it had held its item."""
 
 
+Holding = dict[str, tuple[str, float]]
+"""Worker's name to the key of the item that it is at, and since when by ``time.monotonic``."""
+
+
 class Sizer:
     """How many items to a batch, so that one takes some milliseconds and not much memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, batch_seconds: float = BATCH_SECONDS) -> None:
         """Begin with single items."""
+        self.batch_seconds = batch_seconds
         self.size = 1
         self.seconds_each = float("inf")
 
@@ -140,7 +146,8 @@ class Sizer:
         slower = self.seconds_each == float("inf") or each > self.seconds_each
         self.seconds_each = each if slower else 0.7 * self.seconds_each + 0.3 * each
         self.limit_bytes(count, size)
-        self.size = max(1, int(min(BATCH_SECONDS / self.seconds_each, BATCH_ITEMS, 2 * self.size)))
+        fitting = self.batch_seconds / self.seconds_each
+        self.size = max(1, int(min(fitting, BATCH_ITEMS, 2 * self.size)))
 
     def limit_bytes(self, count: int, size: int) -> None:
         """Have no larger batches than fit, given that ``count`` items have ``size`` bytes."""
@@ -164,6 +171,8 @@ class Backlog:
         self.failed: list[Outcome] = []
         self.number = 0
         self.stopped = False
+        self.holding: Holding = {}
+        """For people to see; the execution model brings it up to date at every tick."""
 
     def stop(self) -> None:
         """Hand out nothing more."""
@@ -293,7 +302,7 @@ class Backlog:
         """Return a batch's task; None where a payload does not pickle, which fails that item."""
         try:
             task = batch.task()
-        except Exception as error:
+        except BaseException as error:  # the owner's types: what they raise is an outcome
             if len(batch.pairs) == 1:
                 reason = f"payload cannot be sent to a worker: {describe(error)}"
                 self.failed.append(_failed(batch.pairs[0], reason, batch.attempts + 1))

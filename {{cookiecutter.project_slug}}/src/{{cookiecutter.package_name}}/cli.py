@@ -12,7 +12,13 @@ import click
 
 from . import config, export, journal, workers
 from .config import PACKAGE
-from .messages import DONE, FAILED, WorkersCannotStartError
+from .messages import (
+    DONE,
+    FAILED,
+    EngineLostError,
+    EngineRefusedError,
+    WorkersCannotStartError,
+)
 from .progress import Bar, Lines, Progress, Tally
 from .settings import TEXT_LAYOUT, Settings, start_methods, usable_cores
 from .transport import has_atomic_pipes
@@ -158,9 +164,16 @@ def cli() -> None:
     show_default="on a terminal",
     help="Show a progress bar.",
 )
+@click.option("--verbose", is_flag=True, help="Show what each worker is at, and for how long.")
 @click.pass_context
 def run(
-    context: click.Context, /, inputs: tuple[str, ...], *, progress: bool | None, **values: Any
+    context: click.Context,
+    /,
+    inputs: tuple[str, ...],
+    *,
+    progress: bool | None,
+    verbose: bool,
+    **values: Any,
 ) -> int:
     """Do the items of INPUTS that have no outcome yet."""
     from . import main  # noqa: PLC0415 - a job.py that cannot be imported must not break status
@@ -171,10 +184,10 @@ def run(
     if settings.log_transport == "pipe" and not has_atomic_pipes():
         raise click.UsageError("--log-transport: pipe is not available on this platform", context)
     try:
-        tally = main.run(settings, inputs, _progress(progress, inputs))
-    except (main.RefusedError, journal.JournalError) as error:
+        tally = main.run(settings, inputs, _progress(inputs, progress, verbose=verbose))
+    except (main.RefusedError, journal.JournalError, EngineRefusedError) as error:
         raise click.UsageError(str(error), context) from error
-    except main.ItemsError as error:
+    except (main.ItemsError, EngineLostError) as error:
         return _complain(str(error), SOME_FAILED)
     except WorkersCannotStartError as error:
         reason = str(error).strip().rpartition("\n")[2]
@@ -248,12 +261,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _progress(wanted: bool | None, inputs: Sequence[str]) -> Progress:
+def _progress(inputs: Sequence[str], wanted: bool | None, *, verbose: bool) -> Progress:
     if wanted is False:
         return Progress()
     if not sys.stderr or not sys.stderr.isatty():
-        return Lines()
-    return Bar(lambda: _count(inputs))
+        return Lines(verbose=verbose)
+    return Bar(lambda: _count(inputs), verbose=verbose)
 
 
 def _count(inputs: Sequence[str]) -> int | None:

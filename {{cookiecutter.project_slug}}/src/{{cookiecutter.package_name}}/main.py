@@ -42,13 +42,15 @@ def run(settings: Settings, inputs: Sequence[str], progress: Progress) -> Tally:
             disk is full.
         ItemsError: ``job.items`` raised; the outcomes of the items before are kept.
         WorkersCannotStartError: The job cannot be imported, or workers die at their start.
+        EngineRefusedError, EngineLostError: The execution model's engine will not do, or is gone.
     """
     items = open_items(inputs)
     check_files(settings)
     journal = Journal(settings.results, retry_failed=settings.retry_failed)
-    tally, stop = Tally(skipped=journal.skipped), Stop(settings.grace)
+    stop = Stop(settings.grace)
     source = Source(items, stop.wake)
     backlog = Backlog(source, journal.unfinished, settings.max_attempts)
+    tally = Tally(skipped=journal.skipped, holding=backlog.holding)
     with journal, stop.listening(), listening(settings, stop) as listener, progress:
         source.start()
         with closing(workers.run(backlog, settings, listener.setup, stop)) as news:

@@ -101,3 +101,11 @@ class Unreadable:
 
 class WorkersCannotStartError(Exception):
     """Workers died before they were ready, again and again; the message says why."""
+
+
+class EngineRefusedError(Exception):
+    """The engine that was asked for will not do, such as a cluster that nobody can reach."""
+
+
+class EngineLostError(Exception):
+    """The engine went away during the run; what was recorded is kept."""

@@ -1,0 +1,302 @@
+"""The execution model: dask.distributed, on one machine or many.
+
+    Backlog ── Batch ──▶ Supervisor ── Cluster ── dask ──▶ desk.py in a dask worker
+       ▲                     │  ▲                              │
+       └── what a dead ──────┘  └────── Report, GivenBack ─────┘
+           worker had
+
+Each batch is a dask task that is pinned to one worker: so it is known what a worker that is gone
+had, and nothing runs twice that need not. Starting workers anew is the business of dask's nannies.
+"""
+
+import logging
+import selectors
+import time
+from collections import deque
+from collections.abc import Generator
+from typing import TYPE_CHECKING
+
+from .batches import Backlog, Batch, Death, Sizer
+from .configurer import LogSetup
+from .desk import Left, Opened
+from .messages import (
+    GivenBack,
+    Outcome,
+    Report,
+    StartFailed,
+    Unreadable,
+    WorkersCannotStartError,
+)
+from .settings import EngineOption, Settings
+from .signals import Stop
+from .worker import whole_task
+
+if TYPE_CHECKING:
+    from .cluster import Cluster, News
+
+log = logging.getLogger(__name__)
+
+OPTIONS = (
+    EngineOption("--scheduler", "Address of a dask scheduler, tcp://host:port. [a local cluster]"),
+    EngineOption("--scheduler-file", "File in which a dask scheduler left its address."),
+    EngineOption("--no-dashboard", "Show no dashboard of the local cluster.", is_flag=True),
+    EngineOption("--tls-ca", "Certificate of the authority that all sides trust."),
+    EngineOption("--tls-cert", "Certificate of this side."),
+    EngineOption("--tls-key", "Key of that certificate."),
+)
+TICK = 0.1
+BATCH_SECONDS = 0.1
+"""Longer than with workers of our own: a task costs dask some milliseconds."""
+PREFETCH = 2
+RECALL_SECONDS = 0.2
+START_ATTEMPTS = 5
+START_SECONDS = 60.0
+KILL_SECONDS = 5.0
+GOODBYE_SECONDS = 5.0
+END_SECONDS = 1.0
+
+
+def run(
+    backlog: Backlog, settings: Settings, logs: LogSetup, stop: Stop
+) -> Generator[list[Outcome]]:
+    """Do the items of a backlog; yield outcomes as they complete, at least once a ``TICK``.
+
+    An empty list is a chance for main to see to other things. Once ``stop`` says so, no item
+    starts, running ones may finish until its deadline, and the rest is left undone.
+
+    Raises:
+        EngineRefusedError: The cluster will not do: unreachable, another version.
+        EngineLostError: The scheduler is gone.
+        WorkersCannotStartError: After ``START_ATTEMPTS``, or ``START_SECONDS`` without a worker.
+    """
+    from .cluster import Cluster  # noqa: PLC0415 - it takes a second to import dask
+
+    backlog.sizer = Sizer(min(BATCH_SECONDS, (settings.item_timeout or BATCH_SECONDS) / 2))
+    supervisor = Supervisor(backlog, settings, Cluster(settings, logs, stop.wake), stop)
+    try:
+        while supervisor.has_work():
+            yield supervisor.turn()
+    finally:
+        supervisor.end()
+
+
+class Seat:
+    """Main's view of one dask worker that is ready."""
+
+    def __init__(self, address: str, name: str) -> None:
+        """Watch a worker."""
+        self.address, self.name = address, name
+        self.batches: deque[Batch] = deque()
+        self.reason = ""
+        self.stalled = False
+        self.killed = 0.0
+        self.since = self.recalled = time.monotonic()
+
+    @property
+    def open_items(self) -> int:
+        """How many items it has that are not reported."""
+        return sum(batch.end - batch.done for batch in self.batches)
+
+    def batch_of(self, number: int) -> Batch | None:
+        """Return the batch that an item's number belongs to; None if that is settled."""
+        fits = (b for b in self.batches if b.first <= number < b.first + len(b.pairs))
+        return next(fits, None)
+
+    def has_room(self, *, quick: bool) -> bool:
+        """Whether it can take another batch.
+
+        One whose single item is slow, or under suspicion, gets no second: if it dies, nothing
+        else is in doubt.
+        """
+        if self.reason or self.stalled or not self.batches:
+            return not (self.reason or self.stalled)
+        return quick and len(self.batches) < PREFETCH and len(self.batches[0].pairs) > 1
+
+    def drop_finished(self) -> None:
+        """Forget batches without open items."""
+        self.batches = deque(batch for batch in self.batches if batch.done < batch.end)
+        self.since = time.monotonic()
+        self.stalled = self.stalled and bool(self.batches)
+
+
+class Supervisor:
+    """Moves batches to workers and reports back, and decides what happens when either hangs."""
+
+    def __init__(
+        self, backlog: Backlog, settings: Settings, cluster: "Cluster", stop: Stop
+    ) -> None:
+        """Start nothing yet."""
+        self.backlog, self.settings, self.stop = backlog, settings, stop
+        self.cluster = cluster
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(stop.waker, selectors.EVENT_READ)
+        self.started = False
+        self.seats: dict[str, Seat] = {}
+        self.failures = 0
+        self.alone_since = time.monotonic()
+        self.tick = min(TICK, (settings.item_timeout or TICK) / 4)
+        self.next_look = 0.0
+
+    def has_work(self) -> bool:
+        """Whether an item is open or will be."""
+        if self.stop.requested and not self.backlog.stopped:
+            self.backlog.stop()
+            for seat in self.seats.values():
+                self.cluster.recall(seat.address, stopping=True)
+        if self.stop.requested and self.stop.time_is_up:
+            return False
+        return not self.backlog.exhausted or any(seat.batches for seat in self.seats.values())
+
+    def turn(self) -> list[Outcome]:
+        """Hand out batches, wait for news at most a tick, and return the outcomes."""
+        if not self.started and self.backlog.has_some:
+            self.started, self.alone_since = True, time.monotonic()
+            self.cluster.start()
+        self._feed()
+        outcomes = self.backlog.take_failed()
+        if self.selector.select(0 if outcomes else self.tick):
+            self.stop.clear_waker()
+        if self.cluster.error:
+            raise self.cluster.error
+        while self.cluster.news:
+            outcomes += self._take(*self.cluster.news.popleft())
+        if time.monotonic() >= self.next_look:
+            outcomes += self._look_after_workers()
+        return outcomes
+
+    def end(self) -> None:
+        """Leave the cluster; workers that still hold an item are killed at once."""
+        busy = [seat.address for seat in self.seats.values() if seat.batches]
+        self.cluster.close(busy, END_SECONDS if busy or self.stop.requested else GOODBYE_SECONDS)
+        self.selector.close()
+
+    def _feed(self) -> None:
+        for _ in range(PREFETCH):
+            for seat in list(self.seats.values()):
+                alone = bool(self.backlog.alone)
+                if not seat.has_room(quick=self.backlog.sizer.size > 1 and not alone):
+                    continue
+                if not (work := self.backlog.next_batch()):
+                    return
+                batch, task = work
+                if not seat.batches:
+                    seat.since = time.monotonic()
+                seat.batches.append(batch)
+                self.cluster.submit(seat.address, task)
+
+    def _take(self, address: str, news: "News") -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        seat = self.seats.get(address)
+        match news:
+            case StartFailed(reason):
+                self._failed(f"{address}: {reason}")
+            case Report() | GivenBack() | Unreadable() if seat:
+                outcomes = self._settle(seat, news)
+            case Left(reason, held):
+                outcomes = self._lost(address, reason, held)
+            case Opened():
+                self._welcome(address, news)
+        return outcomes
+
+    def _welcome(self, address: str, opened: Opened) -> None:
+        """Take a worker in, if it runs the same code."""
+        self.cluster.check(address, opened)
+        self.failures = 0
+        self.seats[address] = Seat(address, opened.name)
+        log.info("%s is ready, pid %d", self.seats[address].name, opened.pid)
+        if opened.threads > 1:
+            log.warning(
+                "%s has %d threads for tasks, but does one item at a time; start dask workers with "
+                "--nthreads 1 and more --nworkers",
+                self.seats[address].name,
+                opened.threads,
+            )
+
+    def _failed(self, reason: str) -> None:
+        """Count a worker that did not become ready.
+
+        Raises:
+            WorkersCannotStartError: It was the last attempt.
+        """
+        self.failures += 1
+        log.error("a worker failed to start (%d of %d): %s", self.failures, START_ATTEMPTS, reason)
+        if self.failures >= START_ATTEMPTS:
+            raise WorkersCannotStartError(reason)
+
+    def _settle(self, seat: Seat, answer: Report | GivenBack | Unreadable) -> list[Outcome]:
+        """Take an answer; what it says may have been told before."""
+        outcomes: list[Outcome] = []
+        match answer:
+            case Report(first) if batch := seat.batch_of(first):
+                if news := unknown_part(answer, batch.first + batch.done):
+                    outcomes = self.backlog.completed(batch, news, seat.name)
+            case Unreadable(first, reason) if batch := seat.batch_of(first):
+                outcomes = self.backlog.unreadable(batch, reason, seat.name)
+            case GivenBack(numbers):
+                for given in numbers:
+                    batch = seat.batch_of(given.start)
+                    if batch and given.start < batch.first + batch.end:
+                        self.backlog.give_back(batch, given)
+        seat.drop_finished()
+        return outcomes
+
+    def _look_after_workers(self) -> list[Outcome]:
+        """Kill what hangs, recall what waits behind a slow item, give up what cannot be killed.
+
+        Raises:
+            WorkersCannotStartError: No worker is there, and none came.
+        """
+        now, outcomes = time.monotonic(), list[Outcome]()
+        self.next_look = now + self.tick
+        for seat in list(self.seats.values()):
+            if seat.reason and now - seat.killed > KILL_SECONDS:
+                outcomes += self._lost(seat.address, "", None)
+            elif not seat.reason and (reason := self._overdue(seat, now)):
+                seat.reason, seat.killed = reason, now
+                self.cluster.kill(seat.address)
+            elif seat.open_items > 1 and now - max(seat.recalled, seat.since) > RECALL_SECONDS:
+                seat.stalled, seat.recalled = True, now
+                self.cluster.recall(seat.address, stopping=self.stop.requested)
+        if self.seats or not self.started:
+            self.alone_since = now
+        elif now - self.alone_since > START_SECONDS:
+            raise WorkersCannotStartError(f"no dask worker came in {START_SECONDS:g} s")
+        return outcomes
+
+    def _overdue(self, seat: Seat, now: float) -> str:
+        limit = self.settings.item_timeout
+        if limit and seat.batches and now - seat.since > limit:
+            return f"timed out after {limit:g} s"
+        return ""
+
+    def _lost(self, address: str, reason: str, held: int | None) -> list[Outcome]:
+        seat = self.seats.pop(address, None)
+        if not seat:
+            self._failed(f"{address}: {reason}")
+            return []
+        reason = seat.reason or reason
+        log.warning("%s is gone: %s", seat.name, reason)
+        death = Death(seat.name, reason, time.monotonic() - seat.since)
+        outcomes: list[Outcome] = []
+        for batch in seat.batches:
+            if held is None:  # the first batch was at hand, any other had not begun
+                single = batch.end - batch.done == 1
+                held = batch.first + batch.done if single else whole_task(batch.first)
+            outcomes += self.backlog.lost(batch, held, death)
+        return outcomes
+
+
+def unknown_part(report: Report, first: int) -> Report | None:
+    """Return what a report says of the items from number ``first`` on; None if that is nothing."""
+    skip = first - report.first
+    if skip <= 0:
+        return report
+    if skip >= len(report.results):
+        return None
+    return Report(
+        first=first,
+        results=report.results[skip:],
+        started=report.started + sum(report.seconds[:skip]),
+        seconds=report.seconds[skip:],
+        errors={at - skip: text for at, text in report.errors.items() if at >= skip},
+    )
