@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from .batches import Holding
 from .messages import DONE, Outcome
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Tally:
     failed: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
     """Items that earlier runs settled, by their status."""
+    holding: Holding = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
     seconds: float = 0.0
     signal: int | None = None
@@ -87,10 +89,17 @@ class Lines(Progress):
 
     every = LINE_SECONDS
 
+    def __init__(self, *, verbose: bool = False) -> None:
+        """Also write a line for each worker that is at an item, if ``verbose``."""
+        super().__init__()
+        self.verbose = verbose
+
     def draw(self, tally: Tally) -> None:
         """Write the line."""
         rate = tally.done / tally.seconds if tally.seconds else 0.0
-        sys.stderr.write(f"{tally.done} done, {tally.failed} failed, {rate:.1f} items/s\n")
+        lines = [f"{tally.done} done, {tally.failed} failed, {rate:.1f} items/s"]
+        lines += at_work(tally.holding) if self.verbose else []
+        sys.stderr.writelines(f"{line}\n" for line in lines)
         sys.stderr.flush()
 
     def note(self, text: str) -> None:
@@ -105,13 +114,19 @@ class Bar(Progress):
 
     every = DRAW_SECONDS
 
-    def __init__(self, count: Callable[[], int | None]) -> None:
-        """Have ``count`` say how many items there will be; it may take long, or return None."""
+    def __init__(self, count: Callable[[], int | None], *, verbose: bool = False) -> None:
+        """Draw nothing yet.
+
+        Args:
+            count: Says how many items there will be; it may take long, or return None.
+            verbose: Whether to show below the bar what each worker is at.
+        """
         super().__init__()
-        self.count = count
+        self.count, self.verbose = count, verbose
         self.total: int | None = None
         self.last: Tally | None = None
-        self.bar = _rich_bar()
+        self.workers: list[str] = []
+        self.bar = _rich_bar(self.workers)
         self.task = self.bar.add_task("working", total=None, failed=0, rate="")
 
     def __enter__(self) -> Self:
@@ -122,6 +137,7 @@ class Bar(Progress):
 
     def __exit__(self, *_: object) -> None:
         """Leave the last picture on the screen."""
+        self.verbose = False
         if self.last:
             self.draw(self.last)
         self.bar.stop()
@@ -133,6 +149,7 @@ class Bar(Progress):
 
     def draw(self, tally: Tally) -> None:
         """Draw the bar anew."""
+        self.workers[:] = at_work(tally.holding) if self.verbose else []
         settled = tally.done + tally.failed
         rate = f"{settled / tally.seconds:.1f}/s" if tally.seconds else ""
         failed = f"{tally.failed} failed" if tally.failed else ""
@@ -150,13 +167,34 @@ class Bar(Progress):
             self.total = self.count()
 
 
-def _rich_bar() -> "RichProgress":
+def at_work(holding: Holding) -> list[str]:
+    """Return a line for each worker that is at an item, the one that takes longest first."""
+    now = time.monotonic()
+    longest_first = sorted(holding.items(), key=lambda entry: entry[1][1])
+    return [f"{name}: {now - since:.1f} s at {_shown(key)}" for name, (key, since) in longest_first]
+
+
+def _shown(key: str) -> str:
+    """Return a key that cannot command the terminal: a file name may hold any character."""
+    return "".join(character if character.isprintable() else "?" for character in key)
+
+
+def _rich_bar(workers: list[str]) -> "RichProgress":
     # Imported here: a run without a terminal need not wait 0.2 s for it.
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console, RenderableType  # noqa: PLC0415
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
     from rich.progress import Progress as RichBar  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
 
-    return RichBar(
+    class BarAndWorkers(RichBar):
+        """The bar, and a line below it for each of ``workers``."""
+
+        def get_renderables(self) -> Iterable[RenderableType]:
+            """Return what to draw."""
+            yield from super().get_renderables()
+            yield from (Text(line, no_wrap=True, overflow="ellipsis") for line in workers)
+
+    return BarAndWorkers(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
