@@ -50,13 +50,14 @@ def run(settings: Settings, inputs: Sequence[str], progress: Progress) -> Tally:
     stop = Stop(settings.grace)
     source = Source(items, stop.wake)
     backlog = Backlog(source, journal.unfinished, settings.max_attempts)
-    tally = Tally(skipped=journal.skipped, holding=backlog.holding)
+    tally = Tally(skipped=journal.skipped)
     with journal, stop.listening(), listening(settings, stop) as listener, progress:
         source.start()
         with closing(workers.run(backlog, settings, listener.setup, stop)) as news:
             for outcomes in news:
                 journal.record(outcomes)
                 tally.add(outcomes)
+                tally.holding = backlog.holding
                 progress.show(tally)
                 listener.keep(reopen=stop.take_reopen())
                 if stop.take_request():
