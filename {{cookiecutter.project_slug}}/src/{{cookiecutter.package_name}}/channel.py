@@ -7,17 +7,21 @@ Nobody else holds an end, so a worker that is killed in the middle of a message 
 sees the end of its stream and drops what is incomplete.
 """
 
+import os
 import pickle
 import socket
 import struct
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableSequence
 from contextlib import suppress
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import BinaryIO
 
+from .configurer import LogSetup, configure_worker
 from .messages import GivenBack, Goodbye, Ready, Recall, Report, StartFailed, Task, Unreadable
+from .processes import Bond, follow_main
 from .worker import IDLE, Bench, describe
 
 HEADER = struct.Struct("!Q")
@@ -116,6 +120,8 @@ class Station:
 
     def attend(self, bench: Bench) -> None:
         """Take in main's messages from now on, in a thread, and tell it so."""
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=partial(self._leave_to_parent, bench))
         threading.Thread(target=self._take_in, args=(bench,), daemon=True, name="control").start()
         self.send(Ready())
 
@@ -136,6 +142,11 @@ class Station:
         bench.do()
         self.report(bench)
 
+    def _leave_to_parent(self, bench: Bench) -> None:
+        """In a child that work() forked: should it come back from work(), it has nothing to do."""
+        bench.todo.clear()
+        os.close(self.sock.detach())
+
     def _take_in(self, bench: Bench) -> None:
         with suppress(OSError, EOFError), self.sock.makefile("rb") as stream:
             while not isinstance(message := _read_message(stream), Goodbye):
@@ -153,6 +164,25 @@ class Station:
                 numbers.append(range(task.first, task.first + task.count))
         self.report(bench)
         self.send(GivenBack(numbers))
+
+
+def open_station(
+    sock: socket.socket, slots: MutableSequence[int], index: int, bond: Bond, logs: LogSetup
+) -> tuple[Station, Bench]:
+    """In a new worker process: follow main, log to the listener, import the job.
+
+    Raises:
+        SystemExit: The job cannot be imported; main was told why.
+    """
+    follow_main(bond)
+    configure_worker(logs)
+    station = Station(sock)
+    try:
+        from . import job  # noqa: PLC0415 - the owner's code: what it raises is told to main
+    except BaseException as error:
+        station.send(StartFailed(describe(error)))
+        raise SystemExit(1) from None
+    return station, Bench(job.work, slots, index)
 
 
 def _read_message(stream: BinaryIO) -> ToWorker:

@@ -1,0 +1,358 @@
+"""The execution model: a ``multiprocessing.Pool``, guarded.
+
+    Backlog ── Batch ──▶ Guard ── apply_async ──▶ Pool ──▶ worker process
+       ▲                  │  ▲                             │       │
+       │                  │  └───────── callback ◀─────────┘       │
+       └── what a dead ───┘  ◀── ready, early report, given back ──┘
+           worker had            a line of its own, without a lock
+
+A Pool waits for ever for the item of a worker that died. Main therefore knows what each worker
+holds, from an integer in shared memory. One that dies while it does an item holds no lock of the
+Pool: its item is tried again, and the Pool replaces it. One that dies elsewhere may have spoilt
+the pipes that all workers share: then the Pool is given up, another is made, and what had no
+outcome begins again there.
+
+What the process model does better: a worker killed *between* items costs the others the time that
+they had spent on their items of that moment, for these begin again. None of them counts as tried.
+"""
+
+import logging
+import selectors
+import time
+from collections import deque
+from collections.abc import Generator
+from functools import partial
+from itertools import count
+from multiprocessing import connection
+
+from .batches import Backlog, Batch, Death
+from .configurer import LogSetup
+from .messages import (
+    GivenBack,
+    Outcome,
+    Ready,
+    Recall,
+    Report,
+    StartFailed,
+    Unreadable,
+)
+from .processes import Lifeline, context_for, how_it_ended
+from .roster import AT_PIPES, Answer, Recruit, Roster
+from .settings import EngineOption, Settings
+from .signals import Stop
+from .watch import RECALL_SECONDS, Starts
+from .worker import describe, whole_task
+
+log = logging.getLogger(__name__)
+
+OPTIONS: tuple[EngineOption, ...] = ()
+TICK = 0.1
+PREFETCH = 3
+"""Batches in the Pool for each worker while items are quick; one, where they are not."""
+SETTLE_SECONDS = 0.1
+"""How long a Pool that is given up may still deliver what is on its way."""
+STALL_SECONDS = 5.0
+GOODBYE_SECONDS = 1.0
+
+
+def run(
+    backlog: Backlog, settings: Settings, logs: LogSetup, stop: Stop
+) -> Generator[list[Outcome]]:
+    """Do the items of a backlog; yield outcomes as they complete, at least once a ``TICK``.
+
+    An empty list is a chance for main to see to other things. Once ``stop`` says so, no item
+    starts, running ones may finish until its deadline, and the rest is left undone.
+
+    Raises:
+        WorkersCannotStartError: They died at their start, again and again, in spite of back-off.
+    """
+    guard = Guard(backlog, settings, logs, stop)
+    try:
+        while guard.has_work():
+            yield guard.turn()
+    finally:
+        guard.end()
+
+
+class Guard:
+    """Gives batches to a Pool, watches its workers, and gives it up where it may be spoilt."""
+
+    def __init__(self, backlog: Backlog, settings: Settings, logs: LogSetup, stop: Stop) -> None:
+        """Start nothing yet."""
+        self.backlog, self.settings, self.stop = backlog, settings, stop
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(stop.waker, selectors.EVENT_READ, None)
+        self.starts, self.lifeline = Starts(), Lifeline(settings.start_method)
+        context, numbers = context_for(settings.start_method), count(1)
+        self.new_roster = partial(Roster, context, self.lifeline, logs, self.starts, numbers)
+        self.roster: Roster | None = None
+        self.workers: list[Recruit] = []
+        self.flying: dict[int, Batch] = {}
+        self.answers: deque[Answer] = deque()
+        self.dead: list[tuple[int, Death]] = []
+        self.give_up_at = float("inf")
+        self.tick = min(TICK, (settings.item_timeout or TICK) / 4)
+        self.next_look = self.moved = 0.0
+
+    def has_work(self) -> bool:
+        """Whether an item is open or will be."""
+        if self.stop.requested and not self.backlog.stopped:
+            self.backlog.stop()
+            self._close()
+        if self.stop.requested and self.stop.time_is_up:
+            return False
+        if self.backlog.stopped:
+            return any(self._batch_at(worker.slots[0]) for worker in self.workers)
+        return bool(self.flying) or not self.backlog.exhausted
+
+    def turn(self) -> list[Outcome]:
+        """Hand out batches, wait for news at most a tick, and return the outcomes."""
+        self._staff()
+        self._feed()
+        outcomes = self.backlog.take_failed()
+        for key, _ in self.selector.select(0 if outcomes else self.tick):
+            if key.data is None:
+                self.stop.clear_waker()
+            else:
+                outcomes += self._hear(key.data)
+        outcomes += self._take_answers()
+        if time.monotonic() >= self.next_look:
+            outcomes += self._look_after_workers()
+        return outcomes
+
+    def end(self) -> None:
+        """End the Pool; at once if a worker still holds an item, or if some died."""
+        if self.roster:
+            if self.flying or self.roster.bereaved:
+                self.roster.kill()
+            else:
+                self.roster.dismiss(GOODBYE_SECONDS)
+            self.roster.forget()
+        self.lifeline.close()
+        self.selector.close()
+
+    def _staff(self) -> None:
+        """Have a Pool where there is something to do, and know its workers.
+
+        Raises:
+            WorkersCannotStartError: There is none to be had.
+        """
+        if not self.roster and self.backlog.has_some and not self.starts.wait:
+            roster = self.new_roster()
+            try:
+                roster.open(self.settings.workers)
+            except OSError as error:  # no more processes or descriptors are to be had
+                roster.kill()
+                reason = f"{type(error).__name__}: {error}"
+                self.starts.failed(time.monotonic(), reason, others_work=False)
+            else:
+                self.roster, self.moved = roster, time.monotonic()
+        while self.roster and self.roster.newcomers:
+            worker = self.roster.newcomers.popleft()
+            self.workers.append(worker)
+            self.selector.register(worker.link.sock, selectors.EVENT_READ, worker)
+
+    def _feed(self) -> None:
+        window = self.settings.workers * (PREFETCH if self.backlog.sizer.quick else 1)
+        while self.roster and not self.roster.closed[0] and len(self.flying) < window:
+            if not (work := self.backlog.next_batch()):
+                return
+            batch, task = work
+            self.flying[batch.first] = batch
+            self.roster.submit(task, self._answered, partial(self._broken, batch.first))
+
+    def _answered(self, answer: Answer) -> None:
+        """Note, in a thread of the Pool, what a worker returned."""
+        self.answers.append(answer)
+        self.stop.wake()
+
+    def _broken(self, first: int, error: BaseException) -> None:
+        """Note, in a thread of the Pool, that a task could not be sent or answered."""
+        self._answered(("", [Unreadable(first, describe(error))]))
+
+    def _take_answers(self) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        while self.answers:
+            name, messages = self.answers.popleft()
+            if worker := next((w for w in self.workers if w.name == name), None):
+                outcomes += self._hear(worker)  # an early report comes before the last one
+            for message in messages:
+                outcomes += self._take(message, name)
+        return outcomes
+
+    def _hear(self, worker: Recruit) -> list[Outcome]:
+        outcomes, ended = self._read(worker)
+        return outcomes + self._lost(worker) if ended else outcomes
+
+    def _read(self, worker: Recruit) -> tuple[list[Outcome], bool]:
+        """Return what a worker's line brings, and whether it has ended."""
+        outcomes: list[Outcome] = []
+        try:
+            for message in worker.link.receive():
+                match message:
+                    case Ready():
+                        worker.ready = True
+                        log.info("%s is ready, pid %d", worker.name, worker.pid)
+                    case StartFailed(reason):
+                        worker.reason = reason
+                    case _:
+                        outcomes += self._take(message, worker.name)
+        except EOFError:
+            return outcomes, True
+        return outcomes, False
+
+    def _take(self, message: Report | GivenBack | Unreadable, name: str) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        if isinstance(message, GivenBack):
+            for given in filter(None, message.numbers):
+                if batch := self._batch_at(given.start):
+                    self.backlog.give_back(batch, given)
+                    self._drop_if_finished(batch)
+        elif batch := self._batch_at(message.first):
+            if isinstance(message, Report):
+                self.starts.succeeded()
+                outcomes = self.backlog.completed(batch, message, name)
+            else:
+                outcomes = self.backlog.unreadable(batch, message.reason, name)
+            self._drop_if_finished(batch)
+        return outcomes
+
+    def _batch_at(self, held: int) -> Batch | None:
+        """Return the open batch that a slot, or an item's number, names."""
+        if held < 0:
+            return self.flying.get(whole_task(held))  # its own inverse
+        batches = self.flying.values()
+        return next((b for b in batches if b.first <= held < b.first + len(b.pairs)), None)
+
+    def _drop_if_finished(self, batch: Batch) -> None:
+        if batch.done >= batch.end:
+            self.flying.pop(batch.first, None)
+
+    def _look_after_workers(self) -> list[Outcome]:
+        """Kill what hangs, find the dead, recall what waits behind a slow item."""
+        now, outcomes = time.monotonic(), list[Outcome]()
+        self.next_look = now + self.tick
+        for worker in list(self.workers):
+            before = worker.held
+            worker.observe(now)
+            if worker.held != before:
+                self.moved = now
+            batch = self._batch_at(worker.held)
+            if worker.exitcode is not None:
+                # Its own children may hold its socket open, so that no end is seen.
+                outcomes += self._lost(worker)
+            elif reason := worker.overdue(now, self.settings.item_timeout, busy=bool(batch)):
+                worker.reason = reason
+                worker.terminate()
+            elif batch and now - worker.since > RECALL_SECONDS:
+                self._recall(worker)
+        self._tell_who_is_at_what()
+        self._notice_stall(now)
+        if now >= self.give_up_at:
+            outcomes += self._give_up()
+        return outcomes
+
+    def _recall(self, worker: Recruit) -> None:
+        """Have what it did reported, and what it did not begin given back."""
+        if not worker.recalled:
+            worker.recalled = True
+            worker.link.send(Recall())
+
+    def _close(self) -> None:
+        """Have no item begun any more."""
+        if self.roster:
+            self.roster.close()
+        for worker in self.workers:
+            self._recall(worker)
+
+    def _tell_who_is_at_what(self) -> None:
+        at = [(worker, self._batch_at(worker.held)) for worker in self.workers if worker.held >= 0]
+        self.backlog.holding = {
+            worker.name: (batch.pairs[worker.held - batch.first][0], worker.since)
+            for worker, batch in at
+            if batch
+        }
+
+    def _notice_stall(self, now: float) -> None:
+        """Give up a Pool in which batches wait although not everybody is at one.
+
+        Somebody stopped holds the lock for taking them, or a dead worker was not replaced.
+        """
+        at_work = sum(self._batch_at(worker.held) is not None for worker in self.workers)
+        starting = self.starts.wait or not all(worker.ready for worker in self.workers)
+        if starting or at_work >= min(len(self.flying), self.settings.workers):
+            self.moved = now
+        elif now - self.moved > STALL_SECONDS:
+            log.warning("the pool is at a standstill")
+            self._give_up_soon()
+
+    def _lost(self, worker: Recruit) -> list[Outcome]:
+        worker.join(1.0)
+        if worker.exitcode is None:
+            worker.reason = worker.reason or "worker closed its connection to main"
+            worker.terminate()
+            worker.join(1.0)
+        outcomes = self._last_words(worker)
+        worker.observe(time.monotonic())
+        reason = worker.reason or f"worker died: {how_it_ended(worker.exitcode)}"
+        self._remove(worker)
+        if not worker.ready or not (worker.proven or self.backlog.exhausted):
+            others_work = any(other.proven for other in self.workers)
+            self.starts.failed(worker.started, reason, others_work=others_work)
+        else:
+            log.warning("%s is replaced: %s", worker.name, reason)
+        return outcomes + self._mourn(worker, reason)
+
+    def _mourn(self, worker: Recruit, reason: str) -> list[Outcome]:
+        """Blame what it held, and the Pool if it may have spoilt that."""
+        outcomes: list[Outcome] = []
+        death = Death(worker.name, reason, time.monotonic() - worker.since)
+        if worker.ready and worker.slots[AT_PIPES]:
+            self.dead.append((worker.held, death))
+            self._give_up_soon()
+        elif batch := self._batch_at(worker.held):
+            outcomes = self.backlog.lost(batch, worker.held, death)
+            self._drop_if_finished(batch)
+            if self.roster:
+                self.roster.bereaved = True
+        return outcomes
+
+    def _last_words(self, worker: Recruit) -> list[Outcome]:
+        outcomes, ended = list[Outcome](), False
+        while not ended and connection.wait([worker.link.sock], 0):
+            more, ended = self._read(worker)
+            outcomes += more
+        return outcomes
+
+    def _remove(self, worker: Recruit) -> None:
+        self.selector.unregister(worker.link.sock)
+        worker.link.sock.close()
+        self.workers.remove(worker)
+        if self.roster:
+            self.roster.recruits.remove(worker)
+
+    def _give_up_soon(self) -> None:
+        """Let the Pool deliver what is on its way, then give it up."""
+        self._close()
+        self.give_up_at = min(self.give_up_at, time.monotonic() + SETTLE_SECONDS)
+
+    def _give_up(self) -> list[Outcome]:
+        """End this Pool; what has no outcome is for the next."""
+        outcomes: list[Outcome] = []
+        if self.roster:
+            self.roster.kill()
+        for worker in list(self.workers):
+            outcomes += self._last_words(worker)
+            self._remove(worker)
+        outcomes += self._take_answers()
+        for held, death in self.dead:
+            if batch := self._batch_at(held):
+                outcomes += self.backlog.lost(batch, held, death)
+                self._drop_if_finished(batch)
+        for batch in self.flying.values():
+            numbers = range(batch.first + batch.done, batch.first + batch.end)
+            self.backlog.give_back(batch, numbers)
+        self.flying.clear()
+        self.dead.clear()
+        self.roster, self.give_up_at = None, float("inf")
+        return outcomes
