@@ -10,42 +10,18 @@ one integer in shared memory that says which item the worker holds.
 """
 
 import logging
-import random
 import selectors
-import socket
 import time
-from collections import deque
-from collections.abc import Generator, MutableSequence
-from multiprocessing.process import BaseProcess
-from multiprocessing.sharedctypes import RawArray
+from collections.abc import Generator
 
-from .batches import Backlog, Batch, Death
-from .channel import Link, Station, ToMain
-from .configurer import LogSetup, configure_worker
-from .messages import (
-    GivenBack,
-    Goodbye,
-    Outcome,
-    Ready,
-    Recall,
-    Report,
-    StartFailed,
-    Unreadable,
-    WorkersCannotStartError,
-)
-from .processes import (
-    Bond,
-    Lifeline,
-    context_for,
-    follow_main,
-    how_it_ended,
-    join_all,
-    kill,
-    start_process,
-)
+from .batches import Backlog, Death
+from .channel import ToMain
+from .configurer import LogSetup
+from .crew import Crew, Worker
+from .messages import GivenBack, Outcome, Ready, Recall, Report, StartFailed, Unreadable
+from .processes import how_it_ended, kill
 from .settings import EngineOption, Settings
 from .signals import Stop
-from .worker import IDLE, Bench, describe
 
 log = logging.getLogger(__name__)
 
@@ -54,9 +30,7 @@ TICK = 0.1
 PREFETCH = 3
 """Batches at hand in a worker while items are quick; one, where they are not."""
 RECALL_SECONDS = 0.1
-START_ATTEMPTS = 5
 START_SECONDS = 60.0
-BACK_OFF_SECONDS = 0.1
 GOODBYE_SECONDS = 1.0
 
 
@@ -69,7 +43,7 @@ def run(
     starts, running ones may finish until its deadline, and the rest is left undone.
 
     Raises:
-        WorkersCannotStartError: After ``START_ATTEMPTS`` with back-off.
+        WorkersCannotStartError: They died at their start, again and again, in spite of back-off.
     """
     supervisor = Supervisor(backlog, settings, logs, stop)
     try:
@@ -77,137 +51,6 @@ def run(
             yield supervisor.turn()
     finally:
         supervisor.end()
-
-
-def worker_main(
-    sock: socket.socket, slots: MutableSequence[int], index: int, bond: Bond, logs: LogSetup
-) -> None:
-    """Be a worker process."""
-    follow_main(bond)
-    configure_worker(logs)
-    station = Station(sock)
-    try:
-        from . import job  # noqa: PLC0415 - the owner's code: what it raises is told to main
-    except BaseException as error:
-        station.send(StartFailed(describe(error)))
-        raise SystemExit(1) from None
-    station.serve(Bench(job.work, slots, index))
-
-
-class Worker:
-    """Main's view of one worker process."""
-
-    def __init__(self, process: BaseProcess, index: int, link: Link) -> None:
-        """Watch a process that was just started."""
-        self.process, self.index, self.link = process, index, link
-        self.name = process.name
-        self.batches: deque[Batch] = deque()
-        self.ready = self.stalled = False
-        self.reason = ""
-        self.held = IDLE
-        self.started = self.since = self.recalled = time.monotonic()
-
-    @property
-    def open_items(self) -> int:
-        """How many items it has that are not reported."""
-        return sum(batch.end - batch.done for batch in self.batches)
-
-    def batch_of(self, number: int) -> Batch:
-        """Return the batch that an item's number belongs to."""
-        return next(b for b in self.batches if b.first <= number < b.first + len(b.pairs))
-
-    def observe(self, held: int, now: float) -> None:
-        """Note since when it holds what its slot says."""
-        if held != self.held:
-            self.held, self.since = held, now
-
-    def drop_finished(self) -> None:
-        """Forget batches without open items."""
-        self.batches = deque(batch for batch in self.batches if batch.done < batch.end)
-        self.stalled = self.stalled and bool(self.batches)
-
-
-class Crew:
-    """The worker processes: started, replaced with back-off, ended."""
-
-    def __init__(
-        self, settings: Settings, logs: LogSetup, selector: selectors.BaseSelector
-    ) -> None:
-        """Prepare; ``fill`` starts them."""
-        self.settings, self.logs, self.selector = settings, logs, selector
-        self.context = context_for(settings.start_method)
-        self.lifeline = Lifeline(settings.start_method)
-        self.slots: MutableSequence[int] = RawArray("q", [IDLE] * settings.workers)
-        self.workers: list[Worker] = []
-        self.free = list(range(settings.workers))[::-1]
-        self.started = self.failures = 0
-        self.failed_at = self.not_before = 0.0
-
-    def fill(self) -> None:
-        """Start the workers that are missing; one at a time while they fail to start.
-
-        Raises:
-            WorkersCannotStartError: They failed ``START_ATTEMPTS`` times in a row.
-        """
-        while self.free and time.monotonic() >= self.not_before:
-            if self.failures and not all(worker.ready for worker in self.workers):
-                return
-            try:
-                self._start(self.free[-1])
-            except OSError as error:  # no more processes or descriptors are to be had
-                self.failed(time.monotonic(), f"{type(error).__name__}: {error}")
-            else:
-                self.free.pop()
-
-    def failed(self, started: float, reason: str) -> None:
-        """Count a failed start and wait before the next, twice as long each time.
-
-        Raises:
-            WorkersCannotStartError: It was the last attempt.
-        """
-        if self.failures and started < self.failed_at:
-            return  # it was started together with one that failed already
-        self.failures += 1
-        self.failed_at = time.monotonic()
-        log.error("a worker failed to start (%d of %d): %s", self.failures, START_ATTEMPTS, reason)
-        if self.failures >= START_ATTEMPTS:
-            raise WorkersCannotStartError(reason)
-        delay = BACK_OFF_SECONDS * 2**self.failures * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
-        self.not_before = self.failed_at + delay
-
-    def remove(self, worker: Worker) -> None:
-        """Give up a worker that is gone; its place is free."""
-        self.selector.unregister(worker.link.sock)
-        worker.link.sock.close()
-        kill(worker.process)
-        self.workers.remove(worker)
-        self.slots[worker.index] = IDLE
-        self.free.append(worker.index)
-
-    def end(self, seconds: float) -> None:
-        """Say goodbye to all and wait that long; then kill."""
-        for worker in self.workers:
-            worker.link.send(Goodbye())
-            worker.link.sock.close()
-        join_all([worker.process for worker in self.workers], seconds)
-        self.lifeline.close()
-
-    def _start(self, index: int) -> None:
-        ours, theirs = socket.socketpair()
-        others = [worker.link.sock for worker in self.workers]
-        bond = self.lifeline.bond(ours, *others)
-        self.started += 1
-        args = (theirs, self.slots, index, bond, self.logs)
-        try:
-            process = start_process(self.context, worker_main, args, f"worker-{self.started}")
-        except BaseException:
-            ours.close()
-            raise
-        finally:
-            theirs.close()  # or the end of a dead worker's stream is never seen
-        worker = Worker(process, index, Link(ours))
-        self.workers.append(worker)
-        self.selector.register(ours, selectors.EVENT_READ, worker)
 
 
 class Supervisor:
@@ -289,15 +132,17 @@ class Supervisor:
         outcomes: list[Outcome] = []
         match message:
             case Ready():
-                worker.ready, self.crew.failures = True, 0
+                worker.ready = True
                 log.info("%s is ready, pid %d", worker.name, worker.process.pid)
             case StartFailed(reason):
                 worker.reason = reason
             case Report(first):
+                worker.proven, self.crew.failures = True, 0
                 outcomes = self.backlog.completed(worker.batch_of(first), message, worker.name)
             case Unreadable(first, reason):
                 outcomes = self.backlog.unreadable(worker.batch_of(first), reason, worker.name)
             case GivenBack(numbers):
+                worker.recalled = False
                 for given in filter(None, numbers):
                     self.backlog.give_back(worker.batch_of(given.start), given)
         worker.drop_finished()
@@ -315,10 +160,11 @@ class Supervisor:
             elif reason := self._overdue(worker, now):
                 worker.reason = reason
                 kill(worker.process)
-            elif (
-                worker.open_items > 1 and now - max(worker.recalled, worker.since) > RECALL_SECONDS
-            ):
+            elif worker.open_items > 1 and now - worker.since > RECALL_SECONDS:
                 self._recall(worker)
+        self.backlog.holding = {
+            worker.name: (worker.item, worker.since) for worker in self.crew.workers if worker.item
+        }
         return outcomes
 
     def _overdue(self, worker: Worker, now: float) -> str:
@@ -330,9 +176,10 @@ class Supervisor:
         return ""
 
     def _recall(self, worker: Worker) -> None:
-        worker.stalled, worker.recalled = True, time.monotonic()
-        worker.link.send(Recall())
-        self._watch(worker)
+        if not worker.recalled:
+            worker.stalled = worker.recalled = True
+            worker.link.send(Recall())
+            self._watch(worker)
 
     def _recall_all(self) -> None:
         for worker in self.crew.workers:
@@ -347,17 +194,15 @@ class Supervisor:
         outcomes = self._last_words(worker)
         held = self.crew.slots[worker.index]
         worker.observe(held, time.monotonic())
-        ended = how_it_ended(worker.process.exitcode)
-        if not worker.ready:
-            self.crew.remove(worker)
-            self.crew.failed(worker.started, worker.reason or f"died at its start: {ended}")
-            return outcomes
-        reason = worker.reason or f"worker died: {ended}"
-        log.warning("%s is replaced: %s", worker.name, reason)
+        reason = worker.reason or f"worker died: {how_it_ended(worker.process.exitcode)}"
         death = Death(worker.name, reason, time.monotonic() - worker.since)
-        self.crew.remove(worker)
         for batch in worker.batches:
             outcomes += self.backlog.lost(batch, held, death)
+        self.crew.remove(worker)
+        if worker.ready and (worker.proven or not worker.batches):
+            log.warning("%s is replaced: %s", worker.name, reason)
+        else:
+            self.crew.failed(worker.started, reason)
         return outcomes
 
     def _last_words(self, worker: Worker) -> list[Outcome]:

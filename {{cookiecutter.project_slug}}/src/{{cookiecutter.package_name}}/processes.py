@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import connection, get_context, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
@@ -140,20 +141,30 @@ def _die_with_main(lifeline: Connection) -> None:
     """Have this process killed when main is gone, whatever it is doing then.
 
     Linux needs no help for it, so a process that is stopped, or that holds the GIL in C code, goes
-    as well: the kernel sends the signal set by F_SETSIG when a pipe with O_ASYNC loses its writer,
-    fcntl(2). Owner and signal belong to the open file description, which processes would share,
-    hence a new one. Elsewhere a thread waits for the end.
+    as well, and so do the children that it forks. Elsewhere a thread waits for the end.
     """
     if sys.platform == "linux" and os.path.exists("/proc/self/fd"):
-        descriptor = os.open(f"/proc/self/fd/{lifeline.fileno()}", os.O_RDONLY | os.O_NONBLOCK)
-        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGKILL)
-        fcntl.fcntl(descriptor, fcntl.F_SETOWN, os.getpid())
-        flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
-        fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_ASYNC)
-        if lifeline.poll(0):  # main was gone before the kernel knew whom to tell
-            _kill_self()
+        _have_kernel_kill(lifeline)
+        os.register_at_fork(after_in_child=partial(_have_kernel_kill, lifeline))
     else:
         threading.Thread(target=_wait_for_end, args=(lifeline,), daemon=True).start()
+
+
+def _have_kernel_kill(lifeline: Connection) -> None:
+    """Have the kernel send this process SIGKILL when main's end of a pipe closes.
+
+    It sends the signal set by F_SETSIG when a pipe with O_ASYNC loses its writer, fcntl(2). Owner
+    and signal belong to the open file description, which processes would share, hence a new one.
+    """
+    if sys.platform != "linux" or lifeline.closed:
+        return
+    descriptor = os.open(f"/proc/self/fd/{lifeline.fileno()}", os.O_RDONLY | os.O_NONBLOCK)
+    fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(descriptor, fcntl.F_SETOWN, os.getpid())
+    flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+    fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_ASYNC)
+    if lifeline.poll(0):  # main was gone before the kernel knew whom to tell
+        _kill_self()
 
 
 def _wait_for_end(lifeline: Connection) -> None:
