@@ -1,0 +1,1 @@
+"""The rendered service side by side with its peers: `make bench`."""

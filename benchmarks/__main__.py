@@ -1,0 +1,85 @@
+"""Measures everything and writes the report: `make bench`, `make bench QUICK=1`."""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from . import cases, harness, machine, payloads, pictures, report, service
+from .results import Results
+
+HERE = Path(__file__).parent
+REQUIREMENTS = HERE / "requirements.txt"
+SIZES = {"full": cases.FULL, "quick": cases.QUICK, "smallest": cases.SMALLEST}
+PICTURES = {
+    "log.svg": (cases.LOG, "records_per_second", "Log records per second, 4 workers, one file"),
+    "items.svg": (cases.TINY, "items_per_second", "Tiny items per second, 2 workers"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run all cases, or those whose titles contain a word."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--size", choices=SIZES, default="full", help="how much to measure")
+    parser.add_argument(
+        "--only", default=[""], nargs="*", help="parts of titles: measure these cases"
+    )
+    parser.add_argument("--output", type=Path, default=HERE, help="folder for report and pictures")
+    given = parser.parse_args(arguments)
+    sizes, began = SIZES[given.size], time.monotonic()
+    with _field(sizes.files) as (environ, files):
+        chosen = [
+            case
+            for case in cases.cases(sizes, files)
+            if any(part in case.title for part in given.only)
+        ]
+        outcomes = [harness.play(case, environ, _tell) for case in chosen]
+    minutes = (time.monotonic() - began) / 60
+    facts = [
+        f"{time.strftime('%Y-%m-%d')}, {given.size} run, {minutes:.0f} minutes",
+        *machine.machine(),
+        ", ".join(machine.versions(REQUIREMENTS)),
+    ]
+    _write(given.output, outcomes, report.report(outcomes, sizes, facts))
+
+
+@contextmanager
+def _field(files: int) -> Iterator[tuple[dict[str, str], str]]:
+    """Render the service and make the files to digest; yield the environment, and their folder."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        projects, digested = Path(folder, "projects"), Path(folder, "files")
+        path = [str(harness.ROOT), *map(str, service.render_all(projects))]
+        for number in range(files):
+            if number % 1000 == 0:
+                (digested / f"{number // 1000:03d}").mkdir(parents=True)
+            text = f"some words in line {number}\n" * (20 + number % 40)
+            (digested / f"{number // 1000:03d}" / f"{number:06d}.txt").write_text(text, "ascii")
+        loops = str(payloads.loops_of_a_millisecond())
+        environ = os.environ | {"PYTHONPATH": os.pathsep.join(path), "BENCH_LOOPS": loops}
+        yield environ, str(digested)
+
+
+def _write(folder: Path, outcomes: Sequence[harness.Outcome], text: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "RESULTS.md").write_text(text, "utf-8")
+    build = harness.ROOT / "build"
+    build.mkdir(exist_ok=True)
+    (build / "bench.json").write_text(harness.to_json(outcomes), "utf-8")
+    results = Results(outcomes)
+    for name, (title, figure, caption) in PICTURES.items():
+        if title in results.by_title:
+            chart = pictures.picture(results, title, figure, caption)
+            (folder / name).write_text(chart, "utf-8")
+    _tell(f"written: {folder / 'RESULTS.md'}")
+
+
+def _tell(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+if __name__ == "__main__":
+    main()

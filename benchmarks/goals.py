@@ -1,0 +1,121 @@
+"""What is to be reached, put beside what was."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .cases import CALLER, DIGEST, GENERATOR, JSON, LOG, LOG_1, LOG_8, MILLISECOND, RENDERING
+from .cases import START, TINY, Sizes, cost_title
+from .results import Results
+from .whole_suite import EACH_LOGGED
+
+RECORDS = "records_per_second"
+ITEMS = "items_per_second"
+PIPE = "ours, pipe"
+CLASSIC = "classic queue"
+FILE = "FileHandler per process"
+PROCESS = "ours, process"
+POOL = "ours, pool"
+DASK = "ours, dask"
+
+REASONS: dict[str, str] = {}
+"""A goal's text to why it is missed, once that is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """One of them."""
+
+    text: str
+    figure: float | None
+    wanted: float
+    at_most: bool = False
+    unit: str = "×"
+
+    @property
+    def missed(self) -> bool:
+        """Whether it was measured and is not reached."""
+        if self.figure is None:
+            return False
+        return self.figure > self.wanted if self.at_most else self.figure < self.wanted
+
+    @property
+    def verdict(self) -> str:
+        """Met, missed, or not measured."""
+        if self.figure is None:
+            return "**not measured**"
+        return "**missed**" if self.missed else "met"
+
+    def row(self) -> list[str]:
+        """Return it as a row of a table."""
+        shown = "–" if self.figure is None else f"{self.figure:.3g} {self.unit}"
+        sign = "≤" if self.at_most else "≥"
+        return [self.text, f"{sign} {self.wanted:g} {self.unit}", shown, self.verdict]
+
+
+def goals(results: Results, sizes: Sizes) -> list[Goal]:
+    """Return all goals."""
+    return [*_log(results), *_items(results), *_whole(results, sizes)]
+
+
+def _log(results: Results) -> Iterator[Goal]:
+    for title, ours, other, wanted in (
+        (LOG, PIPE, CLASSIC, 7),
+        (LOG, PIPE, "loguru", 12),
+        (LOG, PIPE, "concurrent-log-handler", 7),
+        (LOG, PIPE, FILE, 1.5),
+        (CALLER, PIPE, CLASSIC, 4),
+        (JSON, PIPE, CLASSIC, 4),
+        (LOG, "ours, queue", CLASSIC, 1),
+    ):
+        ratio = results.ratio(title, ours, other, RECORDS)
+        yield Goal(f"{title}: {ours} against {other}", ratio, wanted)
+    latency = results.ratio(LOG, PIPE, FILE, "p99_us")
+    yield Goal(f"{LOG}: p99 of a call against {FILE}", latency, 1, at_most=True)
+    share = results.median(LOG, PIPE, "listener_share")
+    percent = None if share is None else share * 100
+    yield Goal(f"{LOG}: listener's share of the CPU", percent, 5, at_most=True, unit="%")
+    growth = results.median(LOG, PIPE, "listener_mb")
+    yield Goal(f"{LOG}: growth of the listener", growth, 1, at_most=True, unit="MB")
+    one, eight = (results.median(title, PIPE, RECORDS) for title in (LOG_1, LOG_8))
+    steady = eight / one if one and eight else None
+    yield Goal("Log: 8 workers against 1 worker", steady, 1)
+
+
+def _items(results: Results) -> Iterator[Goal]:
+    for ours, other, wanted in (
+        (PROCESS, "Pool.map", 1.1),
+        (PROCESS, "Pool.imap_unordered", 100),
+        (POOL, "Pool.imap_unordered(1000)", 0.9),
+        (DASK, "dask client.map", 20),
+    ):
+        ratio = results.ratio(TINY, ours, other, ITEMS)
+        yield Goal(f"{TINY}: {ours} against {other}", ratio, wanted)
+    best = results.best_peer(MILLISECOND, "efficiency")
+    for ours, wanted in ((PROCESS, 0.98), (POOL, 0.95)):
+        ratio = results.ratio(MILLISECOND, ours, best, "efficiency") if best else None
+        yield Goal(f"{MILLISECOND}: {ours} against the best peer ({best})", ratio, wanted)
+    for ours in (PROCESS, POOL):
+        growth = results.median(GENERATOR, ours, "memory_mb")
+        yield Goal(f"{GENERATOR}: {ours}", growth, 20, at_most=True, unit="MB")
+
+
+def _whole(results: Results, sizes: Sizes) -> Iterator[Goal]:
+    for ours in (PROCESS, PROCESS + EACH_LOGGED):
+        for other in ("plain Pool script", "plain Pool script, chunks of 32"):
+            ratio = results.ratio(DIGEST, ours, other, "files_per_second")
+            yield Goal(f"{DIGEST}: {ours} against {other}", ratio, 0.9)
+    few, many = (
+        results.median(cost_title(items), PROCESS, "us_per_item")
+        for items in (sizes.curve[-2], sizes.curve[-1])
+    )
+    flat = many / few if few and many else None
+    text = f"Cost of one of {sizes.curve[-1]:,} items against one of {sizes.curve[-2]:,}"
+    yield Goal(text, flat, 1.1, at_most=True)
+    for title, text, figure, wanted in (
+        (RENDERING, "Rendering a project", "rendering_s", 0.3),
+        (START, "--help", "help_s", 0.2),
+        (START, "run: from the command to the first outcome", "first_outcome_s", 0.5),
+        (cost_title(sizes.curve[0]), "run: from main.run to the first outcome", "start_s", 0.5),
+    ):
+        seconds = results.median(title, PROCESS, figure)
+        yield Goal(text, seconds, wanted, at_most=True, unit="s")

@@ -1,0 +1,272 @@
+"""Ways to have two workers do many items."""
+
+import multiprocessing
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from functools import partial
+from importlib import import_module
+from itertools import count, islice
+from pathlib import Path
+from typing import Any
+
+from . import service
+
+WORKERS = 2
+CONTEXT = multiprocessing.get_context("fork")
+
+Work = Callable[[Any], Any]
+
+
+class Peer:
+    """Opens workers, yields results as they come, closes."""
+
+    def __init__(self, chunk: int = 1) -> None:
+        """Send that many items in one message, where the peer knows of chunks."""
+        self.chunk = chunk
+        self.pool: Any = None
+
+    @property
+    def warm(self) -> bool:
+        """Whether all workers are up, as far as one can know."""
+        return True
+
+    def open(self) -> None:
+        """Start the workers."""
+
+    def results(self, work: Work, payloads: Iterable[Any]) -> Iterable[Any]:
+        """Do the items."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """End the workers, in good order."""
+
+    def counts(self, work: Work, payloads: Iterator[Any], _folder: Path) -> Iterator[int]:
+        """Yield how many results have come since the last time; first, those of a warm-up."""
+        self.open()
+        yield len(list(self.results(work, islice(payloads, WORKERS))))
+        counter = count()
+        deque(zip(self.results(work, payloads), counter, strict=False), maxlen=0)  # at C's speed
+        yield next(counter)
+
+
+class Ours(Peer):
+    """The rendered service's workers, with time limit, retries and log."""
+
+    def __init__(self, model: str, start_method: str = "forkserver") -> None:
+        """Use one execution model."""
+        super().__init__()
+        self.model, self.start_method = model, start_method
+        self.stack = ExitStack()
+        self.seen: set[str] = set()
+
+    @property
+    def warm(self) -> bool:
+        """Whether each worker has done something."""
+        return len(self.seen) >= WORKERS
+
+    def counts(self, _work: Work, payloads: Iterator[Any], folder: Path) -> Iterator[int]:
+        """Yield as outcomes come; they are the job's, which does the same work."""
+        given = service.settings(
+            self.model, folder, workers=WORKERS, start_method=self.start_method
+        )
+        pairs = zip(map(str, count()), payloads, strict=False)
+        for outcomes in self.stack.enter_context(service.running(self.model, given, pairs)):
+            if outcomes:
+                if outcomes[-1].error:
+                    raise RuntimeError(outcomes[-1].error)
+                self.seen.add(outcomes[-1].worker)
+                yield len(outcomes)
+
+    def close(self) -> None:
+        """End workers and listener."""
+        self.stack.close()
+
+
+class Pool(Peer):
+    """multiprocessing.Pool.imap_unordered, or billiard's."""
+
+    def __init__(self, chunk: int = 1, module: str = "multiprocessing") -> None:
+        """Take the pool from ``module``."""
+        super().__init__(chunk)
+        self.module = module
+
+    def open(self) -> None:
+        """Start the workers."""
+        self.pool = import_module(self.module).get_context("fork").Pool(WORKERS)
+
+    def results(self, work: Work, payloads: Iterable[Any]) -> Iterable[Any]:
+        """Do the items."""
+        found: Iterable[Any] = self.pool.imap_unordered(work, payloads, self.chunk)
+        return found
+
+    def close(self) -> None:
+        """End the workers."""
+        self.pool.close()
+        self.pool.join()
+
+
+class PoolMap(Pool):
+    """multiprocessing.Pool.map with its automatic chunks; it reads all input ahead."""
+
+    def results(self, work: Work, payloads: Iterable[Any]) -> Iterable[Any]:
+        """Do the items."""
+        found: Iterable[Any] = self.pool.map(work, payloads)
+        return found
+
+
+class Executor(Peer):
+    """concurrent.futures.ProcessPoolExecutor, or loky's."""
+
+    def open(self) -> None:
+        """Start the workers."""
+        self.pool = ProcessPoolExecutor(WORKERS, mp_context=CONTEXT)
+
+    def results(self, work: Work, payloads: Iterable[Any]) -> Iterable[Any]:
+        """Do the items."""
+        found: Iterable[Any] = self.pool.map(work, payloads, chunksize=self.chunk)
+        return found
+
+    def close(self) -> None:
+        """End the workers."""
+        self.pool.shutdown()
+
+
+class Loky(Executor):
+    """loky, which always starts fresh interpreters."""
+
+    def open(self) -> None:
+        """Start the workers."""
+        self.pool = import_module("loky").ProcessPoolExecutor(WORKERS)
+
+
+class Joblib(Peer):
+    """joblib with its automatic batches."""
+
+    def open(self) -> None:
+        """Start the workers."""
+        self.pool = import_module("joblib").Parallel(WORKERS, return_as="generator_unordered")
+
+    def results(self, work: Work, payloads: Iterable[Any]) -> Iterable[Any]:
+        """Do the items."""
+        delayed = import_module("joblib").delayed(work)
+        found: Iterable[Any] = self.pool(delayed(payload) for payload in payloads)
+        return found
+
+    def close(self) -> None:
+        """End the workers, which joblib keeps for the next call."""
+        import_module("joblib.externals.loky").get_reusable_executor().shutdown()
+
+
+class Pebble(Peer):
+    """pebble.ProcessPool."""
+
+    def open(self) -> None:
+        """Start the workers."""
+        self.pool = import_module("pebble").ProcessPool(WORKERS, context=CONTEXT)
+
+    def results(self, work: Work, payloads: Iterable[Any]) -> Iterable[Any]:
+        """Do the items."""
+        found: Iterable[Any] = self.pool.map(work, payloads, chunksize=self.chunk).result()
+        return found
+
+    def close(self) -> None:
+        """End the workers."""
+        self.pool.close()
+        self.pool.join()
+
+
+class Mpire(Peer):
+    """mpire.WorkerPool with its automatic chunks."""
+
+    def open(self) -> None:
+        """Start the workers."""
+        self.pool = import_module("mpire").WorkerPool(WORKERS, start_method="fork", keep_alive=True)
+
+    def results(self, work: Work, payloads: Iterable[Any]) -> Iterable[Any]:
+        """Do the items."""
+        found: Iterable[Any] = self.pool.imap_unordered(work, list(payloads))
+        return found
+
+    def close(self) -> None:
+        """End the workers."""
+        self.pool.stop_and_join()
+
+
+class TwoQueues(Peer):
+    """What people write themselves: a queue of chunks out, a queue of results back."""
+
+    def open(self) -> None:
+        """Create the queues; the workers start with the first work."""
+        self.tasks: Any = CONTEXT.Queue()
+        self.done: Any = CONTEXT.Queue()
+        self.workers: list[Any] = []
+
+    def results(self, work: Work, payloads: Iterable[Any]) -> Iterator[Any]:
+        """Do the items, some chunks ahead."""
+        if not self.workers:
+            self.workers = [
+                CONTEXT.Process(target=self._serve, args=(work,)) for _ in range(WORKERS)
+            ]
+            for worker in self.workers:
+                worker.start()
+        chunks = iter(partial(lambda source: list(islice(source, self.chunk)), iter(payloads)), [])
+        sent = sum(1 for chunk in islice(chunks, 2 * WORKERS) if not self.tasks.put(chunk))
+        while sent:
+            yield from self.done.get()
+            sent -= 1
+            sent += sum(1 for chunk in islice(chunks, 1) if not self.tasks.put(chunk))
+
+    def close(self) -> None:
+        """Send one sentinel for each worker."""
+        for _ in self.workers:
+            self.tasks.put(None)
+        for worker in self.workers:
+            worker.join()
+
+    def _serve(self, work: Work) -> None:
+        for chunk in iter(self.tasks.get, None):
+            self.done.put([work(payload) for payload in chunk])
+
+
+class DaskMap(Peer):
+    """dask: client.map, one future for each item."""
+
+    def open(self) -> None:
+        """Start a cluster on this machine."""
+        self.pool = import_module("distributed").Client(
+            n_workers=WORKERS, threads_per_worker=1, dashboard_address=None
+        )
+
+    def results(self, work: Work, payloads: Iterable[Any]) -> Iterator[Any]:
+        """Do the items."""
+        futures = self.pool.map(work, list(payloads), pure=False)
+        as_completed = import_module("distributed").as_completed
+        return (result for _, result in as_completed(futures, with_results=True))
+
+    def close(self) -> None:
+        """End the cluster."""
+        self.pool.shutdown()
+
+
+CONTESTANTS: dict[str, tuple[Callable[[], Peer], int]] = {
+    "ours, process": (partial(Ours, "process"), 1_000_000),
+    "ours, process by fork": (partial(Ours, "process", "fork"), 1_000_000),
+    "ours, pool": (partial(Ours, "pool"), 1_000_000),
+    "ours, dask": (partial(Ours, "dask"), 100_000),
+    "Pool.map": (PoolMap, 1_000_000),
+    "Pool.imap_unordered": (Pool, 20_000),
+    "Pool.imap_unordered(32)": (partial(Pool, 32), 300_000),
+    "Pool.imap_unordered(1000)": (partial(Pool, 1000), 1_000_000),
+    "ProcessPoolExecutor.map": (Executor, 4_000),
+    "ProcessPoolExecutor.map(1000)": (partial(Executor, 1000), 1_000_000),
+    "loky(1000)": (partial(Loky, 1000), 500_000),
+    "joblib": (Joblib, 100_000),
+    "pebble(1000)": (partial(Pebble, 1000), 100_000),
+    "mpire": (Mpire, 100_000),
+    "billiard(1000)": (partial(Pool, 1000, "billiard"), 1_000_000),
+    "two Queues(1000)": (partial(TwoQueues, 1000), 1_000_000),
+    "dask client.map": (DaskMap, 1_000),
+}
+"""Name to what opens it, and about how many tiny items it does in a second."""

@@ -1,0 +1,72 @@
+"""The service under test: rendered from this template, its own modules imported from there."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from .harness import ROOT
+
+MODELS = ("process", "pool", "dask")
+JOB = Path(__file__).with_name("job.py")
+
+
+def render(model: str, name: str, folder: Path, *, hooks: bool = False) -> Path:
+    """Render a project whose package is called ``name``; return its source folder."""
+    answers = {"project_name": name, "package_name": name, "execution_model": model}
+    import_module("cookiecutter.main").cookiecutter(
+        str(ROOT), no_input=True, default_config=True, accept_hooks=hooks,
+        output_dir=folder, extra_context=answers,
+    )  # fmt: skip
+    return folder / name.replace("_", "-") / "src"
+
+
+def render_all(folder: Path) -> list[Path]:
+    """Render each model twice: ``digest_<model>`` as generated, ``bench_<model>`` with our job.
+
+    Returns:
+        Folders to import from.
+    """
+    paths = []
+    for model in MODELS:
+        paths.append(render(model, f"digest_{model}", folder))
+        source = render(model, f"bench_{model}", folder)
+        shutil.copy(JOB, source / f"bench_{model}" / "job.py")
+        paths.append(source)
+    return paths
+
+
+def module(model: str, name: str) -> Any:
+    """Import a module of the rendered service."""
+    return import_module(f"bench_{model}.{name}")
+
+
+def settings(model: str, folder: Path, **values: Any) -> Any:
+    """Return the service's settings: as generated, with a time limit."""
+    options = module(model, "workers").OPTIONS
+    engine = {option.name.removeprefix("--").replace("-", "_"): None for option in options}
+    engine |= {"no_dashboard": True} if "no_dashboard" in engine else {}
+    given = {"results": folder / "results.db", "log_file": folder / "bench.log"}
+    given |= {"start_method": "forkserver", "item_timeout": 60.0, "engine": engine}
+    return module(model, "settings").Settings(**given | values)
+
+
+@contextmanager
+def running(model: str, given: Any, pairs: Iterator[Any]) -> Iterator[Iterator[list[Any]]]:
+    """Run the workers, their log and all, on some items; yield what yields the outcomes."""
+    stop = module(model, "signals").Stop(given.grace)
+    batches = module(model, "batches")
+    source = batches.Source(pairs, stop.wake)
+    backlog = batches.Backlog(source, lambda found: found, given.max_attempts)
+    listener = module(model, "listener").Listener(given)
+    listener.start()
+    module(model, "configurer").configure_worker(listener.setup)
+    source.start()
+    news = module(model, "workers").run(backlog, given, listener.setup, stop)
+    try:
+        yield news
+    finally:
+        news.close()
+        listener.stop(10.0)
