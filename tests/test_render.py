@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from baked import TEMPLATE, run
+from baked import run
 from conftest import CHOICES, Bake
 from validate_pyproject.api import Validator
 
@@ -39,17 +39,17 @@ CONDITION = re.compile(r"{% if cookiecutter\.(\w+) == '(\S+)' %}(.+){% endif %}"
 
 
 @every_combination
-def test_exactly_the_chosen_files(bake: Bake, answers: dict[str, str]) -> None:
+def test_exactly_the_chosen_files(bake: Bake, template: Path, answers: dict[str, str]) -> None:
     """A file is there because it was chosen, and for no other reason."""
     expected = ALWAYS.union(*(CHOSEN.get(choice, set()) for choice in answers.items()))
-    assert set(bake(**answers).files) == expected | chosen_code(answers)
+    assert set(bake(**answers).files) == expected | chosen_code(template, answers)
 
 
-def chosen_code(answers: dict[str, str]) -> set[str]:
+def chosen_code(template: Path, answers: dict[str, str]) -> set[str]:
     """Return the code that the template has for these answers, by its own file names."""
-    folder = TEMPLATE / "{{cookiecutter.project_slug}}"
+    folder = template / "{{cookiecutter.project_slug}}"
     names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    code = (name for name in names if name.startswith(CODE) and "__pycache__" not in name)
+    code = (name for name in names if name.startswith(CODE))
     return {
         CONDITION.sub(r"\3", name).replace("{{cookiecutter.package_name}}", "file_digest")
         for name in code
