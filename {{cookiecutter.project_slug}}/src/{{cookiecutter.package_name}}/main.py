@@ -44,7 +44,7 @@ def run(settings: Settings, inputs: Sequence[str], progress: Progress) -> Tally:
         WorkersCannotStartError: The job cannot be imported, or workers die at their start.
         EngineRefusedError, EngineLostError: The execution model's engine will not do, or is gone.
     """
-    items = open_items(inputs)
+    items = open_items(settings, inputs)
     check_files(settings)
     journal = Journal(settings.results, retry_failed=settings.retry_failed)
     stop = Stop(settings.grace)
@@ -67,7 +67,7 @@ def run(settings: Settings, inputs: Sequence[str], progress: Progress) -> Tally:
     return tally
 
 
-def open_items(inputs: Sequence[str]) -> Iterable[Pair]:
+def open_items(settings: Settings, inputs: Sequence[str]) -> Iterable[Pair]:
     """Have the job begin on its inputs.
 
     Raises:
@@ -77,7 +77,11 @@ def open_items(inputs: Sequence[str]) -> Iterable[Pair]:
     try:
         job = importlib.import_module(f"{__package__}.job")
     except Exception as error:
-        raise WorkersCannotStartError(describe(error)) from error
+        reason = describe(error)
+        check_files(settings)
+        with listening(settings, Stop(settings.grace)):
+            log.error("the job cannot be imported:\n%s", reason)  # noqa: TRY400 - reason has it
+        raise WorkersCannotStartError(reason) from error
     try:
         items: Iterable[Pair] = job.items(inputs)
     except (OSError, ValueError) as error:
