@@ -170,6 +170,8 @@ class Backlog:
         self.alone: deque[tuple[Pair, int]] = deque()
         self.failed: list[Outcome] = []
         self.number = 0
+        self.cpu_seconds = 0.0
+        """Processor time of all workers so far, as they report it."""
         self.stopped = False
         self.holding: Holding = {}
         """For people to see; the execution model brings it up to date at every tick."""
@@ -217,6 +219,7 @@ class Backlog:
         count = len(report.results)
         pairs = batch.pairs[batch.done : batch.done + count]
         batch.done += count
+        self.cpu_seconds += report.cpu
         self.sizer.observe(count, sum(report.seconds), sum(map(len, filter(None, report.results))))
         rows = zip(
             [key for key, _ in pairs],

@@ -82,6 +82,8 @@ class Report:
     seconds: list[float]
     errors: dict[int, str] = field(default_factory=dict)
     """Position in ``results`` to the error's text."""
+    cpu: float = 0.0
+    """CPU seconds that the worker and its ended children took since the report before."""
 
 
 @dataclass(frozen=True, slots=True)

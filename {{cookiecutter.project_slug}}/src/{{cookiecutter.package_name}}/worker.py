@@ -1,6 +1,7 @@
 """What runs inside a worker process: one task at a time, item by item."""
 
 import json
+import os
 import pickle
 import threading
 import time
@@ -41,6 +42,7 @@ class Bench:
         self.errors: dict[int, str] = {}
         self.ends: list[float] = []
         self.begun = self.clock = 0.0
+        self.cpu = cpu_seconds()
         self.lock = threading.Lock()
 
     def unpack(self, task: Task) -> None:
@@ -85,12 +87,14 @@ class Bench:
             self.sent = stop
             ends = [self.ends[start - 1] if start else self.clock, *self.ends[start:stop]]
             errors = self.errors.copy()
+            cpu, self.cpu = self.cpu, cpu_seconds()
             return Report(
                 first=self.first + start,
                 results=self.results[start:stop],
                 started=self.begun + (ends[0] - self.clock),
                 seconds=[end - begin for begin, end in pairwise(ends)],
                 errors={at - start: errors[at] for at in errors if start <= at < stop},
+                cpu=self.cpu - cpu,
             )
 
     def give_back(self) -> range:
@@ -104,6 +108,11 @@ class Bench:
                     break  # the work thread was faster
                 taken += 1
             return range(self.end - taken, self.end)
+
+
+def cpu_seconds() -> float:
+    """Return the processor time that this process and its ended children have taken."""
+    return sum(os.times()[:4])
 
 
 def to_json(value: object) -> str:
