@@ -203,14 +203,20 @@ class Listener:
         deadline = time.monotonic() + seconds
         if self.process.exitcode is not None:
             self.start()
-        while not self.transport.has_room() and time.monotonic() < deadline:
-            connection.wait([self.process.sentinel], ROOM_SECONDS)
-        if _size(self.rescue) > self.rescued:
-            log.warning("log records of this run are in %s", self.rescue)
-        while not self.transport.tell(STOP) and time.monotonic() < deadline:
+        while time.monotonic() < deadline:
+            if self.transport.has_room():
+                self._tell_of_rescue()
+                if self.transport.tell(STOP):
+                    break
             connection.wait([self.process.sentinel], ROOM_SECONDS)
         join_all([self.process], max(0.0, deadline - time.monotonic()))
         return self.process.exitcode == 0
+
+
+    def _tell_of_rescue(self) -> None:
+        if (size := _size(self.rescue)) > self.rescued:
+            self.rescued = size
+            log.warning("log records of this run are in %s", self.rescue)
 
 
 def _transport(settings: Settings, context: Any) -> Transport:

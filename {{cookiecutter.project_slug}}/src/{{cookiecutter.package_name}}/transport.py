@@ -20,6 +20,9 @@ import multiprocessing
 import os
 import select
 import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
@@ -35,7 +38,11 @@ if TYPE_CHECKING:
 
 ATOMIC = getattr(select, "PIPE_BUF", 512)
 PATIENCE_SECONDS = 5.0
-QUEUE_RECORDS = 10_000
+MOST_TIMES = 6
+"""How often its patience a process waits in all while the listener writes, but for others only."""
+QUEUE_RECORDS = 1_000
+"""How many may wait in all processes; few, because those of a killed process are lost, and because
+a process sends the rest of its own before it ends."""
 PLAIN = {str, int, float, bool, type(None)}
 """What a record may hold on its way through the queue; of these, no subclass is sure to pickle."""
 STOP = b"stop"
@@ -173,7 +180,7 @@ class Rescue:
         """Return a record that tells where records went since the last account, if any did."""
         if not (self.saved or self.lost):
             return None
-        message = "the log listener stood still: %d records went to %s, %d were lost"
+        message = "the log listener stood still or was too slow: %d records went to %s, %d were lost"
         args = (self.saved, self.path, self.lost)
         self.saved = self.lost = 0
         return logging.makeLogRecord(
@@ -182,20 +189,52 @@ class Rescue:
         )
 
 
+class Patience:
+    """How long to wait for room: while the listener writes, however slowly.
+
+    Once it has stood still for ``seconds``, there is no further waiting until it moves again.
+    """
+
+    def __init__(self, log_file: Path, seconds: float) -> None:
+        """Tell by the log file's size whether the listener moves."""
+        self.log_file, self.seconds = log_file, seconds
+        self.seen: tuple[int, int] | None = None
+        self.ended = False
+
+    def lasts(self, has_room: Callable[[float], bool]) -> bool:
+        """Return whether ``has_room``, which waits for some seconds, says so in time."""
+        if not self._has_moved() and self.ended:
+            return False
+        began = moved = time.monotonic()
+        while not has_room(self.seconds / 5):
+            now = time.monotonic()
+            if self._has_moved():
+                moved = now
+            if now >= min(moved + self.seconds, began + self.seconds * MOST_TIMES):
+                return False
+        return True
+
+    def _has_moved(self) -> bool:
+        before, self.seen = self.seen, None
+        with suppress(OSError):
+            found = self.log_file.stat()
+            self.seen = found.st_ino, found.st_size
+        return self.seen != before
+
+
 class PipeHandler(logging.Handler):
     """Formats a record and hands it to the kernel in one write, or waits until it can.
 
     When the listener stands still for some seconds, records go to the rescue file, without further
-    waiting, until the pipe moves again.
+    waiting, until it moves again.
     """
 
     def __init__(self, sender: PipeSender, patience: float = PATIENCE_SECONDS) -> None:
         """Send through ``sender``'s pipe; wait up to ``patience`` seconds for room in it."""
         super().__init__()
-        self.patience = patience
+        self.patience = Patience(sender.log_file, patience)
         self.sender, self.descriptor = sender, sender.writer.fileno()
         self.rescue = Rescue(sender.log_file)
-        self.stuck = False
         self.parts = 0
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -208,10 +247,10 @@ class PipeHandler(logging.Handler):
 
     def _send(self, wire: bytes) -> None:
         if not (self._write(wire) if len(wire) <= ATOMIC else self._write_long(wire)):
-            self.stuck = True
+            self.patience.ended = True
             self.rescue.keep(wire.replace(NEWLINE, b"\n"))
-        elif self.stuck:
-            self.stuck = False
+        elif self.patience.ended:
+            self.patience.ended = False
             if account := self.rescue.account():
                 self.emit(account)
 
@@ -221,12 +260,15 @@ class PipeHandler(logging.Handler):
             try:
                 os.write(self.descriptor, wire)
             except BlockingIOError:
-                if self.stuck or not has_room(self.descriptor, self.patience):
+                if not self.patience.lasts(self._has_room):
                     return False
             except OSError:  # main and listener are gone, or the job closed our descriptor
                 return False
             else:
                 return True
+
+    def _has_room(self, seconds: float) -> bool:
+        return has_room(self.descriptor, seconds)
 
     def _write_long(self, wire: bytes) -> bool:
         """Put a record that no single write can carry into a file, and send that file's name."""
@@ -250,9 +292,8 @@ class PatientQueueHandler(logging.handlers.QueueHandler):
     def __init__(self, sender: QueueSender, patience: float = PATIENCE_SECONDS) -> None:
         """Send through ``sender``'s queue; wait up to ``patience`` seconds for room in it."""
         super().__init__(sender.queue)
-        self.records, self.patience = sender.queue, patience
+        self.records, self.patience = sender.queue, Patience(sender.log_file, patience)
         self.rescue = Rescue(sender.log_file)
-        self.stuck = False
 
     def prepare(self, record: logging.LogRecord) -> Any:
         """Return the record with its text made, and with nothing in it that might not pickle."""
@@ -269,14 +310,19 @@ class PatientQueueHandler(logging.handlers.QueueHandler):
 
     def enqueue(self, record: logging.LogRecord) -> None:
         """Put it into the queue, or into the rescue file when the listener stands still."""
-        try:
-            self.records.put(record, timeout=0 if self.stuck else self.patience)
-        except Full:
-            self.stuck = True
+
+
+        def put(seconds: float) -> bool:
+            with suppress(Full):
+                self.records.put(record, timeout=seconds)
+                return True
+            return False
+
+        if not (put(0) or self.patience.lasts(put)):
+            self.patience.ended = True
             self.rescue.keep(self.format(record).encode("utf-8", "backslashreplace") + b"\n")
-            return
-        if self.stuck:
-            self.stuck = False
+        elif self.patience.ended:
+            self.patience.ended = False
             if account := self.rescue.account():
                 self.enqueue(account)
 
