@@ -3,12 +3,13 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import click
 
-from . import config, export, journal, workers
+from . import chart as charts, config, export, journal, workers
 from .config import PACKAGE
 from .messages import (
     DONE,
@@ -17,7 +18,14 @@ from .messages import (
     EngineRefusedError,
     WorkersCannotStartError,
 )
-from .options import SLUG, VERSION, inputs_argument, results_option, run_options
+from .options import (
+    SLUG,
+    VERSION,
+    inputs_argument,
+    results_option,
+    run_options,
+    scale_options,
+)
 from .progress import Bar, Lines, Progress, Tally
 from .settings import Settings
 from .transport import has_atomic_pipes
@@ -72,8 +80,7 @@ def run(
     except (main.ItemsError, EngineLostError) as error:
         return _complain(str(error), SOME_FAILED)
     except WorkersCannotStartError as error:
-        reason = str(error).strip().rpartition("\n")[2]
-        return _complain(f"workers cannot start: {reason}", WORKERS_CANNOT_START)
+        return _complain_of_start(error)
     except OSError as error:  # no more descriptors or processes are to be had
         return _complain(f"the run cannot go on: {error}", WORKERS_CANNOT_START)
     _summarize(tally, settings)
@@ -132,6 +139,50 @@ def export_command(context: click.Context, results: Path, form: str, output: Pat
     return ALL_DONE
 
 
+@cli.command()
+@inputs_argument
+@scale_options
+@click.pass_context
+def scale(
+    context: click.Context,
+    /,
+    inputs: tuple[str, ...],
+    *,
+    seconds: float,
+    chart: Path | None,
+    **values: Any,
+) -> int:
+    """Measure how the job scales: by threads and by processes, on some of INPUTS.
+
+    It does the same items again and again, and keeps no outcome.
+    """
+    from . import main, scale as scaling  # noqa: PLC0415 - as in run
+
+    settings, measured = Settings(**values, results=Path(os.devnull)), list[scaling.Measured]()
+    if chart and (problem := charts.problem(chart)):
+        raise click.UsageError(f"--chart: {problem}", context)
+    if scaling.is_busy():
+        click.echo("Other programs keep this machine busy; the figures will be off.", err=True)
+    try:
+        with closing(scaling.measure(settings, inputs, seconds)) as news:
+            for one in news:
+                click.echo(one.row(measured[0].rate) if measured else scaling.heading(one))
+                measured.append(one)
+    except main.RefusedError as error:
+        raise click.UsageError(str(error), context) from error
+    except scaling.ScaleError as error:
+        return _complain(str(error), SOME_FAILED)
+    except WorkersCannotStartError as error:
+        return _complain_of_start(error)
+    except scaling.StoppedError as stopped:
+        return STOPPED_BY_SIGNAL + stopped.number
+    click.echo(scaling.advice(measured, gil=scaling.has_gil()))
+    if chart:
+        charts.draw(measured, f"{SLUG}, {measured[0].items} items", chart)
+        click.echo(f"chart: {chart}")
+    return ALL_DONE
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; a usage error is one line."""
     try:
@@ -181,6 +232,11 @@ def _summarize(tally: Tally, settings: Settings) -> None:
 def _complain(message: str, code: int) -> int:
     click.echo(f"Error: {message}", err=True)
     return code
+
+
+def _complain_of_start(error: WorkersCannotStartError) -> int:
+    reason = str(error).strip().rpartition("\n")[2]
+    return _complain(f"workers cannot start: {reason}", WORKERS_CANNOT_START)
 
 
 def _drop_standard_output() -> None:

@@ -137,7 +137,47 @@ RUN = [
     click.option("--verbose", is_flag=True, help="Show what each worker is at, and for how long."),
 ]
 
+SCALE = [
+    click.option(
+        "--workers",
+        type=click.IntRange(min=1),
+        default=lambda: 2 * usable_cores(),
+        show_default="twice the usable cores",
+        help="The most workers to try.",
+    ),
+    click.option(
+        "--seconds",
+        type=click.FloatRange(min=0, min_open=True),
+        default=2.0,
+        show_default=True,
+        callback=_finite,
+        help="How long one worker shall take for the sample.",
+    ),
+    click.option(
+        "--chart",
+        type=click.Path(path_type=Path),
+        help="Also draw the figures: a file that ends in .svg or .png.",
+    ),
+    click.option(
+        "--log-file",
+        type=click.Path(path_type=Path),
+        default=Path("logs", f"{SLUG}-scale.log"),
+        show_default=True,
+        help="What the job logs meanwhile.",
+    ),
+    start_method_option,
+]
+
 
 def run_options(command: Command) -> Command:
     """Give a command the options of a run, in the order in which its help shows them."""
-    return reduce(lambda given, option: option(given), reversed(RUN), command)
+    return _with(RUN, command)
+
+
+def scale_options(command: Command) -> Command:
+    """Give a command the options of measuring."""
+    return _with(SCALE, command)
+
+
+def _with(options: list[Command], command: Command) -> Command:
+    return reduce(lambda given, option: option(given), reversed(options), command)

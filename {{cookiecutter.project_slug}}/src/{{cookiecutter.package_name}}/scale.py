@@ -8,10 +8,12 @@ Threads get a process of their own, so that whatever the job does to it, main ca
 """
 
 import math
+import os
+import platform
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from multiprocessing import Pipe, connection
@@ -21,9 +23,10 @@ from typing import Any
 from . import workers
 from .batches import Backlog, Batch, Source
 from .configurer import LogSetup, configure_worker
+from .main import check_files, listening, open_items
 from .messages import DONE, FAILED, Outcome, Pair, Task
 from .processes import Bond, Lifeline, context_for, follow_main, how_it_ended, kill, start_process
-from .settings import Settings
+from .settings import Settings, usable_cores
 from .signals import Stop
 from .worker import IDLE, Bench, cpu_seconds
 
@@ -41,6 +44,11 @@ class ScaleError(Exception):
 
 class StoppedError(Exception):
     """A signal came."""
+
+    def __init__(self, number: int) -> None:
+        """Note which one."""
+        super().__init__(f"stopped by signal {number}")
+        self.number = number
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +69,25 @@ class Measured:
         """Items a second."""
         return self.items / self.seconds
 
+    def row(self, base: float) -> str:
+        """Return a line of the table, given the rate of one thread."""
+        speed_up = self.rate / base
+        return (
+            f"{self.kind:<10} {self.workers:>7} {self.rate:>10.1f} {speed_up:>9.2f} "
+            f"{speed_up / self.workers:>10.0%} {self.cpu:>8.2f}"
+            f"{f'  {self.failed} failed' if self.failed else ''}"
+        )
+
+
+def heading(first: Measured) -> str:
+    """Return the table's head and its first row."""
+    return (
+        f"a sample of {first.items} items, {usable_cores()} cores, "
+        f"Python {platform.python_version()} {'with' if has_gil() else 'without'} the GIL\n"
+        f"{'':<10} {'workers':>7} {'items/s':>10} {'speed-up':>9} {'efficiency':>10} {'CPU s':>8}\n"
+        f"{first.row(first.rate)}"
+    )
+
 
 def has_gil() -> bool:
     """Whether this interpreter has the global interpreter lock, and it is on."""
@@ -72,24 +99,29 @@ def steps(most: int) -> list[int]:
     return [*(2**power for power in range(most.bit_length()) if 2**power < most), most]
 
 
-def measure(
-    items: Iterable[Pair], settings: Settings, seconds: float, logs: LogSetup, stop: Stop
-) -> Iterator[Measured]:
+def measure(settings: Settings, inputs: Sequence[str], seconds: float) -> Generator[Measured]:
     """Measure a sample of the items with ever more threads, then with ever more processes.
 
     Args:
-        items: What ``job.items`` gives; as many are read as one worker does in ``seconds``.
         settings: As for a run; its ``workers`` is the most that are tried.
+        inputs: What ``job.items`` shall read; as far as one worker comes in ``seconds``.
         seconds: How long one worker shall take for the sample. A small one is done repeatedly.
-        logs: How the job logs.
-        stop: Ends the measuring.
 
     Raises:
         ScaleError: There are no items, or all fail, or the job ends the process.
-        StoppedError: ``stop`` says so.
-        WorkersCannotStartError: As in a run.
+        StoppedError: A signal came.
+        RefusedError, WorkersCannotStartError: As in a run.
     """
-    sample = _sample(items, settings, seconds, logs, stop)
+    items, stop = open_items(settings, inputs), Stop(grace=0.0)
+    check_files(settings)
+    with stop.listening(), listening(settings, stop) as listener:
+        sample = _sample(items, settings, seconds, listener.setup, stop)
+        yield from _measure(sample, settings, listener.setup, stop)
+
+
+def _measure(
+    sample: list[Pair], settings: Settings, logs: LogSetup, stop: Stop
+) -> Iterator[Measured]:
     for count in steps(settings.workers):
         yield _by_threads(sample, count, settings, logs, stop)
     for count in steps(settings.workers):
@@ -105,7 +137,7 @@ def advice(measured: list[Measured], *, gil: bool) -> str:
     most = max(one.rate for one in by_processes)
     best = next(one for one in by_processes if one.rate >= ENOUGH * most)
     processes, use = best.rate / base, f"use --workers {best.workers}"
-    if max(threads, processes) < GAIN:
+    if threads < GAIN and (processes < GAIN or best.workers == 1):
         return (
             "Neither threads nor processes help: all share what is short (processors, memory, a "
             f"disk, a network); {use}."
@@ -117,6 +149,11 @@ def advice(measured: list[Measured], *, gil: bool) -> str:
         why = "it waits, or computes in C" if gil else "there is none here"
         return f"The GIL does not hold this job ({why}): threads gain {threads:.1f} x; {use}."
     return f"Threads gain {threads:.1f} x, processes {processes:.1f} x; {use}."
+
+
+def is_busy() -> bool:
+    """Whether other programs keep the processors busy, so that figures mean little."""
+    return hasattr(os, "getloadavg") and os.getloadavg()[0] > usable_cores()
 
 
 def _sample(
@@ -161,7 +198,7 @@ def _run(
             if time.monotonic() >= deadline and not backlog.stopped:
                 backlog.stop()
     if stop.requested:
-        raise StoppedError
+        raise StoppedError(stop.signals[0])
     if source.error:
         raise ScaleError(f"items() raised {type(source.error).__name__}: {source.error}")
     return outcomes, backlog.cpu_seconds
@@ -180,12 +217,13 @@ def _by_threads(
         while receiving not in connection.wait([receiving, stop.waker]):
             stop.clear_waker()
             if stop.requested:
-                raise StoppedError
+                raise StoppedError(stop.signals[0])
         with suppress(EOFError):
             outcomes, cpu = receiving.recv()
             return _measured(THREADS, count, outcomes, cpu)
         process.join(1.0)
-        raise ScaleError(f"a process with {count} threads died: {how_it_ended(process.exitcode)}")
+        ended = how_it_ended(process.exitcode)
+        raise ScaleError(f"the process that tried {count} threads died: {ended}")
     finally:
         kill(process)
         process.join(1.0)
