@@ -212,7 +212,6 @@ class Listener:
         join_all([self.process], max(0.0, deadline - time.monotonic()))
         return self.process.exitcode == 0
 
-
     def _tell_of_rescue(self) -> None:
         if (size := _size(self.rescue)) > self.rescued:
             self.rescued = size

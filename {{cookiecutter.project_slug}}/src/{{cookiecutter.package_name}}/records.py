@@ -14,7 +14,7 @@ from typing import Any
 
 CALLER = ("pathname", "filename", "module", "lineno", "funcName")
 THREAD = ("threadName", "taskName")
-SOURCE_OF_LOGGING = logging._srcfile  # noqa: SLF001 - documented in the HOWTO
+FIND_CALLER = logging.Logger.findCaller
 STARTED = time.time()
 
 
@@ -68,10 +68,20 @@ def collect_for(layout: str) -> None:
     """
     wants_caller = any(f"%({field})" in layout for field in CALLER)
     wants_thread = any(f"%({field})" in layout for field in THREAD)
-    logging._srcfile = SOURCE_OF_LOGGING if wants_caller else None  # noqa: SLF001 - as above
+    # Not by logging._srcfile = None, as the HOWTO has it: that loses what stack_info=True asks for.
+    find_caller: Any = FIND_CALLER if wants_caller else _find_no_caller
+    logging.Logger.findCaller = find_caller  # type: ignore[method-assign] # see above
     logging.setLogRecordFactory(logging.LogRecord if wants_thread else LeanRecord)
     LeanRecord.process_name = multiprocessing.current_process().name
     LeanRecord.process_id = os.getpid()
+
+
+def _find_no_caller(
+    logger: logging.Logger, stack_info: bool = False, stacklevel: int = 1
+) -> tuple[str, int, str, str | None]:
+    if stack_info:
+        return FIND_CALLER(logger, stack_info, stacklevel + 1)
+    return "(unknown file)", 0, "(unknown function)", None
 
 
 def _in_forked_child() -> None:
