@@ -4,6 +4,7 @@ VENV   := .venv
 BIN    := $(CURDIR)/$(VENV)/bin
 TOOLS  := $(VENV)/.installed
 DEMO   := build/file-digest
+PEERS  := build/peers
 STDLIB := $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')
 RENDER := $(BIN)/cookiecutter . --no-input --config-file .ci/cookiecutter.yaml --overwrite-if-exists
 
@@ -30,7 +31,7 @@ demo: $(TOOLS) ## render with default answers and run the service over Python's 
 	cd $(DEMO) && .venv/bin/file-digest status
 
 test: $(TOOLS) ## run every test of the template and of what it generates
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist loadgroup
 
 lint: $(TOOLS) ## check the template's own Python
 	$(BIN)/ruff check
@@ -41,8 +42,8 @@ example: $(TOOLS) ## render example/ again
 	rm -rf example/file-digest
 	$(RENDER) --output-dir example
 
-bench: $(TOOLS) ## measure side by side with the peers
-	$(BIN)/python -m benchmarks
+bench: $(PEERS)/.installed ## measure side by side with the peers (QUICK=1: in three minutes)
+	$(PEERS)/bin/python -m benchmarks $(if $(QUICK),--size quick --output build/bench)
 
 soak: $(TOOLS) ## kill workers and the listener under load for a long time
 	$(BIN)/python -m benchmarks.soak
@@ -57,4 +58,9 @@ $(TOOLS): pyproject.toml
 	  $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; }
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --group dev
+	touch $@
+
+$(PEERS)/.installed: benchmarks/requirements.txt $(TOOLS)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(PEERS)
+	$(BIN)/uv pip install --quiet --python $(PEERS)/bin/python -r benchmarks/requirements.txt
 	touch $@

@@ -66,9 +66,7 @@ def _field(files: int) -> Iterator[tuple[dict[str, str], str]]:
 def _write(folder: Path, outcomes: Sequence[harness.Outcome], text: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "RESULTS.md").write_text(text, "utf-8")
-    build = harness.ROOT / "build"
-    build.mkdir(exist_ok=True)
-    (build / "bench.json").write_text(harness.to_json(outcomes), "utf-8")
+    (folder / "figures.json").write_text(harness.to_json(outcomes), "utf-8")
     results = Results(outcomes)
     for name, (title, figure, caption) in PICTURES.items():
         if title in results.by_title:

@@ -1,12 +1,13 @@
-"""One bout, in a process of its own: `python -m benchmarks.bout SUITE CONTESTANT OPTIONS FOLDER`."""
+"""One bout: `python -m benchmarks.bout SUITE CONTESTANT OPTIONS FOLDER`."""
 
 import json
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from .harness import Suite
+if TYPE_CHECKING:
+    from .harness import Suite
 
 if __name__ == "__main__":
     name, contestant, options, folder = sys.argv[1:]

@@ -90,12 +90,13 @@ def _items(sizes: Sizes) -> Iterator[Case]:
             title, "item_suite", item_suite.contestants(), rounds, main, baseline,
             {"kind": kind, "seconds": sizes.seconds},
             "Two workers. Start is to the first result; the rate is from when both workers are "
-            "up to the last result, stop from there until all workers are gone. In brackets: items in a chunk.",
+            "up to the last result, stop from there until all workers are gone. In brackets: items "
+            "in a chunk.",
         )  # fmt: skip
     yield Case(
-        GENERATOR, "item_suite", (*OURS, *READ_AHEAD), 1, "memory_mb", "Pool.map",
+        GENERATOR, "item_suite", (*OURS, *READ_AHEAD), sizes.side_rounds, "memory_mb", "Pool.map",
         {"kind": "tiny", "items": sizes.generator, "memory": True},
-        f"{sizes.generator:,} tiny items; how much main grew.",
+        f"{sizes.generator:,} tiny items; how much main grew, in all and after the first tenth.",
     )  # fmt: skip
 
 

@@ -2,12 +2,13 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .harness import Figures
-from .item_contestants import CONTESTANTS, WORKERS
+from .item_contestants import CONTESTANTS, WORKERS, Peer
 from .machine import memory_mb
 from .payloads import WORK, payloads
 
@@ -20,35 +21,60 @@ def contestants() -> Sequence[str]:
     return list(CONTESTANTS)
 
 
-def measure(name: str, options: dict[str, Any], folder: Path) -> Figures:
-    """Measure one contestant; ``options`` are kind, seconds or items, and whether memory counts.
+@dataclass(slots=True)
+class Marks:
+    """What is noted on the way; times by ``perf_counter``."""
 
-    Raises:
-        RuntimeError: Not every item came back once.
-    """
+    began: float
+    first: float = 0.0
+    """When the first result came."""
+    warm_at: float = 0.0
+    """When all workers were up."""
+    warm: int = 0
+    """How many results had come by then."""
+    last: float = 0.0
+    early_mb: float = 0.0
+    """Main's memory after the first tenth; 0 where results do not come step by step."""
+
+
+def measure(name: str, options: dict[str, Any], folder: Path) -> Figures:
+    """Measure one contestant; ``options`` are kind, seconds or items, and whether memory counts."""
     kind = options["kind"]
     opener, tiny = CONTESTANTS[name]
     total = options.get("items") or int(PER_SECOND.get(kind, tiny) * options["seconds"])
     total = max(total, FEWEST)
     os.environ["BENCH_WORK"] = kind
     contestant, memory = opener(), memory_mb(os.getpid())
-    began = time.perf_counter()
-    steps = contestant.counts(WORK[kind], payloads(kind, total), folder)
-    warm = done = next(steps)
-    first = warm_at = time.perf_counter()
+    marks = Marks(time.perf_counter())
+    _follow(contestant, contestant.counts(WORK[kind], payloads(kind, total), folder), total, marks)
+    contestant.close()
+    figures = {"start_s": marks.first - marks.began, "stop_s": time.perf_counter() - marks.last}
+    if options.get("memory"):
+        peak = memory_mb(os.getpid(), peak=True)
+        figures["memory_mb"] = peak - memory
+        if marks.early_mb:
+            figures["late_mb"] = peak - marks.early_mb
+    return figures | _speed(kind, (total - marks.warm) / (marks.last - marks.warm_at))
+
+
+def _follow(contestant: Peer, steps: Iterator[int], total: int, marks: Marks) -> None:
+    """Take the results in.
+
+    Raises:
+        RuntimeError: Not every item came back once.
+    """
+    marks.warm = done = next(steps)
+    marks.first = marks.warm_at = time.perf_counter()
     while done < total // 2 and not contestant.warm:
-        warm = done = done + next(steps)
-        warm_at = time.perf_counter()
+        marks.warm = done = done + next(steps)
+        marks.warm_at = time.perf_counter()
     while done < total:
         done += next(steps)
-    last = time.perf_counter()
-    contestant.close()
-    figures = {"start_s": first - began, "stop_s": time.perf_counter() - last}
+        if not marks.early_mb and total // 10 <= done < total:
+            marks.early_mb = memory_mb(os.getpid(), peak=True)
+    marks.last = time.perf_counter()
     if done != total:
         raise RuntimeError(f"{done} of {total} items came back")
-    if options.get("memory"):
-        figures["memory_mb"] = memory_mb(os.getpid(), peak=True) - memory
-    return figures | _speed(kind, (total - warm) / (last - warm_at))
 
 
 def _speed(kind: str, rate: float) -> Figures:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
 from multiprocessing.synchronize import Barrier
@@ -150,7 +151,7 @@ def _work(contestant: LogContestant, barrier: Barrier, seconds: float, end: Conn
         note(last)
     contestant.flush()
     cpu = time.process_time() - cpu
-    calls = array("q", (b - a for a, b in zip(stamps, stamps[1:], strict=False)))
+    calls = array("q", (end - begin for begin, end in pairwise(stamps)))
     path = contestant.path.with_name(f"calls-{os.getpid()}")
     path.write_bytes(calls)
     end.send(Report(began, cpu, path))

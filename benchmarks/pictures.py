@@ -30,8 +30,8 @@ def bars(caption: str, values: Sequence[tuple[str, float]]) -> str:
     width = LEFT + WIDTH + RIGHT
     highest = max((value for _, value in values), default=0) or 1
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-        f'width="{width}" height="{height}" role="img" aria-label="{escape(caption)}">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"',
+        f' width="{width}" height="{height}" role="img" aria-label="{escape(caption)}">',
         f"<style>\n{STYLE}\n</style>",
         f'<text class="title" x="12" y="26">{escape(caption)}</text>',
     ]

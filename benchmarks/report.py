@@ -27,6 +27,7 @@ FIGURES = {
     "first_outcome_s": ("first outcome, s", "{:.3f}"),
     "rendering_s": ("rendering, s", "{:.3f}"),
     "memory_mb": ("main grew, MB", "{:.1f}"),
+    "late_mb": ("of it late, MB", "{:.1f}"),
 }
 """Figure to its heading and format, in the order of the columns."""
 
@@ -58,7 +59,7 @@ def _lead(outcomes: Sequence[Outcome], facts: Iterable[str]) -> Iterator[str]:
     yield (
         "Made by `make bench` from the rendered service's own modules and its peers, in one run: "
         "each contestant in a process of its own, rounds in turns (A B C, A B C), medians. "
-        "× is the median of the rounds' ratios. Compare ratios, not machines."
+        "x is the median of the rounds' ratios. Compare ratios, not machines."
     )
     yield ""
     yield from (f"- {fact}" for fact in facts)
@@ -80,7 +81,7 @@ def _comparison(results: Results, outcome: Outcome) -> tuple[list[str], list[lis
         figure for bouts in outcome.bouts.values() for bout in bouts for figure in bout or ()
     }
     figures = [figure for figure in FIGURES if figure in present and figure != case.main]
-    head = ["", FIGURES[case.main][0], "lowest – highest", f"× {case.baseline}"]
+    head = ["", FIGURES[case.main][0], "lowest to highest", f"x {case.baseline}"]
     rows = [
         [
             f"**{name}**" if is_ours(name) else name,
@@ -100,7 +101,7 @@ def _cell(values: list[float], figure: str) -> str:
 
 def _spread(values: list[float], figure: str) -> str:
     shown = FIGURES[figure][1]
-    return f"{shown.format(min(values))} – {shown.format(max(values))}" if values else "failed"
+    return f"{shown.format(min(values))} to {shown.format(max(values))}" if values else "failed"
 
 
 def _times(ratio: float | None) -> str:

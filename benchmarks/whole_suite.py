@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +38,11 @@ def measure(name: str, options: dict[str, Any], folder: Path) -> Figures:
         case "start":
             return _start(model, folder)
         case _:
-            return _rendering(model, folder)
+            return _rendering(model)
 
 
 def _digest(name: str, model: str, files: Path, folder: Path) -> Figures:
+    command: list[str | Path]
     if name in SCRIPTS:
         command = [ROOT / "benchmarks" / "plain_script.py", files, str(SCRIPTS[name])]
     else:
@@ -59,14 +61,14 @@ def _cost(model: str, items: int, folder: Path) -> Figures:
     class Clock(progress.Progress):  # type: ignore[misc,name-defined] # the rendered class
         """Notes when the first and the last outcome came."""
 
-        first: float | None = None
+        first = 0.0
         warm = 0
         last = 0.0
 
         def show(self, tally: Any) -> None:
             """Note."""
             self.last = time.perf_counter()
-            if self.first is None and tally.done:
+            if not self.first and tally.done:
                 self.first, self.warm = self.last, tally.done
 
     clock, began, memory = Clock(), time.perf_counter(), memory_mb(os.getpid())
@@ -88,8 +90,8 @@ def _start(model: str, folder: Path) -> Figures:
     return {"help_s": helping, "first_outcome_s": _journalled(folder)[1] - began}
 
 
-def _rendering(model: str, folder: Path) -> Figures:
-    service.import_module("cookiecutter.main")
+def _rendering(model: str) -> Figures:
+    import_module("cookiecutter.main")  # its own import takes longer than the work
     with tempfile.TemporaryDirectory() as target:
         began = time.perf_counter()
         service.render(model, "one_more", Path(target), hooks=True)
