@@ -31,10 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, default=HERE, help="folder for report and pictures")
     given = parser.parse_args(arguments)
     sizes, began = SIZES[given.size], time.monotonic()
-    with _field(sizes.files) as (environ, files):
+    with _field(sizes.files) as (environ, template, files):
         chosen = [
             case
-            for case in cases.cases(sizes, files)
+            for case in cases.cases(sizes, template, files)
             if any(part in case.title for part in given.only)
         ]
         outcomes = [harness.play(case, environ, _tell) for case in chosen]
@@ -48,11 +48,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 @contextmanager
-def _field(files: int) -> Iterator[tuple[dict[str, str], str]]:
-    """Render the service and make the files to digest; yield the environment, and their folder."""
+def _field(files: int) -> Iterator[tuple[dict[str, str], str, str]]:
+    """Render the service, make files to digest; yield environment, template and their folder."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        template = service.copy_template(Path(folder, "template"))
         projects, digested = Path(folder, "projects"), Path(folder, "files")
-        path = [str(harness.ROOT), *map(str, service.render_all(projects))]
+        path = [str(harness.ROOT), *map(str, service.render_all(template, projects))]
         for number in range(files):
             if number % 1000 == 0:
                 (digested / f"{number // 1000:03d}").mkdir(parents=True)
@@ -60,7 +61,7 @@ def _field(files: int) -> Iterator[tuple[dict[str, str], str]]:
             (digested / f"{number // 1000:03d}" / f"{number:06d}.txt").write_text(text, "ascii")
         loops = str(payloads.loops_of_a_millisecond())
         environ = os.environ | {"PYTHONPATH": os.pathsep.join(path), "BENCH_LOOPS": loops}
-        yield environ, str(digested)
+        yield environ, str(template), str(digested)
 
 
 def _write(folder: Path, outcomes: Sequence[harness.Outcome], text: str) -> None:

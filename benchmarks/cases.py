@@ -53,9 +53,9 @@ SMALLEST = Sizes(
 )
 
 
-def cases(sizes: Sizes, files: str) -> list[Case]:
-    """Return all cases; ``files`` is the folder of files to digest."""
-    return [*_logs(sizes), *_items(sizes), *_whole(sizes, files)]
+def cases(sizes: Sizes, template: str, files: str) -> list[Case]:
+    """Return all cases; ``template`` is what to render, ``files`` a folder of files to digest."""
+    return [*_logs(sizes), *_items(sizes), *_whole(sizes, template, files)]
 
 
 def cost_title(items: int) -> str:
@@ -100,7 +100,7 @@ def _items(sizes: Sizes) -> Iterator[Case]:
     )  # fmt: skip
 
 
-def _whole(sizes: Sizes, files: str) -> Iterator[Case]:
+def _whole(sizes: Sizes, template: str, files: str) -> Iterator[Case]:
     yield Case(
         DIGEST, "whole_suite", whole_suite.contestants(), sizes.side_rounds, "files_per_second",
         "plain Pool script", {"what": "digest", "files": files},
@@ -120,5 +120,5 @@ def _whole(sizes: Sizes, files: str) -> Iterator[Case]:
     )  # fmt: skip
     yield Case(
         RENDERING, "whole_suite", OURS, sizes.rounds, "rendering_s", "ours, process",
-        {"what": "rendering"}, "By cookiecutter's API, hooks included.",
+        {"what": "rendering", "template": template}, "By cookiecutter's API, hooks included.",
     )  # fmt: skip

@@ -11,19 +11,25 @@ from .harness import ROOT
 
 MODELS = ("process", "pool", "dask")
 JOB = Path(__file__).with_name("job.py")
+NOT_PART_OF_IT = (".git", ".venv", ".*_cache", "__pycache__", ".hypothesis", "build", "example")
 
 
-def render(model: str, name: str, folder: Path, *, hooks: bool = False) -> Path:
+def copy_template(folder: Path) -> Path:
+    """Copy the template without what tools leave in a checkout; return the copy."""
+    return Path(shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*NOT_PART_OF_IT)))
+
+
+def render(template: Path, model: str, name: str, folder: Path, *, hooks: bool = False) -> Path:
     """Render a project whose package is called ``name``; return its source folder."""
     answers = {"project_name": name, "package_name": name, "execution_model": model}
     import_module("cookiecutter.main").cookiecutter(
-        str(ROOT), no_input=True, default_config=True, accept_hooks=hooks,
+        str(template), no_input=True, default_config=True, accept_hooks=hooks,
         output_dir=folder, extra_context=answers,
     )  # fmt: skip
     return folder / name.replace("_", "-") / "src"
 
 
-def render_all(folder: Path) -> list[Path]:
+def render_all(template: Path, folder: Path) -> list[Path]:
     """Render each model twice: ``digest_<model>`` as generated, ``bench_<model>`` with our job.
 
     Returns:
@@ -31,8 +37,8 @@ def render_all(folder: Path) -> list[Path]:
     """
     paths = []
     for model in MODELS:
-        paths.append(render(model, f"digest_{model}", folder))
-        source = render(model, f"bench_{model}", folder)
+        paths.append(render(template, model, f"digest_{model}", folder))
+        source = render(template, model, f"bench_{model}", folder)
         shutil.copy(JOB, source / f"bench_{model}" / "job.py")
         paths.append(source)
     return paths

@@ -38,7 +38,7 @@ def measure(name: str, options: dict[str, Any], folder: Path) -> Figures:
         case "start":
             return _start(model, folder)
         case _:
-            return _rendering(model)
+            return _rendering(Path(options["template"]), model)
 
 
 def _digest(name: str, model: str, files: Path, folder: Path) -> Figures:
@@ -90,11 +90,11 @@ def _start(model: str, folder: Path) -> Figures:
     return {"help_s": helping, "first_outcome_s": _journalled(folder)[1] - began}
 
 
-def _rendering(model: str) -> Figures:
+def _rendering(template: Path, model: str) -> Figures:
     import_module("cookiecutter.main")  # its own import takes longer than the work
     with tempfile.TemporaryDirectory() as target:
         began = time.perf_counter()
-        service.render(model, "one_more", Path(target), hooks=True)
+        service.render(template, model, "one_more", Path(target), hooks=True)
         return {"rendering_s": time.perf_counter() - began}
 
 
