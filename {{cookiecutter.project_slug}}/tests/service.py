@@ -63,7 +63,7 @@ class Run:
         environment = service.environment | {"SERVICE_RUN": self.mark}
         self.began = time.monotonic()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", PACKAGE, *arguments],
+            [*options.pop("prefix", [sys.executable]), "-m", PACKAGE, *arguments],
             cwd=service.folder,
             env=environment,
             stdin=options.pop("stdin", subprocess.DEVNULL),

@@ -7,7 +7,6 @@ of quick items, which travel in large batches and must come out unharmed.
 
 import json
 import random
-import resource
 import signal
 import sys
 import time
@@ -21,6 +20,8 @@ import pytest
 from service import TRIES, Finished, Service, kill_process, report, wait_for
 
 from {{ cookiecutter.package_name }}.settings import start_methods
+
+resource = pytest.importorskip("resource", reason="these deaths are those of POSIX")
 
 Services = Callable[..., Service]
 

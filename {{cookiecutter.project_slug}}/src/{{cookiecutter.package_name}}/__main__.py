@@ -4,13 +4,22 @@ import os
 import sys
 import threading
 
+STOPPED_BY_CTRL_C = 130
+
 
 def main() -> None:
     """Run the command line, then leave."""
-    from .cli import main as run_command_line  # noqa: PLC0415 - see above
+    if sys.platform == "linux" and os.getpid() == 1:
+        from .init import run_in_child  # noqa: PLC0415 - see above
 
+        run_in_child()
     _open_standard_descriptors()
-    code = run_command_line()
+    try:
+        from .cli import main as run_command_line  # noqa: PLC0415 - see above
+
+        code = run_command_line()
+    except KeyboardInterrupt:  # before anyone was there to catch it
+        code = STOPPED_BY_CTRL_C
     if threading.active_count() > 1:
         # The owner's source may wait for input in a thread that nobody can end; to shut down an
         # interpreter around it may abort: https://github.com/python/cpython/issues/87430
