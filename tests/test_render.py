@@ -2,23 +2,27 @@
 
 import itertools
 import re
-import sysconfig
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from baked import run
 from conftest import CHOICES, Bake
+from tools import use
 from validate_pyproject.api import Validator
 
-TOOLS = Path(sysconfig.get_path("scripts"))
 COMBINATIONS = [
     dict(zip(CHOICES, combination, strict=True))
     for combination in itertools.product(*CHOICES.values())
 ]
 every_combination = pytest.mark.parametrize(
-    "answers", COMBINATIONS, ids=["-".join(answers.values()) for answers in COMBINATIONS]
+    "answers",
+    [
+        # One combination is rendered by one of pytest-xdist's workers.
+        pytest.param(answers, id=name, marks=pytest.mark.xdist_group(name))
+        for answers in COMBINATIONS
+        for name in ["-".join(answers.values())]
+    ],
 )
 
 ALWAYS = {".gitignore", ".pre-commit-config.yaml", "README.md", "pyproject.toml"}
@@ -79,8 +83,8 @@ def test_rendering_again_gives_the_same_bytes(
 def test_ruff_finds_nothing_to_change(bake: Bake, answers: dict[str, str]) -> None:
     """Lint and format pass on the untouched project, under the project's own rules."""
     project = bake(**answers)
-    run(TOOLS / "ruff", "check", "--no-cache", ".", cwd=project.path)
-    run(TOOLS / "ruff", "format", "--no-cache", "--check", "--diff", ".", cwd=project.path)
+    use("ruff", "check", "--no-cache", ".", cwd=project.path)
+    use("ruff", "format", "--no-cache", "--check", "--diff", ".", cwd=project.path)
 
 
 @every_combination
@@ -115,8 +119,8 @@ def test_mypy_strict_finds_nothing(bake: Bake, execution_model: str, include_exa
 def test_code_stays_formatted_under_any_name(bake: Bake, slug: str) -> None:
     """A long import wraps and a short one does not, and imports sort by name."""
     project = bake(project_slug=slug)
-    run(TOOLS / "ruff", "check", "--no-cache", ".", cwd=project.path)
-    run(TOOLS / "ruff", "format", "--no-cache", "--check", "--diff", ".", cwd=project.path)
+    use("ruff", "check", "--no-cache", ".", cwd=project.path)
+    use("ruff", "format", "--no-cache", "--check", "--diff", ".", cwd=project.path)
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from baked import run
 from binaryornot.check import is_binary
 from conftest import CHOICES, Bake
-from test_render import COMBINATIONS, CONDITION, TOOLS
+from test_render import CONDITION
+from tools import use
 
 FOLDER = "{{cookiecutter.project_slug}}"
 
@@ -59,7 +59,8 @@ def test_no_file_is_taken_for_binary(template: Path) -> None:
 
 def test_every_file_is_reached_by_some_combination(template: Path, bake: Bake) -> None:
     """No file and no partial is left that no answer brings."""
-    rendered = {name for answers in COMBINATIONS for name in bake(**answers).files}
+    each = [{question: choice} for question in CHOICES for choice in CHOICES[question]]
+    rendered = {name for answers in each for name in bake(**answers).files}
     written = {
         CONDITION.sub(r"\3", path.relative_to(template / FOLDER).as_posix())
         .replace("{{cookiecutter.package_name}}", "file_digest")
@@ -87,4 +88,4 @@ def test_tools_read_the_source_before_it_is_rendered(template: Path) -> None:
     """So that an editor shows in the template what it would show in a project."""
     tomllib.loads((template / FOLDER / "pyproject.toml").read_text("utf-8"))
     unfinished = ("--exclude=workers.py", "--extend-ignore=N999")  # an include; the package's name
-    run(TOOLS / "ruff", "check", "--no-cache", *unfinished, "src", cwd=template / FOLDER)
+    use("ruff", "check", "--no-cache", *unfinished, "src", cwd=template / FOLDER)
