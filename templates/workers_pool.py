@@ -16,6 +16,7 @@ What the process model does better: a worker killed *between* items costs the ot
 they had spent on their items of that moment, for these begin again. None of them counts as tried.
 """
 
+import gc
 import logging
 import selectors
 import time
@@ -53,6 +54,7 @@ SETTLE_SECONDS = 0.1
 """How long a Pool that is given up may still deliver what is on its way."""
 STALL_SECONDS = 5.0
 GOODBYE_SECONDS = 1.0
+FORGET_SECONDS = 1.0
 
 
 def run(
@@ -86,6 +88,7 @@ class Guard:
         context, numbers = context_for(settings.start_method), count(1)
         self.new_roster = partial(Roster, context, self.lifeline, logs, self.starts, numbers)
         self.roster: Roster | None = None
+        self.former: list[Roster] = []
         self.workers: list[Recruit] = []
         self.flying: dict[int, Batch] = {}
         self.answers: deque[Answer] = deque()
@@ -122,14 +125,17 @@ class Guard:
 
     def end(self) -> None:
         """End the Pool; at once if a worker still holds an item, or if some died."""
-        if self.roster:
-            if self.flying or self.roster.bereaved:
-                self.roster.kill()
-            else:
-                self.roster.dismiss(GOODBYE_SECONDS)
-            self.roster.forget()
+        if roster := self._discharge():
+            if not (self.flying or roster.bereaved):
+                roster.dismiss(GOODBYE_SECONDS)
+            roster.kill()
         self.lifeline.close()
         self.selector.close()
+        for former in self.former:
+            former.burial.join(FORGET_SECONDS)
+        # A semaphore goes with its last reference; multiprocessing's resource tracker would
+        # complain about those that are left where main leaves by os._exit.
+        gc.collect()
 
     def _staff(self) -> None:
         """Have a Pool where there is something to do, and know its workers.
@@ -339,8 +345,8 @@ class Guard:
     def _give_up(self) -> list[Outcome]:
         """End this Pool; what has no outcome is for the next."""
         outcomes: list[Outcome] = []
-        if self.roster:
-            self.roster.kill()
+        if roster := self._discharge():
+            roster.kill()
         for worker in list(self.workers):
             outcomes += self._last_words(worker)
             self._remove(worker)
@@ -354,5 +360,12 @@ class Guard:
             self.backlog.give_back(batch, numbers)
         self.flying.clear()
         self.dead.clear()
-        self.roster, self.give_up_at = None, float("inf")
+        self.give_up_at = float("inf")
         return outcomes
+
+    def _discharge(self) -> Roster | None:
+        """Have no roster; return the one that was."""
+        roster, self.roster = self.roster, None
+        if roster:
+            self.former = [former for former in self.former if not former.gone] + [roster]
+        return roster
