@@ -93,7 +93,7 @@ def test_advice_follows_from_the_figures(
 def test_threads_that_compute_share_one_core(
     service: Callable[..., Service], start_method: str
 ) -> None:
-    """With the GIL on, pure Python takes no more processor time than passes, by whatever threads."""
+    """With the GIL on, pure Python takes no more processor time than passes."""
     options = ("--workers", "2", "--seconds", "0.5", "--start-method", start_method)
     finished = service(COMPUTING).command("scale", *options)
     assert finished.code == 0, finished.stderr

@@ -4,12 +4,14 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
-from . import chart as charts, config, export, journal, workers
+from . import chart as charts
+from . import config, export, journal, timeline, workers
 from .config import PACKAGE
 from .messages import (
     DONE,
@@ -22,6 +24,7 @@ from .options import (
     SLUG,
     VERSION,
     inputs_argument,
+    log_file_option,
     results_option,
     run_options,
     scale_options,
@@ -156,7 +159,8 @@ def scale(
 
     It does the same items again and again, and keeps no outcome.
     """
-    from . import main, scale as scaling  # noqa: PLC0415 - as in run
+    from . import main  # noqa: PLC0415 - as in run
+    from . import scale as scaling  # noqa: PLC0415
 
     settings, measured = Settings(**values, results=Path(os.devnull)), list[scaling.Measured]()
     if chart and (problem := charts.problem(chart)):
@@ -181,6 +185,45 @@ def scale(
         charts.draw(measured, f"{SLUG}, {measured[0].items} items", chart)
         click.echo(f"chart: {chart}")
     return ALL_DONE
+
+
+@cli.command("timeline")
+@results_option
+@log_file_option
+@click.option("--output", type=click.Path(path_type=Path), help="Trace file for Perfetto.")
+@click.option("--html", type=click.Path(path_type=Path), help="Page for a browser.")
+@click.pass_context
+def timeline_command(
+    context: click.Context, results: Path, log_file: Path, output: Path | None, html: Path | None
+) -> int:
+    """Draw who did what when, from the journal and the log."""
+    if not (output or html):
+        raise click.UsageError("give --output, --html or both", context)
+    try:
+        seen = timeline.collect(results, log_file)
+    except journal.JournalError as error:
+        raise click.UsageError(str(error), context) from error
+    if not seen.items:
+        raise click.UsageError(f"{results} has no items", context)
+    click.echo(f"{len(seen.items)} items, {len(seen.lanes)} workers")
+    for option, path, write in (
+        ("--output", output, timeline.write_trace),
+        ("--html", html, partial(timeline.write_html, title=f"{SLUG}: {results}")),
+    ):
+        if path:
+            _write(context, option, path, partial(write, seen))
+    return ALL_DONE
+
+
+def _write(
+    context: click.Context, option: str, path: Path, write: Callable[[TextIO], None]
+) -> None:
+    try:
+        with export.replacing(path) as file:
+            write(file)
+    except OSError as error:
+        raise click.UsageError(f"{option}: {path}: {error.strerror}", context) from error
+    click.echo(f"{option.removeprefix('--')}: {path}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

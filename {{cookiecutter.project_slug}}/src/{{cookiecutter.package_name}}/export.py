@@ -27,7 +27,7 @@ def write(results: Path, form: str, output: Path | None) -> None:
         WRITERS[form](outcomes, sys.stdout)
         sys.stdout.flush()
     else:
-        with _replacing(output) as file:
+        with replacing(output) as file:
             WRITERS[form](outcomes, file)
 
 
@@ -51,7 +51,12 @@ WRITERS: dict[str, Callable[[Iterable[Outcome], TextIO], None]] = {
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[TextIO]:
+def replacing(path: Path) -> Iterator[TextIO]:
+    """Open a file that takes the place of ``path`` once it is complete.
+
+    Raises:
+        OSError: It cannot be written.
+    """
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         with unfinished.open("w", encoding="utf-8", newline="") as file:

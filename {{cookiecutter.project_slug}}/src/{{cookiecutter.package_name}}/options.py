@@ -31,6 +31,13 @@ def _layout(context: click.Context, param: click.Parameter, value: str) -> str:
 
 
 inputs_argument = click.argument("inputs", nargs=-1)
+log_file_option = click.option(
+    "--log-file",
+    type=click.Path(path_type=Path),
+    default=Path("logs", f"{SLUG}.log"),
+    show_default=True,
+    help="The one log of all processes.",
+)
 results_option = click.option(
     "--results",
     type=click.Path(path_type=Path),
@@ -55,13 +62,7 @@ RUN = [
         help="Worker processes.",
     ),
     results_option,
-    click.option(
-        "--log-file",
-        type=click.Path(path_type=Path),
-        default=Path("logs", f"{SLUG}.log"),
-        show_default=True,
-        help="The one log of all processes.",
-    ),
+    log_file_option,
     click.option(
         "--log-level",
         type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], case_sensitive=False),
