@@ -88,7 +88,7 @@ class Guard:
         context, numbers = context_for(settings.start_method), count(1)
         self.new_roster = partial(Roster, context, self.lifeline, logs, self.starts, numbers)
         self.roster: Roster | None = None
-        self.former: list[Roster] = []
+        self.former: Roster | None = None
         self.workers: list[Recruit] = []
         self.flying: dict[int, Batch] = {}
         self.answers: deque[Answer] = deque()
@@ -131,8 +131,8 @@ class Guard:
             roster.kill()
         self.lifeline.close()
         self.selector.close()
-        for former in self.former:
-            former.burial.join(FORGET_SECONDS)
+        if self.former:
+            self.former.burial.join(FORGET_SECONDS)
         # A semaphore goes with its last reference; multiprocessing's resource tracker would
         # complain about those that are left where main leaves by os._exit.
         gc.collect()
@@ -143,16 +143,16 @@ class Guard:
         Raises:
             WorkersCannotStartError: There is none to be had.
         """
-        if not self.roster and self.backlog.has_some and not self.starts.wait:
-            roster = self.new_roster()
+        # The former Pool goes first: forked workers would hold its pipes open.
+        possible = not self.starts.wait and (self.former is None or self.former.gone)
+        if not self.roster and possible and self.backlog.has_some:
+            self.roster, self.moved = self.new_roster(), time.monotonic()
             try:
-                roster.open(self.settings.workers)
+                self.roster.open(self.settings.workers)
             except OSError as error:  # no more processes or descriptors are to be had
-                roster.kill()
+                self._give_up()
                 reason = f"{type(error).__name__}: {error}"
                 self.starts.failed(time.monotonic(), reason, others_work=False)
-            else:
-                self.roster, self.moved = roster, time.monotonic()
         while self.roster and self.roster.newcomers:
             worker = self.roster.newcomers.popleft()
             self.workers.append(worker)
@@ -367,5 +367,5 @@ class Guard:
         """Have no roster; return the one that was."""
         roster, self.roster = self.roster, None
         if roster:
-            self.former = [former for former in self.former if not former.gone] + [roster]
+            self.former = roster
         return roster
