@@ -29,7 +29,7 @@ from .messages import (
 )
 from .settings import EngineOption, Settings
 from .signals import Stop
-from .worker import whole_task
+from .worker import IDLE, whole_task
 
 if TYPE_CHECKING:
     from .cluster import Cluster, News
@@ -88,7 +88,7 @@ class Seat:
         self.address, self.name = address, name
         self.batches: deque[Batch] = deque()
         self.reason = ""
-        self.stalled = False
+        self.stalled = self.proven = False
         self.killed = 0.0
         self.since = self.recalled = time.monotonic()
 
@@ -96,6 +96,11 @@ class Seat:
     def open_items(self) -> int:
         """How many items it has that are not reported."""
         return sum(batch.end - batch.done for batch in self.batches)
+
+    @property
+    def tasks(self) -> list[range]:
+        """The numbers of the items of each batch."""
+        return [range(batch.first, batch.first + len(batch.pairs)) for batch in self.batches]
 
     def batch_of(self, number: int) -> Batch | None:
         """Return the batch that an item's number belongs to; None if that is settled."""
@@ -112,8 +117,8 @@ class Seat:
             return not (self.reason or self.stalled)
         return quick and len(self.batches) < PREFETCH and len(self.batches[0].pairs) > 1
 
-    def drop_finished(self) -> None:
-        """Forget batches without open items."""
+    def progressed(self) -> None:
+        """Note that it is at another item than before, and forget batches without open items."""
         self.batches = deque(batch for batch in self.batches if batch.done < batch.end)
         self.since = time.monotonic()
         self.stalled = self.stalled and bool(self.batches)
@@ -142,7 +147,7 @@ class Supervisor:
         if self.stop.requested and not self.backlog.stopped:
             self.backlog.stop()
             for seat in self.seats.values():
-                self.cluster.recall(seat.address, stopping=True)
+                self.cluster.recall(seat.address, seat.tasks, stopping=True)
         if self.stop.requested and self.stop.time_is_up:
             return False
         return not self.backlog.exhausted or any(seat.batches for seat in self.seats.values())
@@ -199,33 +204,31 @@ class Supervisor:
         return outcomes
 
     def _welcome(self, address: str, opened: Opened) -> None:
-        """Take a worker in, if it runs the same code."""
-        self.cluster.check(address, opened)
-        self.failures = 0
         self.seats[address] = Seat(address, opened.name)
-        log.info("%s is ready, pid %d", self.seats[address].name, opened.pid)
+        log.info("%s is ready, pid %d", opened.name, opened.pid)
         if opened.threads > 1:
             log.warning(
-                "%s has %d threads for tasks, but does one item at a time; start dask workers with "
+                "%s has %d threads for tasks, but does one item at a time: start dask workers with "
                 "--nthreads 1 and more --nworkers",
-                self.seats[address].name,
+                opened.name,
                 opened.threads,
             )
 
     def _failed(self, reason: str) -> None:
-        """Count a worker that did not become ready.
+        """Count a worker that was of no use; its nanny starts another.
 
         Raises:
-            WorkersCannotStartError: It was the last attempt.
+            WorkersCannotStartError: ``START_ATTEMPTS`` in a row, and no other worker is there.
         """
         self.failures += 1
-        log.error("a worker failed to start (%d of %d): %s", self.failures, START_ATTEMPTS, reason)
-        if self.failures >= START_ATTEMPTS:
+        log.error("a worker failed to start, for the %d. time: %s", self.failures, reason)
+        if self.failures >= START_ATTEMPTS and not self.seats:
             raise WorkersCannotStartError(reason)
 
     def _settle(self, seat: Seat, answer: Report | GivenBack | Unreadable) -> list[Outcome]:
         """Take an answer; what it says may have been told before."""
-        outcomes: list[Outcome] = []
+        outcomes, before = list[Outcome](), seat.open_items
+        seat.proven, self.failures = True, 0
         match answer:
             case Report(first) if batch := seat.batch_of(first):
                 if news := unknown_part(answer, batch.first + batch.done):
@@ -237,7 +240,8 @@ class Supervisor:
                     batch = seat.batch_of(given.start)
                     if batch and given.start < batch.first + batch.end:
                         self.backlog.give_back(batch, given)
-        seat.drop_finished()
+        if seat.open_items != before:
+            seat.progressed()
         return outcomes
 
     def _look_after_workers(self) -> list[Outcome]:
@@ -256,7 +260,11 @@ class Supervisor:
                 self.cluster.kill(seat.address)
             elif seat.open_items > 1 and now - max(seat.recalled, seat.since) > RECALL_SECONDS:
                 seat.stalled, seat.recalled = True, now
-                self.cluster.recall(seat.address, stopping=self.stop.requested)
+                self.cluster.recall(seat.address, seat.tasks, stopping=self.stop.requested)
+        at_work = [seat for seat in self.seats.values() if seat.open_items]
+        self.backlog.holding = {
+            seat.name: (seat.batches[0].open[0][0], seat.since) for seat in at_work
+        }
         if self.seats or not self.started:
             self.alone_since = now
         elif now - self.alone_since > START_SECONDS:
@@ -271,8 +279,9 @@ class Supervisor:
 
     def _lost(self, address: str, reason: str, held: int | None) -> list[Outcome]:
         seat = self.seats.pop(address, None)
-        if not seat:
+        if not seat or (held == IDLE and not seat.proven):
             self._failed(f"{address}: {reason}")
+        if not seat:
             return []
         reason = seat.reason or reason
         log.warning("%s is gone: %s", seat.name, reason)
