@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from errno import EISDIR
 from pathlib import Path
 from typing import TextIO
 
@@ -57,6 +58,8 @@ def replacing(path: Path) -> Iterator[TextIO]:
     Raises:
         OSError: It cannot be written.
     """
+    if path.is_dir():
+        raise IsADirectoryError(EISDIR, "is a folder", str(path))
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         with unfinished.open("w", encoding="utf-8", newline="") as file:
