@@ -217,7 +217,7 @@ def test_a_run_with_a_death_is_drawn(service: Callable[..., Service], tmp_path: 
         ((), "give --output, --html or both"),
         (("--html", "x.html", "--results", "none.db"), "none.db does not exist"),
         (("--html", "x.html", "--results", "empty.db"), "empty.db has no items"),
-        (("--html", "no/where.html", "--results", "full.db"), "--html: no/where.html: No such file"),
+        (("--html", "no/x.html", "--results", "full.db"), "--html: no/x.html: No such file"),
         (("--output", ".", "--results", "full.db"), "--output: .: is a folder"),
     ],
 )
