@@ -6,7 +6,10 @@ TOOLS  := $(VENV)/.installed
 DEMO   := build/file-digest
 PEERS  := build/peers
 STDLIB := $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')
-RENDER := $(BIN)/cookiecutter . --no-input --config-file .ci/cookiecutter.yaml --overwrite-if-exists
+# The engine would render what tools have left in the template's folder.
+RENDER := find '{{cookiecutter.project_slug}}' \( -name '.*_cache' -o -name __pycache__ \) \
+            -prune -exec rm -rf {} + && \
+          $(BIN)/cookiecutter . --no-input --config-file .ci/cookiecutter.yaml --overwrite-if-exists
 
 # Not every user has a home that can be written to.
 export UV_CACHE_DIR ?= $(CURDIR)/.cache/uv

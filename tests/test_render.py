@@ -66,7 +66,7 @@ def test_nothing_of_the_template_is_left(bake: Bake, answers: dict[str, str]) ->
     """No file shows that a template engine has been at work, and all end in one line break."""
     for name, content in bake(**answers).files.items():
         text = content.decode()
-        assert not re.search(r"cookiecutter\.\w|{%|%}|{#|^#%|(?<!\$){{ ", text, re.MULTILINE), name
+        assert not re.search(r"cookiecutter\.\w|{%|{#|^#%|(?<!\$){{ ", text, re.MULTILINE), name
         assert text == "" or re.search(r"[^\n]\n\Z", text), name
         assert "\r" not in text, name
 

@@ -1,0 +1,42 @@
+"""The console script. Workers import this file again when they start, so it imports little."""
+
+import os
+import sys
+import threading
+
+STOPPED_BY_CTRL_C = 130
+
+
+def main() -> None:
+    """Run the command line, then leave."""
+    if sys.platform == "linux" and os.getpid() == 1:
+        from .init import run_in_child  # noqa: PLC0415 - see above
+
+        run_in_child()
+    _open_standard_descriptors()
+    try:
+        from .cli import main as run_command_line  # noqa: PLC0415 - see above
+
+        code = run_command_line()
+    except KeyboardInterrupt:  # before anyone was there to catch it
+        code = STOPPED_BY_CTRL_C
+    if threading.active_count() > 1:
+        # The owner's source may wait for input in a thread that nobody can end; to shut down an
+        # interpreter around it may abort: https://github.com/python/cpython/issues/87430
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
+def _open_standard_descriptors() -> None:
+    """Keep descriptors 0 to 2 from becoming a pipe of ours, where they were closed."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,288 @@
+"""The command line: what a person can ask for, and the answers."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any, TextIO
+
+import click
+
+from . import chart as charts
+from . import config, export, journal, timeline, workers
+from .config import PACKAGE
+from .messages import (
+    DONE,
+    FAILED,
+    EngineLostError,
+    EngineRefusedError,
+    WorkersCannotStartError,
+)
+from .options import (
+    SLUG,
+    VERSION,
+    inputs_argument,
+    log_file_option,
+    results_option,
+    run_options,
+    scale_options,
+)
+from .progress import Bar, Lines, Progress, Tally
+from .settings import Settings
+from .transport import has_atomic_pipes
+
+ALL_DONE = 0
+SOME_FAILED = 1
+USAGE = 2
+WORKERS_CANNOT_START = 3
+STOPPED_BY_SIGNAL = 128
+"""To which the signal's number is added: 130 for SIGINT, 143 for SIGTERM."""
+
+
+@click.group(name=SLUG, no_args_is_help=False)
+@click.version_option(VERSION, prog_name=SLUG)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    is_eager=True,
+    expose_value=False,
+    callback=config.load,
+    help=f"TOML file with settings.  [default: {SLUG}.toml, if there is one]",
+)
+def cli() -> None:
+    """Do items in worker processes, keep their outcomes, write one log."""
+
+
+@cli.command()
+@inputs_argument
+@run_options
+@click.pass_context
+def run(
+    context: click.Context,
+    /,
+    inputs: tuple[str, ...],
+    *,
+    progress: bool | None,
+    verbose: bool,
+    **values: Any,
+) -> int:
+    """Do the items of INPUTS that have no outcome yet."""
+    from . import main  # noqa: PLC0415 - a job.py that cannot be imported must not break status
+
+    names = {option.name.removeprefix("--").replace("-", "_") for option in workers.OPTIONS}
+    engine = {name: values.pop(name) for name in names}
+    settings = Settings(**values, engine=engine)
+    if settings.log_transport == "pipe" and not has_atomic_pipes():
+        raise click.UsageError("--log-transport: pipe is not available on this platform", context)
+    try:
+        tally = main.run(settings, inputs, _progress(inputs, progress, verbose=verbose))
+    except (main.RefusedError, journal.JournalError, EngineRefusedError) as error:
+        raise click.UsageError(str(error), context) from error
+    except (main.ItemsError, EngineLostError) as error:
+        return _complain(str(error), SOME_FAILED)
+    except WorkersCannotStartError as error:
+        return _complain_of_start(error)
+    except OSError as error:  # no more descriptors or processes are to be had
+        return _complain(f"the run cannot go on: {error}", WORKERS_CANNOT_START)
+    _summarize(tally, settings)
+    if tally.signal:
+        return STOPPED_BY_SIGNAL + tally.signal
+    return SOME_FAILED if tally.failed or tally.skipped[FAILED] else ALL_DONE
+
+
+for engine_option in workers.OPTIONS:
+    run.params.append(
+        click.Option([engine_option.name], help=engine_option.help, is_flag=engine_option.is_flag)
+    )
+
+
+@cli.command()
+@results_option
+@click.pass_context
+def status(context: click.Context, results: Path) -> int:
+    """Say what the journal holds: done, failed, by error."""
+    try:
+        summary = journal.summarize(results)
+    except journal.JournalError as error:
+        raise click.UsageError(str(error), context) from error
+    click.echo(f"{results}: {summary.done} done, {summary.failed} failed")
+    for error_name, count in sorted(summary.errors.items(), key=lambda pair: -pair[1]):
+        click.echo(f"  {count} x {error_name}")
+    return ALL_DONE
+
+
+@cli.command("export")
+@results_option
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(export.WRITERS)),
+    required=True,
+    help="One JSON object a line, or comma-separated values.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    show_default="standard output",
+    help="File to write; it appears when it is complete.",
+)
+@click.pass_context
+def export_command(context: click.Context, results: Path, form: str, output: Path | None) -> int:
+    """Write all outcomes, one a line."""
+    try:
+        export.write(results, form, output)
+    except journal.JournalError as error:
+        raise click.UsageError(str(error), context) from error
+    except BrokenPipeError:
+        _drop_standard_output()
+    except OSError as error:
+        raise click.UsageError(f"--output: {output}: {error.strerror}", context) from error
+    return ALL_DONE
+
+
+@cli.command()
+@inputs_argument
+@scale_options
+@click.pass_context
+def scale(
+    context: click.Context,
+    /,
+    inputs: tuple[str, ...],
+    *,
+    seconds: float,
+    chart: Path | None,
+    **values: Any,
+) -> int:
+    """Measure how the job scales: by threads and by processes, on some of INPUTS.
+
+    It does the same items again and again, and keeps no outcome.
+    """
+    from . import main  # noqa: PLC0415 - as in run
+    from . import scale as scaling  # noqa: PLC0415
+
+    settings, measured = Settings(**values, results=Path(os.devnull)), list[scaling.Measured]()
+    if chart and (problem := charts.problem(chart)):
+        raise click.UsageError(f"--chart: {problem}", context)
+    if scaling.is_busy():
+        click.echo("Other programs keep this machine busy; the figures will be off.", err=True)
+    try:
+        with closing(scaling.measure(settings, inputs, seconds)) as news:
+            for one in news:
+                click.echo(one.row(measured[0].rate) if measured else scaling.heading(one))
+                measured.append(one)
+    except main.RefusedError as error:
+        raise click.UsageError(str(error), context) from error
+    except scaling.ScaleError as error:
+        return _complain(str(error), SOME_FAILED)
+    except WorkersCannotStartError as error:
+        return _complain_of_start(error)
+    except scaling.StoppedError as stopped:
+        return STOPPED_BY_SIGNAL + stopped.number
+    click.echo(scaling.advice(measured, gil=scaling.has_gil()))
+    if chart:
+        charts.draw(measured, f"{SLUG}, {measured[0].items} items", chart)
+        click.echo(f"chart: {chart}")
+    return ALL_DONE
+
+
+@cli.command("timeline")
+@results_option
+@log_file_option
+@click.option("--output", type=click.Path(path_type=Path), help="Trace file for Perfetto.")
+@click.option("--html", type=click.Path(path_type=Path), help="Page for a browser.")
+@click.pass_context
+def timeline_command(
+    context: click.Context, results: Path, log_file: Path, output: Path | None, html: Path | None
+) -> int:
+    """Draw who did what when, from the journal and the log."""
+    if not (output or html):
+        raise click.UsageError("give --output, --html or both", context)
+    try:
+        seen = timeline.collect(results, log_file)
+    except journal.JournalError as error:
+        raise click.UsageError(str(error), context) from error
+    if not seen.items:
+        raise click.UsageError(f"{results} has no items", context)
+    click.echo(f"{len(seen.items)} items, {len(seen.lanes)} workers")
+    for option, path, write in (
+        ("--output", output, timeline.write_trace),
+        ("--html", html, partial(timeline.write_html, title=f"{SLUG}: {results}")),
+    ):
+        if path:
+            _write(context, option, path, partial(write, seen))
+    return ALL_DONE
+
+
+def _write(
+    context: click.Context, option: str, path: Path, write: Callable[[TextIO], None]
+) -> None:
+    try:
+        with export.replacing(path) as file:
+            write(file)
+    except OSError as error:
+        raise click.UsageError(f"{option}: {path}: {error.strerror}", context) from error
+    click.echo(f"{option.removeprefix('--')}: {path}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; a usage error is one line."""
+    try:
+        code: int = cli.main(
+            arguments, prog_name=SLUG, standalone_mode=False, auto_envvar_prefix=PACKAGE.upper()
+        )
+    except click.ClickException as error:
+        return _complain(config.one_line(error), USAGE)
+    except click.Abort:
+        return STOPPED_BY_SIGNAL + 2
+    return code
+
+
+def _progress(inputs: Sequence[str], wanted: bool | None, *, verbose: bool) -> Progress:
+    if wanted is False:
+        return Progress()
+    if not sys.stderr or not sys.stderr.isatty():
+        return Lines(verbose=verbose)
+    return Bar(lambda: _count(inputs), verbose=verbose)
+
+
+def _count(inputs: Sequence[str]) -> int | None:
+    from . import job  # noqa: PLC0415 - by now it can be imported
+
+    count: Callable[[Sequence[str]], int | None] = getattr(job, "count", lambda _: None)
+    return count(inputs)
+
+
+def _summarize(tally: Tally, settings: Settings) -> None:
+    settled = tally.done + tally.failed
+    rate = settled / tally.seconds if tally.seconds else 0.0
+    click.echo(
+        f"{tally.done} done, {tally.failed} failed in {tally.seconds:.1f} s ({rate:.1f} items/s)"
+    )
+    earlier = tally.skipped
+    if earlier[DONE] or earlier[FAILED]:
+        click.echo(f"{earlier[DONE]} done and {earlier[FAILED]} failed in earlier runs")
+    if earlier[FAILED]:
+        click.echo("--retry-failed does the failed ones again")
+    if tally.signal:
+        click.echo("stopped before the end; run it again to do the rest")
+    elif not settled:
+        click.echo("nothing to do")
+    click.echo(f"results: {settings.results}\nlog:     {settings.log_file}")
+
+
+def _complain(message: str, code: int) -> int:
+    click.echo(f"Error: {message}", err=True)
+    return code
+
+
+def _complain_of_start(error: WorkersCannotStartError) -> int:
+    reason = str(error).strip().rpartition("\n")[2]
+    return _complain(f"workers cannot start: {reason}", WORKERS_CANNOT_START)
+
+
+def _drop_standard_output() -> None:
+    # The reader of a pipe left, as head does. What is still buffered has nowhere to go:
+    # https://docs.python.org/3/library/signal.html#note-on-sigpipe
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,69 @@
+"""The journal's rows as JSON lines or comma-separated values."""
+
+import csv
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from errno import EISDIR
+from pathlib import Path
+from typing import TextIO
+
+from .journal import rows
+from .messages import Outcome
+
+
+def write(results: Path, form: str, output: Path | None) -> None:
+    """Write all outcomes to ``output``, or to standard output.
+
+    A file appears when it is complete; until then a file that was there stays as it was.
+
+    Raises:
+        JournalError: There is no journal at ``results``.
+        OSError: The output cannot be written.
+    """
+    outcomes = rows(results)
+    if output is None:
+        WRITERS[form](outcomes, sys.stdout)
+        sys.stdout.flush()
+    else:
+        with replacing(output) as file:
+            WRITERS[form](outcomes, file)
+
+
+def _write_jsonl(outcomes: Iterable[Outcome], file: TextIO) -> None:
+    for outcome in outcomes:
+        row = outcome._asdict()
+        row["result"] = None if outcome.result is None else json.loads(outcome.result)
+        file.write(json.dumps(row) + "\n")
+
+
+def _write_csv(outcomes: Iterable[Outcome], file: TextIO) -> None:
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(Outcome._fields)
+    writer.writerows(outcomes)
+
+
+WRITERS: dict[str, Callable[[Iterable[Outcome], TextIO], None]] = {
+    "jsonl": _write_jsonl,
+    "csv": _write_csv,
+}
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[TextIO]:
+    """Open a file that takes the place of ``path`` once it is complete.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(EISDIR, "is a folder", str(path))
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        with unfinished.open("w", encoding="utf-8", newline="") as file:
+            yield file
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -1,0 +1,264 @@
+"""The journal: outcomes in SQLite, so that what is done stays done."""
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from .messages import DONE, FAILED, Outcome, Pair
+from .settings import check_writable
+
+SCHEMA = """
+CREATE TABLE outcomes (
+    key TEXT PRIMARY KEY,
+    status TEXT,
+    result TEXT,
+    error TEXT,
+    attempts INTEGER,
+    worker TEXT,
+    started REAL,
+    seconds REAL
+)
+"""
+COLUMNS = list(Outcome._fields)
+COMMIT_SECONDS = 0.5
+COMMIT_ROWS = 5_000
+BUSY_SECONDS = 5.0
+
+
+class JournalError(Exception):
+    """The results file cannot serve as a journal; the message is one line that says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a journal holds."""
+
+    done: int
+    failed: int
+    errors: dict[str, int]
+    """Last line of an error's text to how many items failed with it."""
+
+
+def check(path: Path) -> None:
+    """Make sure that ``path`` is a journal, or can become one, without touching it.
+
+    Raises:
+        JournalError: It cannot.
+    """
+    try:
+        check_writable(path)
+    except OSError as error:
+        raise JournalError(f"{error.filename} {error.strerror}") from None
+    if path.exists() and path.stat().st_size:
+        _open_to_read(path).close()
+
+
+def _open_to_read(path: Path) -> sqlite3.Connection:
+    if not path.is_file():
+        raise JournalError(f"{path} does not exist: nothing has been run into it yet")
+    mode = "mode=ro"
+    if not (os.access(path.parent, os.W_OK) or _beside(path, "-wal").exists()):
+        # Or SQLite wants to make files: https://sqlite.org/wal.html#readonly
+        mode += "&immutable=1"
+    with _explained(path, "is not a results file"):
+        database = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)
+        names = [name for _, name, *_ in _ask(database, "PRAGMA table_info(outcomes)")]
+    if names != COLUMNS:
+        database.close()
+        raise JournalError(f"{path} is not a results file: it has no table 'outcomes' of ours")
+    return database
+
+
+class Journal:
+    """The journal of a run; main is its only writer."""
+
+    def __init__(self, path: Path, *, retry_failed: bool = False) -> None:
+        """Open or create a journal.
+
+        Args:
+            path: The SQLite file.
+            retry_failed: Whether items that failed earlier count as unfinished.
+
+        Raises:
+            JournalError: It is no journal, cannot be written, or another run works on it.
+        """
+        check(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise JournalError(f"{error.filename}: {error.strerror}") from None
+        self.path, self.final = path, (DONE,) if retry_failed else (DONE, FAILED)
+        self.lock = _lock(path)
+        try:
+            with _explained(path, "cannot be opened"):
+                self.database = _open_to_write(path)
+                self.may_have_rows = bool(_ask(self.database, "SELECT 1 FROM outcomes LIMIT 1"))
+        except BaseException:
+            self.lock.close()
+            raise
+        self.pending: list[Outcome] = []
+        self.committed = time.monotonic()
+        self.skipped = {DONE: 0, FAILED: 0}
+        """How many items were left out, by the outcome that they have."""
+
+    def __enter__(self) -> Self:
+        """Return the journal itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Commit what is pending, and close."""
+        try:
+            self.commit()
+        finally:
+            self.database.close()
+            self.lock.close()
+
+    def unfinished(self, pairs: list[Pair]) -> list[Pair]:
+        """Leave out the items whose outcome earlier runs settled.
+
+        Raises:
+            JournalError: The file is damaged.
+        """
+        if not self.may_have_rows:
+            return pairs
+        with _explained(self.path, "cannot be read"):
+            return [pair for pair in pairs if not self._is_settled(pair[0])]
+
+    def record(self, outcomes: list[Outcome]) -> None:
+        """Take outcomes in; they are committed in batches, at the latest ``COMMIT_SECONDS`` later.
+
+        Raises:
+            JournalError: They cannot be written, on a full disk for example. They stay pending.
+        """
+        self.pending += outcomes
+        due = time.monotonic() - self.committed > COMMIT_SECONDS
+        if len(self.pending) >= COMMIT_ROWS or (self.pending and due):
+            self.commit()
+
+    def commit(self) -> None:
+        """Write what is pending, all or nothing.
+
+        Raises:
+            JournalError: It cannot be written.
+        """
+        if not self.pending:
+            return
+        with _explained(self.path, "cannot be written"), self.database:
+            self.database.executemany(
+                "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                map(_storable, self.pending),
+            )
+        self.pending.clear()
+        self.committed = time.monotonic()
+
+    def _is_settled(self, key: str) -> bool:
+        query = "SELECT status FROM outcomes WHERE key = ?"
+        row = self.database.execute(query, (storable(key),)).fetchone()
+        if row is None or row[0] not in self.final:
+            return False
+        self.skipped[row[0]] += 1
+        return True
+
+
+def summarize(path: Path) -> Summary:
+    """Count what a journal holds; also while a run writes to it.
+
+    Raises:
+        JournalError: There is no journal at ``path``.
+    """
+    with closing(_open_to_read(path)) as database, _explained(path, "cannot be read"):
+        counts = dict(database.execute("SELECT status, COUNT(*) FROM outcomes GROUP BY status"))
+        errors: dict[str, int] = {}
+        for (error,) in database.execute("SELECT error FROM outcomes WHERE status = ?", (FAILED,)):
+            last = (error or "").rpartition("\n")[2]
+            errors[last] = errors.get(last, 0) + 1
+    return Summary(counts.get(DONE, 0), counts.get(FAILED, 0), errors)
+
+
+def rows(path: Path) -> Iterator[Outcome]:
+    """Yield all outcomes, in the order in which they were recorded.
+
+    Raises:
+        JournalError: There is no journal at ``path``.
+    """
+    with closing(_open_to_read(path)) as database, _explained(path, "cannot be read"):
+        for row in database.execute("SELECT * FROM outcomes ORDER BY rowid"):
+            yield Outcome._make(row)
+
+
+def storable(text: str) -> str:
+    """Return text as SQLite can hold it: a lone surrogate, of a file name for example, escaped."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+def _storable(outcome: Outcome) -> Outcome:
+    error = None if outcome.error is None else storable(outcome.error)
+    return outcome._replace(key=storable(outcome.key), error=error)
+
+
+def _open_to_write(path: Path) -> sqlite3.Connection:
+    if not (path.exists() and path.stat().st_size):
+        _create(path)
+    database = sqlite3.connect(path, timeout=BUSY_SECONDS)
+    _ask(database, "PRAGMA synchronous = NORMAL")
+    return database
+
+
+def _create(path: Path) -> None:
+    """Have an empty journal appear all at once, so that a kill leaves none that is half made."""
+    new = _beside(path, "-new")
+    new.unlink(missing_ok=True)
+    with closing(sqlite3.connect(new)) as database:
+        database.execute("PRAGMA journal_mode = OFF")
+        database.execute(SCHEMA)
+        database.execute("PRAGMA journal_mode = WAL")
+    for ending in ("-wal", "-shm"):  # of a file that somebody removed: SQLite would play them back
+        _beside(path, ending).unlink(missing_ok=True)
+    new.replace(path)
+
+
+def _ask(database: sqlite3.Connection, query: str) -> list[Any]:
+    """Return a query's rows; close the database where it fails."""
+    try:
+        return database.execute(query).fetchall()
+    except sqlite3.Error:
+        database.close()
+        raise
+
+
+def _beside(path: Path, ending: str) -> Path:
+    return path.with_name(path.name + ending)
+
+
+@contextmanager
+def _explained(path: Path, what: str) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise JournalError(f"{path} {what}: {error}") from None
+
+
+def _lock(path: Path) -> sqlite3.Connection:
+    """Hold the journal for this run alone.
+
+    A lock that SQLite takes on a file of its own: it works on every platform, and the system lets
+    go of it when the process ends, however it ends.
+
+    Raises:
+        JournalError: Another run holds it.
+    """
+    lock_file = _beside(path, "-lock")
+    with _explained(lock_file, "cannot be opened"):
+        lock = sqlite3.connect(lock_file, timeout=0, isolation_level=None)
+        try:
+            _ask(lock, "BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error):
+                raise JournalError(f"{path} is in use by another run") from None
+            raise
+    return lock

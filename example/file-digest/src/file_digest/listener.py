@@ -1,0 +1,229 @@
+"""The log listener: the one process that writes the log, and how main keeps it alive."""
+
+import logging
+import os
+import select
+import sys
+import threading
+import time
+import traceback
+from multiprocessing import connection
+from multiprocessing.connection import Connection
+from pathlib import Path
+from queue import Empty
+from typing import TYPE_CHECKING, Any
+
+from .configurer import LogSetup, configure_listener
+from .ledger import Ledger, LogFile, Shared, copy, new_ledger
+from .processes import (
+    Bond,
+    Lifeline,
+    context_for,
+    how_it_ended,
+    join_all,
+    kill,
+    outlive_main,
+    start_process,
+)
+from .settings import Settings
+from .transport import (
+    REOPEN,
+    STOP,
+    PipeTransport,
+    QueueTransport,
+    Transport,
+    has_atomic_pipes,
+    remove_parts,
+)
+
+if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
+    from multiprocessing.queues import Queue
+
+NAP_SECONDS = 0.002
+NAP_BYTES = 1 << 15
+QUIET_SECONDS = 0.2
+DRAIN_SECONDS = 1.5
+RESTART_SECONDS = 0.4
+"""Between two starts at least: a listener that dies at once must not keep main busy."""
+ROOM_SECONDS = 0.05
+
+log = logging.getLogger(__name__)
+
+
+def listen_to_pipe(
+    reader: Connection, shared: Shared, bond: Bond, file_options: tuple[Any, ...], run: int
+) -> None:
+    """Be the listener process of the pipe transport.
+
+    It leaves when told to, or when main is gone and nothing more comes.
+    """
+    outlive_main(bond)
+    _leave_soon_after_main(bond.lifeline)
+    file = LogFile(*file_options)
+    ledger, orphaned = Ledger(shared, file), False
+    poll = select.poll()
+    poll.register(reader, select.POLLIN)
+    poll.register(bond.lifeline, select.POLLIN)
+    stopped = _obey(copy(ledger, file), file)
+    while not stopped:
+        ready = {fd for fd, _ in poll.poll(QUIET_SECONDS * 1000)}
+        if bond.lifeline.fileno() in ready:
+            poll.unregister(bond.lifeline)
+            orphaned = True
+        if reader.fileno() in ready:
+            count = ledger.read(reader.fileno())
+            stopped = _obey(copy(ledger, file), file) or not count
+            if count < NAP_BYTES:
+                time.sleep(NAP_SECONDS)  # fewer, larger reads; the pipe keeps what comes meanwhile
+        elif orphaned and not ready:
+            stopped = True
+    if orphaned:
+        remove_parts(file.path, run)
+
+
+def _leave_soon_after_main(lifeline: Connection) -> None:
+    """Bound the time to drain, even while a full disk or a torn message keeps this process."""
+
+    def leave() -> None:
+        connection.wait([lifeline])
+        time.sleep(DRAIN_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=leave, daemon=True).start()
+
+
+def _obey(commands: list[bytes], file: LogFile) -> bool:
+    """Do what main told; return whether to leave."""
+    if REOPEN in commands:
+        file.reopen()
+    return STOP in commands
+
+
+def listen_to_queue(
+    queue: "Queue[logging.LogRecord | bytes]",
+    setup: LogSetup,
+    bond: Bond,
+    file_options: tuple[Any, ...],
+) -> None:
+    """Be the listener process of the queue transport."""
+    outlive_main(bond)
+    _leave_soon_after_main(bond.lifeline)
+    configure_listener(setup, *file_options)
+    while True:
+        try:
+            record = queue.get(timeout=QUIET_SECONDS)
+        except Empty:
+            if bond.lifeline.poll(0):
+                return
+            continue
+        except Exception:  # a record that does not unpickle, or that a killed process left torn
+            traceback.print_exc(file=sys.stderr)
+            continue
+        if record == STOP:
+            return
+        if record == REOPEN:
+            _reopen_handlers()
+        elif isinstance(record, logging.LogRecord):
+            logging.getLogger(record.name).handle(record)
+
+
+def _reopen_handlers() -> None:
+    for handler in logging.getLogger().handlers:
+        handler.close()  # a file handler opens its file again for the next record
+
+
+class Listener:
+    """Main's side: starts the listener, replaces one that died, and has it leave last."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Open the transport that ``settings`` ask for; ``start`` starts the process."""
+        self.context = context_for(settings.start_method)
+        self.lifeline = Lifeline(settings.start_method)
+        self.transport = _transport(settings, self.context)
+        self.shared = new_ledger()
+        self.setup = LogSetup(
+            settings.log_level, settings.log_format, settings.log_layout, self.transport.sender
+        )
+        self.file_options = (settings.log_file, settings.log_max_bytes, settings.log_backups)
+        self.rescue = settings.log_file.with_name(settings.log_file.name + ".rescue")
+        self.rescued = _size(self.rescue)
+        self.process: BaseProcess | None = None
+        self.started = 0.0
+
+    def start(self) -> None:
+        """Start a listener process; it goes on where the last one stopped."""
+        if isinstance(self.transport, PipeTransport):
+            bond = self.lifeline.bond(self.transport.writer)
+            target: Any = listen_to_pipe
+            args: tuple[Any, ...] = (self.transport.reader, self.shared, bond, self.file_options)
+            args += (self.transport.sender.run,)
+        else:
+            target = listen_to_queue
+            args = (self.transport.queue, self.setup, self.lifeline.bond(), self.file_options)
+        self.started = time.monotonic()
+        self.process = start_process(self.context, target, args, "listener")
+
+    def keep(self, *, reopen: bool = False) -> None:
+        """Replace the listener if it died, have it reopen its file if asked; to be called often."""
+        if reopen:
+            self.transport.tell(REOPEN)
+        if self.process is None or self.process.exitcode is None:
+            return
+        if time.monotonic() < self.started + RESTART_SECONDS:
+            return
+        kill(self.process)
+        ended = how_it_ended(self.process.exitcode)
+        try:
+            self.start()
+        except OSError as error:  # no more processes to be had, now
+            log.error("the log listener died (%s) and cannot be replaced: %s", ended, error)  # noqa: TRY400 - the message says it all
+        else:
+            log.warning("the log listener died (%s), pid %d replaces it", ended, self.process.pid)
+
+    def stop(self, seconds: float) -> bool:
+        """Have the listener write everything and leave, within about ``seconds``.
+
+        One that does not, because it was stopped for example, is killed, and another finishes its
+        work.
+
+        Returns:
+            Whether everything was written.
+        """
+        deadline = time.monotonic() + seconds
+        clean = self._leave(seconds / 2) or self._leave(deadline - time.monotonic())
+        logging.getLogger().handlers.clear()
+        self.transport.close()
+        self.lifeline.close()
+        return clean
+
+    def _leave(self, seconds: float) -> bool:
+        if self.process is None:
+            return True
+        deadline = time.monotonic() + seconds
+        if self.process.exitcode is not None:
+            self.start()
+        while time.monotonic() < deadline:
+            if self.transport.has_room():
+                self._tell_of_rescue()
+                if self.transport.tell(STOP):
+                    break
+            connection.wait([self.process.sentinel], ROOM_SECONDS)
+        join_all([self.process], max(0.0, deadline - time.monotonic()))
+        return self.process.exitcode == 0
+
+    def _tell_of_rescue(self) -> None:
+        if (size := _size(self.rescue)) > self.rescued:
+            self.rescued = size
+            log.warning("log records of this run are in %s", self.rescue)
+
+
+def _transport(settings: Settings, context: Any) -> Transport:
+    wanted = settings.log_transport
+    if wanted == "pipe" or (wanted == "auto" and has_atomic_pipes()):
+        return PipeTransport(settings.log_file)
+    return QueueTransport(settings.log_file, context)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0

@@ -1,0 +1,148 @@
+"""Main orchestration: listener up, workers up, outcomes in, everything down again."""
+
+import importlib
+import logging
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+
+from . import workers
+from .batches import Backlog, Source
+from .configurer import configure_worker
+from .journal import Journal, check
+from .listener import Listener
+from .messages import DONE, FAILED, Pair, WorkersCannotStartError
+from .progress import Progress, Tally
+from .settings import Settings, check_writable
+from .signals import Stop
+from .worker import describe
+
+log = logging.getLogger(__name__)
+
+MAIN_PATIENCE_SECONDS = 0.2
+LEAVE_SECONDS = 10.0
+LEAVE_QUICKLY_SECONDS = 1.2
+
+
+class RefusedError(Exception):
+    """The inputs or the log file will not do; one line, and nothing was touched."""
+
+
+class ItemsError(Exception):
+    """``job.items`` raised after it had begun; the message is one line."""
+
+
+def run(settings: Settings, inputs: Sequence[str], progress: Progress) -> Tally:
+    """Do all items of ``inputs`` that have no outcome yet.
+
+    Raises:
+        RefusedError: ``job.items`` refused the inputs, or the log cannot be written; nothing was
+            touched.
+        JournalError: The results file is none of ours, or in use (nothing was touched), or the
+            disk is full.
+        ItemsError: ``job.items`` raised; the outcomes of the items before are kept.
+        WorkersCannotStartError: The job cannot be imported, or workers die at their start.
+        EngineRefusedError, EngineLostError: The execution model's engine will not do, or is gone.
+    """
+    items = open_items(settings, inputs)
+    check_files(settings)
+    journal = Journal(settings.results, retry_failed=settings.retry_failed)
+    stop = Stop(settings.grace)
+    source = Source(items, stop.wake)
+    backlog = Backlog(source, journal.unfinished, settings.max_attempts)
+    tally = Tally(skipped=journal.skipped)
+    with journal, stop.listening(), listening(settings, stop) as listener, progress:
+        source.start()
+        with closing(workers.run(backlog, settings, listener.setup, stop)) as news:
+            for outcomes in news:
+                journal.record(outcomes)
+                tally.add(outcomes)
+                tally.holding = backlog.holding
+                progress.show(tally)
+                listener.keep(reopen=stop.take_reopen())
+                if stop.take_request():
+                    progress.note(f"stopping: running items may take {stop.grace:g} s more")
+        journal.commit()
+        _conclude(tally, source, stop)
+    return tally
+
+
+def open_items(settings: Settings, inputs: Sequence[str]) -> Iterable[Pair]:
+    """Have the job begin on its inputs.
+
+    Raises:
+        RefusedError: It says that they will not do, by an OSError or a ValueError.
+        WorkersCannotStartError: It cannot be imported, so no worker could either.
+    """
+    try:
+        job = importlib.import_module(f"{__package__}.job")
+    except Exception as error:
+        reason = describe(error)
+        check_files(settings)
+        with listening(settings, Stop(settings.grace)):
+            log.error("the job cannot be imported:\n%s", reason)  # noqa: TRY400 - reason has it
+        raise WorkersCannotStartError(reason) from error
+    try:
+        items: Iterable[Pair] = job.items(inputs)
+    except (OSError, ValueError) as error:
+        raise RefusedError(_one_line(error)) from error
+    return items
+
+
+def check_files(settings: Settings) -> None:
+    """Refuse, before anything is touched, what could not be written later.
+
+    Raises:
+        RefusedError: The log file.
+        JournalError: The results file.
+    """
+    check(settings.results)
+    try:
+        check_writable(settings.log_file)
+        settings.log_file.parent.mkdir(parents=True, exist_ok=True)
+        settings.log_file.open("ab").close()
+    except OSError as error:
+        raise RefusedError(f"--log-file: {_one_line(error)}") from error
+
+
+@contextmanager
+def listening(settings: Settings, stop: Stop) -> Iterator[Listener]:
+    """Keep a listener up, and this process's logging configured, for the time of a run."""
+    listener = Listener(settings)
+    listener.start()
+    configure_worker(listener.setup, MAIN_PATIENCE_SECONDS)
+    pid = listener.process.pid if listener.process else 0
+    log.info(
+        "run begins: %d workers by %s, log listener pid %d",
+        settings.workers,
+        settings.start_method,
+        pid,
+    )
+    try:
+        yield listener
+    except Exception as error:
+        log.error("run ends early: %s: %s", type(error).__name__, error)  # noqa: TRY400 - cli tells
+        raise
+    finally:
+        if not listener.stop(LEAVE_QUICKLY_SECONDS if stop.requested else LEAVE_SECONDS):
+            sys.stderr.write(f"not everything could be written to {settings.log_file}\n")
+
+
+def _conclude(tally: Tally, source: Source, stop: Stop) -> None:
+    tally.signal = stop.signals[0] if stop.signals else None
+    if source.error and not stop.signals:
+        log.error("items() raised:\n%s", describe(source.error))
+        raise ItemsError(f"items() raised {type(source.error).__name__}: {source.error}")
+    log.info(
+        "run ends: %d done, %d failed, %d done and %d failed in earlier runs",
+        tally.done,
+        tally.failed,
+        tally.skipped[DONE],
+        tally.skipped[FAILED],
+    )
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split())

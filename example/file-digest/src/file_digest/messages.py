@@ -1,0 +1,113 @@
+"""The small values that travel between main and its workers."""
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+DONE = "done"
+FAILED = "failed"
+
+Pair = tuple[str, Any]
+"""What ``job.items`` yields: a unique, stable key and the payload for ``job.work``."""
+
+
+class Outcome(NamedTuple):
+    """How one item ended; its fields are the journal's columns, in their order.
+
+    A tuple and not a dataclass: there is one for every item, and a frozen dataclass of eight
+    fields costs five times as much to make.
+    """
+
+    key: str
+    status: str
+    """``DONE`` or ``FAILED``."""
+    result: str | None
+    """What ``job.work`` returned, as JSON text; None for a failed item."""
+    error: str | None
+    """A traceback, or why there is no result; None for an item that is done."""
+    attempts: int
+    worker: str
+    started: float
+    """Seconds since the epoch."""
+    seconds: float
+    """How long the last attempt took."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Main to worker: do these items.
+
+    Items are numbered in the order in which they are sent, so a number names one attempt at one
+    item; a task's items have consecutive numbers.
+    """
+
+    first: int
+    blob: bytes
+    """The pickled list of payloads. Pickled on its own, so that a payload that does not unpickle
+    costs its task and not the connection."""
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """Main to worker: report what is done, and give back what is not begun."""
+
+
+@dataclass(frozen=True, slots=True)
+class Goodbye:
+    """Main to worker: nothing more will come, end in good order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Worker to main: the job is imported, send tasks."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartFailed:
+    """Worker to main, its last words: why it cannot start."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Worker to main: what came of some consecutive items of one task."""
+
+    first: int
+    """Number of the first item reported."""
+    results: list[str | None]
+    """JSON texts; None at the positions that ``errors`` explains."""
+    started: float
+    """When the first of them began, in seconds since the epoch."""
+    seconds: list[float]
+    errors: dict[int, str] = field(default_factory=dict)
+    """Position in ``results`` to the error's text."""
+    cpu: float = 0.0
+    """CPU seconds that the worker and its ended children took since the report before."""
+
+
+@dataclass(frozen=True, slots=True)
+class GivenBack:
+    """Worker to main: these items were not begun and never will be by this worker."""
+
+    numbers: list[range]
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Worker to main: the payloads of this task do not unpickle here."""
+
+    first: int
+    reason: str
+
+
+class WorkersCannotStartError(Exception):
+    """Workers died before they were ready, again and again; the message says why."""
+
+
+class EngineRefusedError(Exception):
+    """The engine that was asked for will not do, such as a cluster that nobody can reach."""
+
+
+class EngineLostError(Exception):
+    """The engine went away during the run; what was recorded is kept."""

@@ -1,0 +1,206 @@
+"""What a person sees while a run works: a bar on a terminal, a line now and then elsewhere."""
+
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from .batches import Holding
+from .messages import DONE, Outcome
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+
+log = logging.getLogger(__name__)
+
+LINE_SECONDS = 10.0
+DRAW_SECONDS = 0.1
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one run did."""
+
+    done: int = 0
+    failed: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
+    """Items that earlier runs settled, by their status."""
+    holding: Holding = field(default_factory=dict)
+    began: float = field(default_factory=time.monotonic)
+    seconds: float = 0.0
+    signal: int | None = None
+    """What stopped the run early."""
+
+    def add(self, outcomes: Iterable[Outcome]) -> None:
+        """Count outcomes, and log those that failed."""
+        for outcome in outcomes:
+            if outcome.status == DONE:
+                self.done += 1
+            else:
+                self.failed += 1
+                reason = (outcome.error or "").rpartition("\n")[2]
+                log.warning("item %s failed: %s", outcome.key, reason)
+        self.seconds = time.monotonic() - self.began
+
+
+class Progress:
+    """Shows nothing; what shows something is a subclass."""
+
+    every = float("inf")
+    """Seconds between two pictures."""
+
+    def __init__(self) -> None:
+        """Show nothing before the first outcome."""
+        self.shown = time.monotonic()
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None:
+        """Leave the screen as a person wants to read it afterwards."""
+
+    def show(self, tally: Tally) -> None:
+        """Show where the run is, unless that was shown just now."""
+        if (now := time.monotonic()) - self.shown >= self.every:
+            self.shown = now
+            self.draw(tally)
+
+    def draw(self, tally: Tally) -> None:
+        """Show where the run is."""
+
+    def note(self, text: str) -> None:
+        """Tell what a person must know now."""
+        log.info("%s", text)
+
+
+class Lines(Progress):
+    """A line on standard error every ten seconds."""
+
+    every = LINE_SECONDS
+
+    def __init__(self, *, verbose: bool = False) -> None:
+        """Also write a line for each worker that is at an item, if ``verbose``."""
+        super().__init__()
+        self.verbose = verbose
+
+    def draw(self, tally: Tally) -> None:
+        """Write the line."""
+        rate = tally.done / tally.seconds if tally.seconds else 0.0
+        lines = [f"{tally.done} done, {tally.failed} failed, {rate:.1f} items/s"]
+        lines += at_work(tally.holding) if self.verbose else []
+        sys.stderr.writelines(f"{line}\n" for line in lines)
+        sys.stderr.flush()
+
+    def note(self, text: str) -> None:
+        """Write a line of its own."""
+        super().note(text)
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+
+
+class Bar(Progress):
+    """A bar with rate, time left and failures; drawn by main's loop, without a thread."""
+
+    every = DRAW_SECONDS
+
+    def __init__(self, count: Callable[[], int | None], *, verbose: bool = False) -> None:
+        """Draw nothing yet.
+
+        Args:
+            count: Says how many items there will be; it may take long, or return None.
+            verbose: Whether to show below the bar what each worker is at.
+        """
+        super().__init__()
+        self.count, self.verbose = count, verbose
+        self.total: int | None = None
+        self.last: Tally | None = None
+        self.workers: list[str] = []
+        self.bar = _rich_bar(self.workers)
+        self.task = self.bar.add_task("working", total=None, failed=0, rate="")
+
+    def __enter__(self) -> Self:
+        """Show the bar, and begin to count."""
+        threading.Thread(target=self._count, name="count", daemon=True).start()
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the last picture on the screen."""
+        self.verbose = False
+        if self.last:
+            self.draw(self.last)
+        self.bar.stop()
+
+    def show(self, tally: Tally) -> None:
+        """Show where the run is, and remember it for the last picture."""
+        self.last = tally
+        super().show(tally)
+
+    def draw(self, tally: Tally) -> None:
+        """Draw the bar anew."""
+        self.workers[:] = at_work(tally.holding) if self.verbose else []
+        settled = tally.done + tally.failed
+        rate = f"{settled / tally.seconds:.1f}/s" if tally.seconds else ""
+        failed = f"{tally.failed} failed" if tally.failed else ""
+        past = settled + sum(tally.skipped.values())
+        self.bar.update(self.task, completed=past, total=self.total, failed=failed, rate=rate)
+        self.bar.refresh()
+
+    def note(self, text: str) -> None:
+        """Write a line above the bar."""
+        super().note(text)
+        self.bar.console.print(text, markup=False, highlight=False)
+
+    def _count(self) -> None:
+        with suppress(OSError):  # what cannot be counted is done all the same
+            self.total = self.count()
+
+
+def at_work(holding: Holding) -> list[str]:
+    """Return a line for each worker that is at an item, the one that takes longest first."""
+    now = time.monotonic()
+    longest_first = sorted(holding.items(), key=lambda entry: entry[1][1])
+    return [f"{name}: {now - since:.1f} s at {_shown(key)}" for name, (key, since) in longest_first]
+
+
+def _shown(key: str) -> str:
+    """Return a key that cannot command the terminal: a file name may hold any character."""
+    return "".join(character if character.isprintable() else "?" for character in key)
+
+
+def _rich_bar(workers: list[str]) -> "RichProgress":
+    # Imported here: a run without a terminal need not wait 0.2 s for it.
+    from rich.console import Console, RenderableType  # noqa: PLC0415
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+    from rich.progress import Progress as RichBar  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    class BarAndWorkers(RichBar):
+        """The bar, and a line below it for each of ``workers``."""
+
+        def get_renderables(self) -> Iterable[RenderableType]:
+            """Return what to draw."""
+            yield from super().get_renderables()
+            yield from (Text(line, no_wrap=True, overflow="ellipsis") for line in workers)
+
+    return BarAndWorkers(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        TextColumn("[red]{task.fields[failed]}"),
+        console=Console(stderr=True),
+        auto_refresh=False,
+    )

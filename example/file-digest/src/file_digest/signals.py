@@ -1,0 +1,86 @@
+"""Signals of main: handlers only note, the loop acts."""
+
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+
+class Stop:
+    """Whether, and how urgently, main was told to stop; also what wakes its loop."""
+
+    def __init__(self, grace: float) -> None:
+        """Allow ``grace`` seconds between the first request and the end."""
+        self.grace = grace
+        self.signals: list[int] = []
+        self.reopen = self.told = False
+        self.deadline: float | None = None
+        self.waker, self._wake_end = socket.socketpair()
+        self.waker.setblocking(False)
+        self._wake_end.setblocking(False)
+
+    @property
+    def requested(self) -> bool:
+        """Whether a first signal came."""
+        if self.signals and self.deadline is None:
+            self.deadline = time.monotonic() + self.grace
+        return bool(self.signals)
+
+    @property
+    def time_is_up(self) -> bool:
+        """Whether a second signal came, or the grace period is over."""
+        return len(self.signals) > 1 or (
+            self.deadline is not None and time.monotonic() >= self.deadline
+        )
+
+    def take_request(self) -> bool:
+        """Return True once, after the first signal: to tell people."""
+        fresh, self.told = self.requested and not self.told, self.requested
+        return fresh
+
+    def take_reopen(self) -> bool:
+        """Return whether SIGHUP came since the last call."""
+        asked, self.reopen = self.reopen, False
+        return asked
+
+    def wake(self) -> None:
+        """Have the loop turn once; from any thread."""
+        with suppress(OSError):
+            self._wake_end.send(b"\0")
+
+    def clear_waker(self) -> None:
+        """Take what woke the loop."""
+        with suppress(BlockingIOError):
+            while self.waker.recv(4096):
+                pass
+
+    def note(self, number: int, _frame: FrameType | None) -> None:
+        """Handle SIGINT and SIGTERM."""
+        self.signals.append(number)
+
+    def note_reopen(self, _number: int, _frame: FrameType | None) -> None:
+        """Handle SIGHUP."""
+        self.reopen = True
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Install the handlers, and put back what was there."""
+        handlers: dict[int, Callable[[int, FrameType | None], None]]
+        handlers = {signal.SIGINT: self.note, signal.SIGTERM: self.note}
+        if sys.platform != "win32":
+            handlers[signal.SIGHUP] = self.note_reopen
+        before = {number: signal.signal(number, handlers[number]) for number in handlers}
+        # The handlers run between two bytecodes; what wakes a waiting select is the byte that
+        # Python itself writes: https://docs.python.org/3/library/signal.html#signal.set_wakeup_fd
+        fd = signal.set_wakeup_fd(self._wake_end.fileno(), warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(fd)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            self.waker.close()
+            self._wake_end.close()

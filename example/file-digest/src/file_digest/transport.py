@@ -1,0 +1,253 @@
+"""How log records travel from the processes to the listener.
+
+    PipeTransport    handler formats ── one atomic write ──▶ pipe ──▶ listener copies ──▶ file
+    QueueTransport   handler pickles ──▶ multiprocessing.Queue ──▶ listener formats ──▶ file
+
+The pipe needs no lock, thread or buffer in the worker: when a log call returns, its record is in
+the kernel's hands, and a process that is killed then or later harms nobody else's log.
+
+The queue is the classic design, for Windows, where a pipe's writes are not atomic, and for those
+who want handlers of their own in the listener. It cannot promise two things: a record whose call
+has returned may be lost with its process, because a thread of that process sends it later; and a
+process that is killed while it holds the queue's lock keeps all others from logging for good.
+"""
+
+import glob
+import logging
+import logging.handlers
+import multiprocessing
+import os
+import select
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.context import BaseContext
+from pathlib import Path
+from queue import Full
+from typing import TYPE_CHECKING, Any
+
+from .formats import MESSAGE, shown_safely
+from .ledger import COMMAND, INCLUDE, NEWLINE, part_named
+from .rescue import Patience, Rescue, append
+
+if TYPE_CHECKING:
+    from multiprocessing.queues import Queue
+
+ATOMIC = getattr(select, "PIPE_BUF", 512)
+PATIENCE_SECONDS = 5.0
+QUEUE_RECORDS = 1_000
+"""How many may wait in all processes; few, because those of a killed process are lost, and because
+a process sends the rest of its own before it ends."""
+PLAIN = {str, int, float, bool, type(None)}
+"""What a record may hold on its way through the queue; of these, no subclass is sure to pickle."""
+STOP = b"stop"
+REOPEN = b"reopen"
+
+
+@dataclass(frozen=True, slots=True)
+class PipeSender:
+    """What a process needs in order to log through the pipe."""
+
+    writer: Connection
+    log_file: Path
+    run: int
+    """Process id of main, part of the names of files that are this run's own."""
+
+    def handler(self, patience: float) -> logging.Handler:
+        """Return the handler that sends this process's records."""
+        return PipeHandler(self, patience)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSender:
+    """What a process needs in order to log through the queue."""
+
+    queue: "Queue[logging.LogRecord | bytes]"
+    log_file: Path
+
+    def handler(self, patience: float) -> logging.Handler:
+        """Return the handler that sends this process's records."""
+        return PatientQueueHandler(self, patience)
+
+
+Sender = PipeSender | QueueSender
+
+
+class PipeTransport:
+    """The pipe. Main keeps both ends open, so a new listener goes on where a killed one stopped."""
+
+    def __init__(self, log_file: Path) -> None:
+        """Open the pipe."""
+        self.reader, self.writer = multiprocessing.Pipe(duplex=False)
+        os.set_blocking(self.writer.fileno(), False)
+        self.sender = PipeSender(self.writer, log_file, os.getpid())
+
+    def has_room(self) -> bool:
+        """Whether a record could be sent without waiting."""
+        return has_room(self.writer.fileno(), 0)
+
+    def tell(self, command: bytes) -> bool:
+        """Send the listener a command, behind all records so far; False if the pipe is full."""
+        try:
+            os.write(self.writer.fileno(), COMMAND + command + b"\n")
+        except BlockingIOError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Close both ends, and remove long records that a killed worker had begun to send."""
+        self.writer.close()
+        self.reader.close()
+        remove_parts(self.sender.log_file, self.sender.run)
+
+
+class QueueTransport:
+    """The classic queue."""
+
+    def __init__(self, log_file: Path, context: BaseContext) -> None:
+        """Create the queue; bounded, so that a slow disk slows the workers down."""
+        self.queue: Queue[logging.LogRecord | bytes] = context.Queue(QUEUE_RECORDS)
+        self.sender = QueueSender(self.queue, log_file)
+
+    def has_room(self) -> bool:
+        """Whether a record could be sent without waiting."""
+        return not self.queue.full()
+
+    def tell(self, command: bytes) -> bool:
+        """Send the listener a command, behind the records so far; False if the queue is full."""
+        try:
+            self.queue.put(command, timeout=0.1)
+        except Full:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Close the queue without waiting for a listener that may be gone."""
+        self.queue.close()
+        self.queue.cancel_join_thread()
+
+
+Transport = PipeTransport | QueueTransport
+
+
+def remove_parts(log_file: Path, run: int) -> None:
+    """Remove what processes killed while they logged a long record have left of it."""
+    for part in log_file.parent.glob(f"{glob.escape(log_file.name)}.{run}-*.part"):
+        part.unlink(missing_ok=True)
+
+
+class PipeHandler(logging.Handler):
+    """Formats a record and hands it to the kernel in one write, or waits until it can.
+
+    When the listener stands still for some seconds, records go to the rescue file, without further
+    waiting, until it moves again.
+    """
+
+    def __init__(self, sender: PipeSender, patience: float = PATIENCE_SECONDS) -> None:
+        """Send through ``sender``'s pipe; wait up to ``patience`` seconds for room in it."""
+        super().__init__()
+        self.patience = Patience(sender.log_file, patience)
+        self.sender, self.descriptor = sender, sender.writer.fileno()
+        self.rescue = Rescue(sender.log_file)
+        self.parts = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send one record."""
+        try:
+            text = self.format(record).encode("utf-8", "backslashreplace")
+            self._send((text.replace(b"\n", NEWLINE) if b"\n" in text else text) + b"\n")
+        except Exception:
+            self.handleError(record)
+
+    def _send(self, wire: bytes) -> None:
+        if not (self._write(wire) if len(wire) <= ATOMIC else self._write_long(wire)):
+            self.patience.ended = True
+            self.rescue.keep(wire.replace(NEWLINE, b"\n"))
+        elif self.patience.ended:
+            self.patience.ended = False
+            if account := self.rescue.account():
+                self.emit(account)
+
+    def _write(self, wire: bytes) -> bool:
+        """Write all of it or nothing: pipe(7) on writes of at most PIPE_BUF bytes."""
+        while True:
+            try:
+                os.write(self.descriptor, wire)
+            except BlockingIOError:
+                if not self.patience.lasts(self._has_room):
+                    return False
+            except OSError:  # main and listener are gone, or the job closed our descriptor
+                return False
+            else:
+                return True
+
+    def _has_room(self, seconds: float) -> bool:
+        return has_room(self.descriptor, seconds)
+
+    def _write_long(self, wire: bytes) -> bool:
+        """Put a record that no single write can carry into a file, and send that file's name."""
+        self.parts += 1
+        name = b"%s%d-%d-%d\n" % (INCLUDE, self.sender.run, os.getpid(), self.parts)
+        part = part_named(name, self.sender.log_file)
+        try:
+            append(part, wire)
+        except OSError:
+            sent = False
+        else:
+            sent = self._write(name)
+        if not sent:
+            part.unlink(missing_ok=True)
+        return sent
+
+
+class PatientQueueHandler(logging.handlers.QueueHandler):
+    """A QueueHandler that waits for a full queue, a bounded time, instead of losing the record."""
+
+    def __init__(self, sender: QueueSender, patience: float = PATIENCE_SECONDS) -> None:
+        """Send through ``sender``'s queue; wait up to ``patience`` seconds for room in it."""
+        super().__init__(sender.queue)
+        self.records, self.patience = sender.queue, Patience(sender.log_file, patience)
+        self.rescue = Rescue(sender.log_file)
+
+    def prepare(self, record: logging.LogRecord) -> Any:
+        """Return the record with its text made, and with nothing in it that might not pickle."""
+        formatted = MESSAGE.format(record)
+        plain = logging.makeLogRecord(
+            {
+                name: value if type(value) in PLAIN else shown_safely(value)
+                for name, value in record.__dict__.items()
+                if name not in ("args", "exc_info", "exc_text", "stack_info")
+            }
+        )
+        plain.msg = plain.message = formatted
+        return plain
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        """Put it into the queue, or into the rescue file when the listener stands still."""
+
+        def put(seconds: float) -> bool:
+            with suppress(Full):
+                self.records.put(record, timeout=seconds)
+                return True
+            return False
+
+        if not (put(0) or self.patience.lasts(put)):
+            self.patience.ended = True
+            self.rescue.keep(self.format(record).encode("utf-8", "backslashreplace") + b"\n")
+        elif self.patience.ended:
+            self.patience.ended = False
+            if account := self.rescue.account():
+                self.enqueue(account)
+
+
+def has_room(pipe: int, seconds: float) -> bool:
+    """Whether a write to a pipe is possible now or within some seconds."""
+    poll = select.poll()
+    poll.register(pipe, select.POLLOUT)
+    return bool(poll.poll(seconds * 1000))
+
+
+def has_atomic_pipes() -> bool:
+    """Whether writes to a pipe are all or nothing, as POSIX has it."""
+    return sys.platform != "win32"

@@ -1,0 +1,217 @@
+"""The execution model: worker processes, supervised.
+
+    Backlog ── Batch ──▶ Supervisor ── Link ──▶ worker process
+       ▲                     │  ▲                    │
+       └── what a dead ──────┘  └──── Report ────────┘
+           worker had
+
+Main shares nothing with a worker that a killed one could spoil: a socket pair of their own, and
+one integer in shared memory that says which item the worker holds.
+"""
+
+import logging
+import selectors
+import time
+from collections.abc import Generator
+
+from .batches import Backlog, Death
+from .channel import ToMain
+from .configurer import LogSetup
+from .crew import Crew, Worker
+from .messages import GivenBack, Outcome, Ready, Recall, Report, StartFailed, Unreadable
+from .processes import how_it_ended, kill
+from .settings import EngineOption, Settings
+from .signals import Stop
+
+log = logging.getLogger(__name__)
+
+OPTIONS: tuple[EngineOption, ...] = ()
+TICK = 0.1
+PREFETCH = 3
+"""Batches at hand in a worker while items are quick; one, where they are not."""
+RECALL_SECONDS = 0.1
+START_SECONDS = 60.0
+GOODBYE_SECONDS = 1.0
+
+
+def run(
+    backlog: Backlog, settings: Settings, logs: LogSetup, stop: Stop
+) -> Generator[list[Outcome]]:
+    """Do the items of a backlog; yield outcomes as they complete, at least once a ``TICK``.
+
+    An empty list is a chance for main to see to other things. Once ``stop`` says so, no item
+    starts, running ones may finish until its deadline, and the rest is left undone.
+
+    Raises:
+        WorkersCannotStartError: They died at their start, again and again, in spite of back-off.
+    """
+    supervisor = Supervisor(backlog, settings, logs, stop)
+    try:
+        while supervisor.has_work():
+            yield supervisor.turn()
+    finally:
+        supervisor.end()
+
+
+class Supervisor:
+    """Moves batches to workers and reports back, and decides what happens when either hangs."""
+
+    def __init__(self, backlog: Backlog, settings: Settings, logs: LogSetup, stop: Stop) -> None:
+        """Start nothing yet."""
+        self.backlog, self.settings, self.stop = backlog, settings, stop
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(stop.waker, selectors.EVENT_READ, None)
+        self.crew = Crew(settings, logs, self.selector)
+        self.tick = min(TICK, (settings.item_timeout or TICK) / 4)
+        self.next_look = 0.0
+
+    def has_work(self) -> bool:
+        """Whether an item is open or will be."""
+        if self.stop.requested and not self.backlog.stopped:
+            self.backlog.stop()
+            self._recall_all()
+        if self.stop.requested and self.stop.time_is_up:
+            return False
+        return not self.backlog.exhausted or any(worker.batches for worker in self.crew.workers)
+
+    def turn(self) -> list[Outcome]:
+        """Hand out batches, wait for news at most a tick, and return the outcomes."""
+        if not self.backlog.stopped and self.backlog.has_some:
+            self.crew.fill()
+        self._feed()
+        outcomes = self.backlog.take_failed()
+        for key, events in self.selector.select(0 if outcomes else self.tick):
+            if key.data is None:
+                self.stop.clear_waker()
+            else:
+                outcomes += self._handle(key.data, events)
+        if time.monotonic() >= self.next_look:
+            outcomes += self._look_after_workers()
+        return outcomes
+
+    def end(self) -> None:
+        """End all workers; those that still hold an item are killed at once."""
+        busy = any(worker.batches for worker in self.crew.workers)
+        self.crew.end(0.0 if busy else GOODBYE_SECONDS)
+        self.selector.close()
+
+    def _feed(self) -> None:
+        depth = PREFETCH if self.backlog.sizer.quick else 1
+        for wanted in range(depth):
+            for worker in self.crew.workers:
+                fit = worker.ready and not worker.stalled and not worker.link.outgoing
+                if fit and len(worker.batches) <= wanted:
+                    if not (work := self.backlog.next_batch()):
+                        return
+                    batch, task = work
+                    if not worker.batches:
+                        worker.since = time.monotonic()
+                    worker.batches.append(batch)
+                    worker.link.send(task)
+                    self._watch(worker)
+
+    def _watch(self, worker: Worker) -> None:
+        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if worker.link.outgoing else 0)
+        if self.selector.get_key(worker.link.sock).events != wanted:
+            self.selector.modify(worker.link.sock, wanted, worker)
+
+    def _handle(self, worker: Worker, events: int) -> list[Outcome]:
+        if events & selectors.EVENT_WRITE:
+            worker.link.flush()
+            self._watch(worker)
+        outcomes: list[Outcome] = []
+        if events & selectors.EVENT_READ:
+            try:
+                for message in worker.link.receive():
+                    outcomes += self._take(worker, message)
+            except EOFError:
+                outcomes += self._lost(worker)
+        return outcomes
+
+    def _take(self, worker: Worker, message: ToMain) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        match message:
+            case Ready():
+                worker.ready = True
+                log.info("%s is ready, pid %d", worker.name, worker.process.pid)
+            case StartFailed(reason):
+                worker.reason = reason
+            case Report(first):
+                worker.proven, self.crew.failures = True, 0
+                outcomes = self.backlog.completed(worker.batch_of(first), message, worker.name)
+            case Unreadable(first, reason):
+                outcomes = self.backlog.unreadable(worker.batch_of(first), reason, worker.name)
+            case GivenBack(numbers):
+                worker.recalled = False
+                for given in filter(None, numbers):
+                    self.backlog.give_back(worker.batch_of(given.start), given)
+        worker.drop_finished()
+        return outcomes
+
+    def _look_after_workers(self) -> list[Outcome]:
+        """Kill what hangs, find the dead, recall what waits behind a slow item."""
+        now, outcomes = time.monotonic(), list[Outcome]()
+        self.next_look = now + self.tick
+        for worker in list(self.crew.workers):
+            worker.observe(self.crew.slots[worker.index], now)
+            if worker.process.exitcode is not None:
+                # Its own children may hold its socket open, so that no end is seen.
+                outcomes += self._lost(worker)
+            elif reason := self._overdue(worker, now):
+                worker.reason = reason
+                kill(worker.process)
+            elif worker.open_items > 1 and now - worker.since > RECALL_SECONDS:
+                self._recall(worker)
+        self.backlog.holding = {
+            worker.name: (worker.item, worker.since) for worker in self.crew.workers if worker.item
+        }
+        return outcomes
+
+    def _overdue(self, worker: Worker, now: float) -> str:
+        limit = self.settings.item_timeout
+        if not worker.ready and now - worker.started > START_SECONDS:
+            return f"not ready after {START_SECONDS:g} s"
+        if limit and worker.batches and now - worker.since > limit:
+            return f"timed out after {limit:g} s"
+        return ""
+
+    def _recall(self, worker: Worker) -> None:
+        if not worker.recalled:
+            worker.stalled = worker.recalled = True
+            worker.link.send(Recall())
+            self._watch(worker)
+
+    def _recall_all(self) -> None:
+        for worker in self.crew.workers:
+            if worker.batches:
+                self._recall(worker)
+
+    def _lost(self, worker: Worker) -> list[Outcome]:
+        worker.process.join(1.0)
+        if worker.process.exitcode is None:
+            worker.reason = worker.reason or "worker closed its connection to main"
+            kill(worker.process)
+        outcomes = self._last_words(worker)
+        held = self.crew.slots[worker.index]
+        worker.observe(held, time.monotonic())
+        reason = worker.reason or f"worker died: {how_it_ended(worker.process.exitcode)}"
+        death = Death(worker.name, reason, time.monotonic() - worker.since)
+        for batch in worker.batches:
+            outcomes += self.backlog.lost(batch, held, death)
+        self.crew.remove(worker)
+        if worker.ready and (worker.proven or not worker.batches):
+            log.warning("%s is replaced: %s", worker.name, reason)
+        else:
+            self.crew.failed(worker.started, reason)
+        return outcomes
+
+    def _last_words(self, worker: Worker) -> list[Outcome]:
+        """Take what a dead worker had sent."""
+        outcomes: list[Outcome] = []
+        try:
+            while messages := list(worker.link.receive()):
+                for message in messages:
+                    outcomes += self._take(worker, message)
+        except EOFError:
+            pass
+        return outcomes

@@ -1,0 +1,29 @@
+"""Fixtures of all tests."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from service import Service
+
+from file_digest.settings import start_methods
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Callable[..., Service]]:
+    """Make services; what they left running is killed afterwards."""
+    made: list[Service] = []
+
+    def make(job: str | None = None) -> Service:
+        made.append(Service(tmp_path / f"service-{len(made)}", job))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture(params=start_methods())
+def start_method(request: pytest.FixtureRequest) -> str:
+    """Every start method that this platform has."""
+    return str(request.param)

@@ -1,0 +1,231 @@
+"""Runs the service as its users do: another job.py, a command line, signals."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+SOURCE = next((Path(__file__).parent.parent / "src").glob("*/job.py")).parent
+PACKAGE = SOURCE.name
+HANG_SECONDS = 60.0
+POLL_SECONDS = 0.01
+TRIES = int(os.environ.get("FAULT_TRIES", "2"))
+"""How often a fault test with chance in it repeats itself: set FAULT_TRIES for a long soak."""
+
+
+def report(row: str, **figures: float) -> None:
+    """Append a fault test's figures, as one JSON line, to the file that FAULT_REPORT names."""
+    if path := os.environ.get("FAULT_REPORT"):
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(json.dumps({"row": row, **figures}) + "\n")
+
+
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = HANG_SECONDS) -> Any:
+    """Return what ``condition`` returns once that is true; fail after ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds:g} s in vain for {what}")
+        time.sleep(POLL_SECONDS)
+    return value
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a run ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+
+class Run:
+    """A run in progress."""
+
+    def __init__(self, service: "Service", arguments: tuple[str, ...], **options: Any) -> None:
+        """Start it in a session of its own, so that a signal to its group reaches nobody else."""
+        self.service, self.mark = service, uuid.uuid4().hex
+        environment = service.environment | {"SERVICE_RUN": self.mark}
+        self.began = time.monotonic()
+        self.process = subprocess.Popen(
+            [*options.pop("prefix", [sys.executable]), "-m", PACKAGE, *arguments],
+            cwd=service.folder,
+            env=environment,
+            stdin=options.pop("stdin", subprocess.DEVNULL),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            text=True,
+            **options,
+        )
+
+    def processes(self) -> list[psutil.Process]:
+        """Return every living process of this run: main, workers, listener, helpers."""
+        return [process for process in psutil.process_iter() if self._is_ours(process)]
+
+    def _is_ours(self, process: psutil.Process) -> bool:
+        with suppress(psutil.Error):
+            living = process.status() != psutil.STATUS_ZOMBIE
+            return living and process.environ().get("SERVICE_RUN") == self.mark
+        return False
+
+    def send(self, number: int) -> None:
+        """Send main a signal."""
+        self.process.send_signal(number)
+
+    def send_group(self, number: int) -> None:
+        """Send the whole process group a signal, as a terminal does for Ctrl-C."""
+        os.killpg(self.process.pid, number)
+
+    def wait(self, seconds: float = HANG_SECONDS) -> Finished:
+        """Wait for the end; show where everyone is if that does not come."""
+        try:
+            stdout, stderr = self.process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            stacks = self.stacks()
+            self.kill()
+            raise AssertionError(f"hangs after {seconds:g} s\n{stacks}") from None
+        took = time.monotonic() - self.began
+        return Finished(self.process.returncode, stdout, stderr, took)
+
+    def wait_until_gone(self, seconds: float) -> float:
+        """Wait until no process of this run is left; return how long that took."""
+        began = time.monotonic()
+        wait_for(lambda: not self.processes(), f"the end of {self.processes()}", seconds)
+        return time.monotonic() - began
+
+    def stacks(self) -> str:
+        """Show what every process is doing: by py-spy where there is one, else by its state."""
+        shown = []
+        for process in self.processes():
+            with suppress(psutil.Error):
+                shown.append(f"--- {process.pid} {process.status()} {' '.join(process.cmdline())}")
+                if spy := shutil.which("py-spy"):
+                    command = [spy, "dump", "--nonblocking", "--pid", str(process.pid)]
+                    shown.append(_output(command))
+        return "\n".join([*shown, "--- log", self.service.log_text()[-4000:]])
+
+    def kill(self) -> None:
+        """Leave nothing behind."""
+        for process in self.processes():
+            with suppress(psutil.Error):
+                process.kill()
+        self.process.wait()
+        for stream in (self.process.stdout, self.process.stderr, self.process.stdin):
+            if stream:
+                stream.close()
+
+    def worker_pids(self) -> list[int]:
+        """Return the pids of the workers that are ready, as the log tells."""
+        return self._pids(r"worker-\d+ is ready, pid (\d+)")
+
+    def listener_pid(self) -> int:
+        """Return the pid of the log listener."""
+        pids = self._pids(r"(?:log listener pid|died \(.*\), pid) (\d+)")
+        return pids[-1] if pids else 0
+
+    def _pids(self, pattern: str) -> list[int]:
+        found = re.findall(pattern, self.service.log_text())
+        return [pid for pid in map(int, found) if psutil.pid_exists(pid)]
+
+
+def _output(command: list[str]) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+
+class Service:
+    """A copy of the service with a job of the test's own."""
+
+    def __init__(self, folder: Path, job: str | None = None) -> None:
+        """Copy the package to ``folder`` and replace ``job.py`` by the text ``job``."""
+        self.folder = folder
+        package = folder / "src" / PACKAGE
+        shutil.copytree(SOURCE, package, ignore=shutil.ignore_patterns("__pycache__"))
+        if job is not None:
+            (package / "job.py").write_text(textwrap.dedent(job))
+        self.environment = os.environ | {
+            "PYTHONPATH": str(folder / "src"),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        self.results = folder / "results.db"
+        self.log = folder / "logs" / "service.log"
+        self.runs: list[Run] = []
+
+    def start(self, *arguments: str, **options: Any) -> Run:
+        """Begin a run of the items that ``job.items`` gives for ``arguments``."""
+        fixed = ("--log-file", str(self.log), "--results", str(self.results))
+        run = Run(self, ("run", *fixed, *arguments), **options)
+        self.runs.append(run)
+        return run
+
+    def run(self, *arguments: str, **options: Any) -> Finished:
+        """Run to the end."""
+        return self.start(*arguments, **options).wait()
+
+    def command(self, *arguments: str) -> Finished:
+        """Run any command of the service to its end."""
+        run = Run(self, arguments)
+        self.runs.append(run)
+        return run.wait()
+
+    def outcomes(self) -> dict[str, sqlite3.Row]:
+        """Return the journal's rows by key."""
+        database = sqlite3.connect(self.results)
+        database.row_factory = sqlite3.Row
+        rows = database.execute("SELECT * FROM outcomes").fetchall()
+        database.close()
+        return {row["key"]: row for row in rows}
+
+    def count(self, status: str = "done") -> int:
+        """Return how many outcomes of that status the journal holds by now."""
+        if not self.results.exists():
+            return 0
+        with suppress(sqlite3.OperationalError):
+            return sum(row["status"] == status for row in self.outcomes().values())
+        return 0
+
+    def result(self, key: str) -> Any:
+        """Return what work() returned for an item."""
+        return json.loads(self.outcomes()[key]["result"])
+
+    def log_text(self) -> str:
+        """Return all log files, oldest first, as one text."""
+        backups = self.log.parent.glob(f"{self.log.name}.*[0-9]")
+        numbered = sorted(backups, key=lambda path: -int(path.suffix[1:]))
+        files = [*numbered, self.log]
+        return "".join(
+            path.read_bytes().decode("utf-8", "surrogateescape") for path in files if path.exists()
+        )
+
+    def log_lines(self) -> Iterator[str]:
+        """Yield the log's lines."""
+        yield from self.log_text().splitlines()
+
+    def close(self) -> None:
+        """Kill what tests left running."""
+        for run in self.runs:
+            run.kill()
+
+
+def kill_process(pid: int, number: int = signal.SIGKILL) -> bool:
+    """Send a signal to a process; return False if it is gone already."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return False
+    return True

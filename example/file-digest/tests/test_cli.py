@@ -1,0 +1,218 @@
+"""The command line: where settings come from, bad input, exit codes, the terminal."""
+
+import contextlib
+import os
+import pty
+import re
+import signal
+import sqlite3
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from service import PACKAGE, Finished, Service, wait_for
+
+from file_digest import cli, config
+from file_digest.settings import start_methods
+
+PREFIX = PACKAGE.upper()
+SLUG = config.slug_and_version()[0]
+
+SLOW_JOB = """
+    import time
+
+    def items(inputs):
+        return ((f"item-{n}", n) for n in range(int(inputs[0])))
+
+    def work(payload):
+        time.sleep(0.05)
+        return payload
+"""
+
+
+def _file(folder: Path) -> str:
+    (folder / "file").write_text("text")
+    return str(folder / "file")
+
+
+def _foreign_database(folder: Path) -> str:
+    database = sqlite3.connect(folder / "foreign.db")
+    database.execute("CREATE TABLE outcomes (something TEXT)")
+    database.close()
+    return str(folder / "foreign.db")
+
+
+BAD_INPUT: dict[str, tuple[list[str], str]] = {
+    "missing path": (["run", "{tmp}/missing"], r"missing: No such file"),
+    "no workers": (["run", "--workers", "0"], r"--workers .*command line.* 0 .*at least 1"),
+    "workers no number": (["run", "--workers", "x"], r"--workers .*'x'.*whole number"),
+    "grace not finite": (["run", "--grace", "nan"], r"--grace .*nan"),
+    "no timeout at all": (["run", "--item-timeout", "0"], r"--item-timeout .*above 0"),
+    "unknown choice": (["run", "--log-format", "xml"], r"--log-format .*text, json"),
+    "bad layout": (["run", "--log-layout", "%(x"], r"--log-layout"),
+    "unknown option": (["run", "--wrokers", "2"], r"--wrokers"),
+    "unknown command": (["ran"], r"ran"),
+    "results are no database": (["run", "--results", "{file}"], r"not a results file"),
+    "results of another schema": (["run", "--results", "{foreign}"], r"not a results file"),
+    "results are a folder": (["run", "--results", "{tmp}"], r"is a folder"),
+    "results below a file": (["run", "--results", "{file}/x.db"], r"not a folder"),
+    "log is a folder": (["run", "--log-file", "{tmp}"], r"--log-file.*is a folder"),
+    "log below a file": (["run", "--log-file", "{file}/x.log"], r"--log-file.*not a folder"),
+    "log where nothing can be made": (["run", "--log-file", "/proc/x/y.log"], r"--log-file"),
+    "status of nothing": (["status", "--results", "{tmp}/none.db"], r"does not exist"),
+    "export without a format": (["export"], r"--format is missing.*jsonl, csv"),
+    "missing settings file": (["--config", "{tmp}/none.toml", "run"], r"none.toml"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD_INPUT.values(), ids=list(BAD_INPUT))
+def test_bad_input_is_one_clear_line(
+    service: Callable[..., Service], tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    """What will not do is named in one line with exit code 2, and nothing is touched."""
+    names = {"tmp": str(tmp_path), "file": _file(tmp_path), "foreign": _foreign_database(tmp_path)}
+    digest = service()
+    before = _tree(tmp_path)
+    finished = digest.command(*(argument.format(**names) for argument in arguments))
+    _assert_one_line(finished, message)
+    assert _tree(tmp_path) == before
+
+
+BAD_SETTINGS = {
+    "unknown key": ("wrokers = 2", r"unknown key 'wrokers'.*workers"),
+    "unknown key in a table": ("[run]\nwrokers = 2", r"unknown key 'wrokers'"),
+    "wrong type": ('workers = "two"', r"workers = 'two'.*whole number"),
+    "a boolean for a number": ("workers = true", r"workers = True.*whole number"),
+    "a number for a text": ("log_file = 5", r"log_file = 5"),
+    "out of range": ("workers = 0", rf"--workers .*{SLUG}\.toml.* 0 "),
+    "syntax error": ("workers = ", r"not valid TOML"),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), BAD_SETTINGS.values(), ids=list(BAD_SETTINGS))
+def test_bad_settings_file_is_one_clear_line(
+    service: Callable[..., Service], content: str, message: str
+) -> None:
+    """A wrong settings file is named with the key and what is allowed."""
+    digest = service()
+    (digest.folder / f"{SLUG}.toml").write_text(content)
+    _assert_one_line(digest.command("run"), message)
+
+
+def test_bad_environment_variable_is_named(service: Callable[..., Service]) -> None:
+    """A wrong value from the environment names the variable."""
+    digest = service()
+    digest.environment[f"{PREFIX}_RUN_WORKERS"] = "many"
+    _assert_one_line(digest.command("run"), rf"--workers .*{PREFIX}_RUN_WORKERS.*'many'")
+
+
+def test_command_line_beats_environment_beats_file(service: Callable[..., Service]) -> None:
+    """Each source is used where the ones before it are silent."""
+    digest = service()
+    settings = digest.folder / f"{SLUG}.toml"
+    settings.write_text('log-file = "from-file.log"\n[run]\nresults = "from-table.db"\n')
+    digest.command("run")
+    assert (digest.folder / "from-file.log").exists()
+    assert (digest.folder / "from-table.db").exists()
+    digest.environment[f"{PREFIX}_RUN_LOG_FILE"] = "from-environment.log"
+    digest.command("run")
+    assert (digest.folder / "from-environment.log").exists()
+    digest.command("run", "--log-file", "from-option.log")
+    assert (digest.folder / "from-option.log").exists()
+
+
+def _assert_one_line(finished: Finished, message: str) -> None:
+    assert finished.code == cli.USAGE
+    assert finished.stdout == ""
+    assert len(finished.stderr.splitlines()) == 1, finished.stderr
+    assert re.search(message, finished.stderr), finished.stderr
+
+
+def _tree(folder: Path) -> list[str]:
+    paths = (path.relative_to(folder) for path in folder.rglob("*"))
+    return sorted(str(path) for path in paths if not path.parts[0].startswith("service-"))
+
+
+def test_failed_items_make_exit_code_1_and_can_be_retried(service: Callable[..., Service]) -> None:
+    """A failed item is kept as such; --retry-failed does it again, and only it."""
+    flaky = service("""
+        import pathlib
+
+        def items(inputs):
+            return ((name, name) for name in ("good", "bad"))
+
+        def work(payload):
+            pathlib.Path(f"ran-{payload}").open("a").write("x")
+            if payload == "bad" and not pathlib.Path("mended").exists():
+                raise ValueError("not yet")
+            return payload
+    """)
+    first = flaky.run()
+    assert (first.code, flaky.count("failed")) == (cli.SOME_FAILED, 1)
+    assert "ValueError: not yet" in flaky.outcomes()["bad"]["error"]
+    assert flaky.run().code == cli.SOME_FAILED
+    (flaky.folder / "mended").touch()
+    assert flaky.run("--retry-failed").code == cli.ALL_DONE
+    assert (flaky.folder / "ran-good").read_text() == "x"
+    assert (flaky.folder / "ran-bad").read_text() == "xx"
+
+
+def test_ctrl_c_on_a_terminal_leaves_a_readable_screen(service: Callable[..., Service]) -> None:
+    """Ctrl-C: the bar stays, the summary says what was done, exit 130; a rerun does the rest."""
+    slow = service(SLOW_JOB)
+    code, screen = _on_terminal(slow, "30")
+    assert code == cli.STOPPED_BY_SIGNAL + signal.SIGINT
+    assert "\x1b[?25h" in screen  # the cursor is back
+    assert "Traceback" not in screen
+    done = slow.count()
+    assert 0 < done < 30
+    assert re.search(rf"{done} done, 0 failed in", screen)
+    again = slow.run("30")
+    assert again.code == cli.ALL_DONE
+    assert f"{30 - done} done" in again.stdout
+    assert slow.count() == 30
+
+
+def _on_terminal(service: Service, *arguments: str) -> tuple[int, str]:
+    """Run on a terminal of its own; press Ctrl-C once some items are done."""
+    fixed = ["--log-file", str(service.log), "--results", str(service.results), "--workers", "2"]
+    command = [sys.executable, "-m", PACKAGE, "run", *fixed, *arguments]
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(service.folder)
+        os.execve(command[0], command, service.environment)
+    try:
+        wait_for(lambda: service.count() > 2, "the first outcomes")
+        os.write(terminal, b"\x03")
+        screen = _read_all(terminal)
+        _, status = os.waitpid(pid, 0)
+    finally:
+        os.close(terminal)
+    return os.waitstatus_to_exitcode(status), screen
+
+
+def _read_all(terminal: int) -> str:
+    screen = b""
+    with contextlib.suppress(OSError):  # EIO: nobody is left at the other end
+        while data := os.read(terminal, 65536):
+            screen += data
+    return screen.decode()
+
+
+@pytest.mark.parametrize("start_method", [name for name in start_methods() if name != "fork"])
+def test_workers_import_neither_click_nor_rich(
+    service: Callable[..., Service], start_method: str
+) -> None:
+    """What only the command line needs stays out of the workers; a forked one has all of main."""
+    curious = service("""
+        import sys
+
+        def items(inputs):
+            yield "modules", None
+
+        def work(payload):
+            return sorted(name for name in sys.modules if name in {"click", "rich"})
+    """)
+    assert curious.run("--start-method", start_method).code == 0
+    assert curious.result("modules") == []

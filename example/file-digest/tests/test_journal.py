@@ -1,0 +1,237 @@
+"""The journal keeps what is done, belongs to one run at a time, and touches no foreign file."""
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from file_digest.journal import (
+    COLUMNS,
+    Journal,
+    JournalError,
+    check,
+    rows,
+    storable,
+    summarize,
+)
+from file_digest.messages import DONE, FAILED, Outcome
+
+
+def outcome(key: str, status: str = DONE, error: str | None = None) -> Outcome:
+    """Return an outcome with a result or an error."""
+    result = '{"n": 1}' if status == DONE else None
+    return Outcome(key, status, result, error, 1, "worker-1", 1.5, 0.25)
+
+
+def keys(path: Path) -> list[str]:
+    """Return all keys in a journal."""
+    return [row.key for row in rows(path)]
+
+
+def test_outcomes_come_back_as_they_were_recorded(tmp_path: Path) -> None:
+    """What is recorded is read back, whole and in order."""
+    path = tmp_path / "deep" / "results.db"
+    recorded = [outcome("b"), outcome("a", FAILED, "Traceback\nValueError: no"), outcome("ü 🎉")]
+    with Journal(path) as journal:
+        journal.record(recorded)
+    assert list(rows(path)) == recorded
+
+
+@pytest.mark.parametrize(
+    ("retry_failed", "unfinished"), [(False, ["new"]), (True, ["failed", "new"])]
+)
+def test_settled_items_are_left_out(
+    tmp_path: Path, retry_failed: bool, unfinished: list[str]
+) -> None:
+    """A later run leaves out what is done, and what failed unless it is to be tried again."""
+    path = tmp_path / "results.db"
+    with Journal(path) as journal:
+        journal.record([outcome("done"), outcome("failed", FAILED, "no")])
+    with Journal(path, retry_failed=retry_failed) as journal:
+        pairs = journal.unfinished([("done", 1), ("failed", 2), ("new", 3)])
+        assert [key for key, _ in pairs] == unfinished
+        assert journal.skipped == {DONE: 1, FAILED: 0 if retry_failed else 1}
+
+
+def test_a_later_outcome_replaces_an_earlier_one(tmp_path: Path) -> None:
+    """An item has one row, however often it ran."""
+    path = tmp_path / "results.db"
+    with Journal(path) as journal:
+        journal.record([outcome("a", FAILED, "no")])
+        journal.record([outcome("a")])
+    assert [(row.key, row.status) for row in rows(path)] == [("a", DONE)]
+
+
+@given(key=st.text(st.characters()), error=st.text(st.characters()))
+@settings(max_examples=50, deadline=None)
+def test_any_text_can_be_a_key_or_an_error(
+    tmp_path_factory: pytest.TempPathFactory, key: str, error: str
+) -> None:
+    """Lone surrogates, NUL, quotes: the item is found again."""
+    path = tmp_path_factory.mktemp("journal") / "results.db"
+    with Journal(path) as journal:
+        journal.record([outcome(key, FAILED, error)])
+    with Journal(path) as journal:
+        assert journal.unfinished([(key, 0)]) == []
+    assert [(row.key, row.error) for row in rows(path)] == [(storable(key), storable(error))]
+
+
+def test_the_errors_are_counted_by_their_last_line(tmp_path: Path) -> None:
+    """The summary groups failures by what was raised."""
+    path = tmp_path / "results.db"
+    with Journal(path) as journal:
+        journal.record([outcome(f"{n}", FAILED, f"line {n}\nValueError: no") for n in range(3)])
+        journal.record([outcome("a"), outcome("b", FAILED, "worker died: SIGKILL")])
+    summary = summarize(path)
+    assert (summary.done, summary.failed) == (1, 4)
+    assert summary.errors == {"ValueError: no": 3, "worker died: SIGKILL": 1}
+
+
+def test_outcomes_are_committed_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader sees what was recorded half a second ago, while the run goes on."""
+    path = tmp_path / "results.db"
+    with Journal(path) as journal:
+        journal.record([outcome("a")])
+        assert keys(path) == []
+        monkeypatch.setattr("file_digest.journal.COMMIT_SECONDS", 0.0)
+        journal.record([])
+        assert keys(path) == ["a"]
+
+
+def test_a_second_run_is_refused(tmp_path: Path) -> None:
+    """While one run has the journal no other gets it; afterwards it does."""
+    path = tmp_path / "results.db"
+    with Journal(path):
+        with pytest.raises(JournalError, match="is in use by another run"):
+            Journal(path)
+        assert summarize(path).done == 0
+    Journal(path).__exit__()
+
+
+def empty_file(path: Path) -> None:
+    """Nothing in it."""
+    path.touch()
+
+
+def left_by_a_kill(path: Path) -> None:
+    """A journal whose run was killed: the last outcome is in the write-ahead log."""
+    script = (
+        "import os, sys; from pathlib import Path\n"
+        "from file_digest.journal import Journal\n"
+        "from file_digest.messages import Outcome\n"
+        "journal = Journal(Path(sys.argv[1]))\n"
+        "journal.record([Outcome('old', 'done', '1', None, 1, 'w', 0.0, 0.0)])\n"
+        "journal.commit()\n"
+        "os._exit(9)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", script, path], check=False).returncode == 9
+    assert path.with_name(path.name + "-wal").stat().st_size
+
+
+def killed_while_it_was_made(path: Path) -> None:
+    """What a run leaves that was killed while it made the file."""
+    path.with_name(path.name + "-new").write_bytes(b"half a database")
+
+
+def remains_of_a_removed_one(path: Path) -> None:
+    """Somebody removed results.db but not its write-ahead log."""
+    left_by_a_kill(path)
+    path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("before", "expected"),
+    [
+        (empty_file, ["new"]),
+        (left_by_a_kill, ["old", "new"]),
+        (killed_while_it_was_made, ["new"]),
+        (remains_of_a_removed_one, ["new"]),
+    ],
+)
+def test_a_run_goes_on_from(
+    tmp_path: Path, before: Callable[[Path], None], expected: list[str]
+) -> None:
+    """What was there before is kept or is nothing; it is never in the way."""
+    path = tmp_path / "results.db"
+    before(path)
+    with Journal(path) as journal:
+        journal.record([outcome("new")])
+    assert keys(path) == expected
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["results.db", "results.db-lock"]
+
+
+def not_sqlite(path: Path) -> None:
+    """Some text."""
+    path.write_text("name,amount\n" * 1_000)
+
+
+def another_table(path: Path) -> None:
+    """A database of somebody else."""
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE customers(name TEXT)")
+
+
+def another_schema(path: Path) -> None:
+    """A table of our name that is not ours."""
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE outcomes(key TEXT, winner TEXT)")
+
+
+def cut_short(path: Path) -> None:
+    """A journal whose end is missing."""
+    with Journal(path) as journal:
+        journal.record([outcome("a" * 10_000)])
+    path.write_bytes(path.read_bytes()[:1_000])
+
+
+@pytest.mark.parametrize("content", [not_sqlite, another_table, another_schema, cut_short])
+def test_a_file_that_is_no_journal_is_refused_untouched(
+    tmp_path: Path, content: Callable[[Path], None]
+) -> None:
+    """One line says what is wrong, and every byte stays."""
+    path = tmp_path / "results.db"
+    content(path)
+    before = path.read_bytes()
+    for attempt in (check, Journal, summarize, lambda path: list(rows(path))):
+        with pytest.raises(JournalError, match=r"is not a results file|cannot be read") as caught:
+            attempt(path)
+        assert "\n" not in str(caught.value)
+    assert path.read_bytes() == before
+
+
+def test_a_damaged_journal_is_told_in_one_line(tmp_path: Path) -> None:
+    """Pages full of nonsense are a JournalError, not a traceback of SQLite's."""
+    path = tmp_path / "results.db"
+    with Journal(path) as journal:
+        journal.record([outcome(f"key {number}") for number in range(500)])
+    content = path.read_bytes()
+    path.write_bytes(content[:8192] + b"\xaa" * (len(content) - 8192))
+    with pytest.raises(JournalError, match="malformed"):
+        summarize(path)
+    with pytest.raises(JournalError, match="malformed"), Journal(path) as journal:
+        journal.unfinished([(f"key {number}", number) for number in range(500)])
+
+
+def test_a_journal_that_is_not_there_is_told_so(tmp_path: Path) -> None:
+    """Reading makes no file."""
+    with pytest.raises(JournalError, match="does not exist"):
+        summarize(tmp_path / "results.db")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_columns_are_the_fields_of_an_outcome(tmp_path: Path) -> None:
+    """The table is what its readers were promised."""
+    path = tmp_path / "results.db"
+    Journal(path).__exit__()
+    with closing(sqlite3.connect(path)) as database:
+        described = database.execute("PRAGMA table_info(outcomes)").fetchall()
+    assert [name for _, name, *_ in described] == COLUMNS
+    assert [column[1] for column in described if column[5]] == ["key"]

@@ -1,0 +1,92 @@
+"""The live view: what each worker is at, while a run works."""
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import pytest
+from service import PACKAGE, Service, wait_for
+
+from file_digest.progress import Bar, Lines, Tally, at_work
+
+STUCK_JOB = """
+    import time
+
+    def items(inputs):
+        return [("quick", 0), ("stuck", 600)]
+
+    def work(payload):
+        time.sleep(payload)
+"""
+
+
+def test_the_longest_comes_first() -> None:
+    """A stuck item is at the top, however many workers there are."""
+    now = time.monotonic()
+    lines = at_work({"worker-1": ("new", now - 1), "worker-2": ("old", now - 90)})
+    assert [line.split()[0] for line in lines] == ["worker-2:", "worker-1:"]
+    assert re.fullmatch(r"worker-2: 90\.\d s at old", lines[0])
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [
+        ("plain é 漢", "plain é 漢"),
+        ("\x1b[2J\x07bell", "?[2J?bell"),
+        ("two\nlines\r\t", "two?lines??"),
+        ("no \udcff unicode", "no ? unicode"),
+        ("[bold]markup[/]", "[bold]markup[/]"),
+    ],
+)
+def test_a_key_cannot_command_the_terminal(
+    key: str, shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever a file is called, its name is shown and not obeyed."""
+    tally = Tally(holding={"worker-1": (key, time.monotonic())})
+    Lines(verbose=True).draw(tally)
+    assert capsys.readouterr().err.splitlines()[1].endswith(f"s at {shown}")
+    with Bar(lambda: None, verbose=True) as bar:
+        bar.draw(tally)
+    assert f"s at {shown}" in capsys.readouterr().err
+
+
+def test_workers_are_shown_on_demand_only(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without --verbose the bar is alone."""
+    tally = Tally(holding={"worker-1": ("item", time.monotonic())})
+    Lines().draw(tally)
+    with Bar(lambda: None) as bar:
+        bar.draw(tally)
+    assert "worker-1" not in capsys.readouterr().err
+
+
+def test_a_stuck_item_is_seen_while_it_is_stuck(service: Callable[..., Service]) -> None:
+    """On a terminal, run --verbose shows a worker's item and a time that grows."""
+    stuck = service(STUCK_JOB)
+    terminal, end = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", PACKAGE, "run", "--verbose", "--workers", "2", "--grace", "0"],
+        cwd=stuck.folder,
+        env=stuck.environment | {"TERM": "xterm", "COLUMNS": "80", "LINES": "24"},
+        stdout=subprocess.DEVNULL,
+        stderr=end,
+    )
+    os.close(end)
+    try:
+        seen: list[str] = []
+
+        def times() -> list[str]:
+            seen.append(os.read(terminal, 1 << 16).decode())
+            return re.findall(r"worker-\d+: (\d+)\.\d s at stuck", "".join(seen))
+
+        wait_for(lambda: "1" in times(), "a second at the stuck item")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+    finally:
+        process.kill()
+        process.wait()
+        os.close(terminal)

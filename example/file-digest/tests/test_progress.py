@@ -1,0 +1,67 @@
+"""Progress: lines without a terminal, a bar on one."""
+
+import pytest
+from service import wait_for
+
+from file_digest.messages import DONE, FAILED, Outcome
+from file_digest.progress import Bar, Lines, Progress, Tally
+
+
+def _outcome(status: str) -> Outcome:
+    return Outcome("key", status, None, "Traceback\nError: why", 1, "worker-1", 0.0, 0.0)
+
+
+def _tally(done: int, failed: int) -> Tally:
+    tally = Tally()
+    tally.add([_outcome(DONE)] * done + [_outcome(FAILED)] * failed)
+    return tally
+
+
+def test_tally_counts_and_logs_each_failure(caplog: pytest.LogCaptureFixture) -> None:
+    """Outcomes are counted by status; a failed one is logged with the last line of its error."""
+    tally = _tally(2, 1)
+    assert (tally.done, tally.failed) == (2, 1)
+    assert caplog.messages == ["item key failed: Error: why"]
+
+
+def test_lines_come_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """However often there is news, a line is written at most once per interval."""
+    lines = Lines()
+    for _ in range(100):
+        lines.show(_tally(1, 0))
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(lines, "shown", lines.shown - lines.every)
+    for _ in range(100):
+        lines.show(_tally(3, 1))
+    assert capsys.readouterr().err.count("3 done, 1 failed") == 1
+
+
+def test_silent_progress_writes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """--no-progress shows nothing at all."""
+    with Progress() as silent:
+        silent.show(_tally(3, 1))
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("total", "shown"), [(8, "4/8"), (None, "4/?")], ids=["total known", "total unknown"]
+)
+def test_bar_shows_where_the_run_is(
+    capsys: pytest.CaptureFixture[str], total: int | None, shown: str
+) -> None:
+    """The last picture has the count, the rate and the failures."""
+    counted = []
+
+    def count() -> int | None:
+        counted.append(total)
+        return total
+
+    with Bar(count) as bar:
+        wait_for(lambda: counted, "the count")
+        bar.show(_tally(3, 1))
+    screen = capsys.readouterr().err
+    assert shown in screen
+    assert "1 failed" in screen
+    assert "/s" in screen
