@@ -1,0 +1,210 @@
+"""The timeline's page, in a real browser."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any
+
+import pytest
+from baked import TEMPLATE, run
+from conftest import Bake
+from selenium.webdriver import ActionChains, Chrome, ChromeOptions, ChromeService
+from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.wait import WebDriverWait
+
+Show = Callable[[int], Chrome]
+
+MISSING = "needs a browser; on Debian: apt-get install chromium chromium-driver"
+PICTURE = TEMPLATE / "docs" / "timeline.png"
+DONE, FAILED, RETRIED = "#3a8f4d", "#c8322b", "#e8a200"
+HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=alert(1)>"
+
+MAKE = """
+import sys, time
+from pathlib import Path
+from file_digest.journal import Journal
+from file_digest.messages import Outcome
+
+count, hostile, begin = int(sys.argv[1]), sys.argv[2], 1_800_000_000
+
+def outcome(n):
+    ok = n % 7 != 3
+    return Outcome(
+        hostile if n == 3 else f"item-{n}",
+        "done" if ok else "failed",
+        "1" if ok else None,
+        None if ok else f"Error: {hostile}",
+        3 if n % 10 == 5 else 1,
+        f"worker-{n % 4 + 1}",
+        begin + n // 4 * 0.5,
+        0.3 + n % 5 * 0.03,
+    )
+
+with Journal(Path("results.db")) as journal:
+    journal.record([outcome(n) for n in range(count)])
+stamps = [time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(begin + at)) for at in (0, 2)]
+Path("logs").mkdir()
+Path("logs/file-digest.log").write_text(
+    f"{stamps[0]},100 MainProcess INFO     worker-1 is ready, pid 11\\n"
+    f"{stamps[1]},450 MainProcess WARNING  worker-2 is replaced: worker died: SIGKILL\\n"
+)
+"""
+BARS_OF_COLOUR = """
+const [lane, colour] = arguments, ratio = devicePixelRatio;
+const wanted = [1, 3, 5].map(at => parseInt(colour.slice(at, at + 2), 16));
+const row = (TOP + lane * LANE + (LANE - BAR) / 2 + (colour === RETRIED ? -2 : 2)) * ratio;
+const pixels = pen.getImageData(0, row, canvas.width, 1).data;
+let bars = 0, inside = false;
+for (let at = 0; at < pixels.length; at += 4) {
+  const is = wanted.every((value, part) => Math.abs(pixels[at + part] - value) < 3);
+  bars += is && !inside;
+  inside = is;
+}
+return bars;
+"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Chrome]:
+    """Start a headless browser. In continuous integration there has to be one."""
+    driver = shutil.which("chromedriver")
+    if driver is None:
+        pytest.fail(MISSING) if os.environ.get("CI") else pytest.skip(MISSING)
+    options = ChromeOptions()
+    options.binary_location = shutil.which("chromium") or ""
+    for argument in ("headless=new", "no-sandbox", "disable-gpu"):
+        options.add_argument(f"--{argument}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    chrome = Chrome(options, ChromeService(driver))
+    screen = {"width": 1200, "height": 200, "deviceScaleFactor": 1, "mobile": False}
+    chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    yield chrome
+    chrome.quit()
+
+
+@pytest.fixture(scope="module")
+def show(bake: Bake, browser: Chrome, tmp_path_factory: pytest.TempPathFactory) -> Show:
+    """Return a function that draws so many items and opens their page."""
+    project = bake()
+
+    @cache
+    def drawn(count: int) -> str:
+        folder = tmp_path_factory.mktemp("drawn")
+        run(project.bin / "python", "-c", MAKE, str(count), HOSTILE, cwd=folder)
+        run(project.bin / project.slug, "timeline", "--html", "page.html", cwd=folder)
+        return (folder / "page.html").as_uri()
+
+    def shown(count: int) -> Chrome:
+        console(browser)  # what a test before left there
+        browser.get(drawn(count))
+        return browser
+
+    return shown
+
+
+def console(page: Chrome) -> list[Any]:
+    """Return what the console holds, and empty it."""
+    return list(page.get_log("browser"))  # type: ignore[no-untyped-call] # selenium has no types there
+
+
+def bars(page: Chrome) -> int:
+    return int(page.find_element(By.ID, "chart").get_dom_attribute("data-bars"))
+
+
+def hover(page: Chrome, seconds: float, lane: int) -> str:
+    """Point at a time in a lane; return what is shown there."""
+    x, y = page.execute_script(
+        "return [toX(arguments[0]), TOP + (arguments[1] + 0.5) * LANE]", seconds, lane
+    )
+    chart = page.find_element(By.ID, "chart")
+    left, top = -chart.size["width"] / 2, -chart.size["height"] / 2
+    ActionChains(page).move_to_element_with_offset(chart, left + x, top + y).perform()
+    tip = page.find_element(By.ID, "tip")
+    return tip.text if tip.is_displayed() else ""
+
+
+def test_every_item_is_a_bar_of_its_colour(show: Show) -> None:
+    """Each lane has as many bars, counted in the picture, as its worker has outcomes of a kind."""
+    page = show(40)
+    assert bars(page) == 40
+    for lane in range(4):
+        mine = range(lane, 40, 4)
+        for colour, expected in (
+            (FAILED, [n for n in mine if n % 7 == 3]),
+            (DONE, [n for n in mine if n % 7 != 3]),
+            (RETRIED, [n for n in mine if n % 10 == 5]),
+        ):
+            assert page.execute_script(BARS_OF_COLOUR, lane, colour) == len(expected)
+
+
+def test_the_page_loads_without_an_error_or_a_network(show: Show) -> None:
+    """Nothing is reported in the console, and nothing but the page itself is fetched."""
+    page = show(40)
+    assert page.title == "file-digest: results.db"
+    assert "40 items (6 failed) by 4 workers" in page.find_element(By.ID, "summary").text
+    assert page.execute_script("return performance.getEntriesByType('resource')") == []
+    assert console(page) == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "lane", "shown"),
+    [
+        (0.2, 0, ["item-0", "done", "by worker-1"]),
+        (1.1, 1, ["item-9", "done", "by worker-2"]),
+        (1.6, 3, ["item-15", "attempt 3"]),
+        (0.1, 3, [HOSTILE, "failed", f"Error: {HOSTILE}"]),
+        (0.45, 0, []),
+        (2.45, 1, ["worker-2 died", "worker died: SIGKILL"]),
+    ],
+)
+def test_hovering_shows_the_item(show: Show, seconds: float, lane: int, shown: list[str]) -> None:
+    """Its name, outcome, attempts, time and worker; a worker's death and its reason."""
+    text = hover(show(40), seconds, lane)
+    assert all(part in text for part in shown), text
+    assert bool(text) == bool(shown)
+
+
+def test_a_hostile_name_is_text(show: Show) -> None:
+    """It is shown, and neither run nor made part of the page."""
+    page = show(40)
+    hover(page, 0.1, 3)
+    assert page.title == "file-digest: results.db"
+    assert page.find_elements(By.TAG_NAME, "img") == []
+
+
+def test_zooming_shows_fewer_bars_and_back(show: Show) -> None:
+    """By button, by key and by wheel."""
+    page = show(40)
+    chart = page.find_element(By.ID, "chart")
+    page.find_element(By.ID, "in").click()
+    WebDriverWait(page, 10).until(lambda page: bars(page) < 40)
+    halved = bars(page)
+    ActionChains(page).send_keys("+").perform()
+    WebDriverWait(page, 10).until(lambda page: bars(page) < halved)
+    page.find_element(By.ID, "all").click()
+    WebDriverWait(page, 10).until(lambda page: bars(page) == 40)
+    ActionChains(page).scroll_from_origin(ScrollOrigin.from_element(chart), 0, -600).perform()
+    WebDriverWait(page, 10).until(lambda page: bars(page) < 40)
+    assert console(page) == []
+
+
+def test_a_hundred_thousand_items_are_drawn_in_a_moment(show: Show) -> None:
+    """All of them are in the picture, and drawing them again takes less than a second."""
+    page = show(100_000)
+    assert bars(page) == 100_000
+    milliseconds = page.execute_script(
+        "const begin = performance.now(); draw(); return performance.now() - begin"
+    )
+    assert milliseconds < 1000
+    assert console(page) == []
+
+
+def test_the_picture_in_the_docs_is_of_this_page(show: Show) -> None:
+    """`make docs` takes it again; its size is that of what is drawn now."""
+    page = show(60)
+    picture = page.get_screenshot_as_png()
+    if os.environ.get("UPDATE_DOCS"):
+        PICTURE.write_bytes(picture)
+    assert PICTURE.read_bytes()[:24] == picture[:24]
