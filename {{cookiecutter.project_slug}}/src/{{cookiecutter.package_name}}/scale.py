@@ -21,13 +21,14 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from . import workers
-from .batches import Backlog, Batch, Source
+from .batches import Backlog, Batch
 from .configurer import LogSetup, configure_worker
 from .main import check_files, listening, open_items
 from .messages import DONE, FAILED, Outcome, Pair, Task
 from .processes import Bond, Lifeline, context_for, follow_main, how_it_ended, kill, start_process
 from .settings import Settings, usable_cores
 from .signals import Stop
+from .source import Source
 from .worker import IDLE, Bench, cpu_seconds
 
 THREADS, PROCESSES = "threads", "processes"
