@@ -52,16 +52,18 @@ def test_generated_readme_runs_and_tests(bake_again: Bake, way: str, number: int
     assert "0 failed" in shell(commands[2], project.path, project.path / ".venv" / "bin")
 
 
-def test_generated_readme_lists_every_setting(bake: Bake) -> None:
-    """The table has the options that the command line has."""
-    project = bake()
-    table = {
-        option
-        for row in re.findall(r"^\| (`--.*?) \|", project.files["README.md"].decode(), re.MULTILINE)
-        for option in re.findall(r"--[a-z-]+", row)
-    }
+@pytest.mark.parametrize("execution_model", CHOICES["execution_model"])
+def test_generated_readme_lists_every_setting(bake: Bake, execution_model: str) -> None:
+    """The tables have the commands and the options that the command line has."""
+    project = bake(execution_model=execution_model)
+    text = project.files["README.md"].decode()
+    rows = re.findall(r"^\| (`--.*?) \|", text, re.MULTILINE)
+    options = {option for row in rows for option in re.findall(r"--[a-z-]+", row)}
     offered = set(re.findall(r"--[a-z-]+", project.run(project.slug, "run", "--help").stdout))
-    assert table == offered - {"--help"}
+    assert options == offered - {"--help"}
+    overview = project.run(project.slug, "--help").stdout
+    commands = re.findall(r"^  (\w+)  ", overview.partition("Commands:")[2], re.MULTILINE)
+    assert set(re.findall(r"^\| `([a-z]+)` \|", text, re.MULTILINE)) == set(commands)
 
 
 def test_readme_names_targets_that_exist() -> None:

@@ -3,15 +3,17 @@
 import ast
 import json
 import tomllib
+import zipfile
 from typing import Any
 
 import pytest
 import yaml
-from baked import BakedProject
+from baked import BakedProject, run
 from conftest import Bake
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from uv import find_uv_bin
 
 from answers import is_address, one_line
 
@@ -98,6 +100,21 @@ def test_nasty_text_comes_back(bake_again: Bake, text: str) -> None:
     project = bake_again(project_slug="any-text", **answers)
     assert_every_file_parses(project)
     assert_text_comes_back(project, answers)
+
+
+@pytest.mark.parametrize("email", ["ada@example.org", "", "no address", ' "@"\n<'])
+def test_a_package_is_built_of_any_text(bake_again: Bake, email: str) -> None:
+    """The build backend takes it as well, and the package's metadata holds it."""
+    text = " ".join(NASTY)
+    answers = {"description": text, "author_name": text, "author_email": email}
+    project = bake_again(project_slug="any-text", project_name=text, **answers)
+    run(find_uv_bin(), "build", "--quiet", "--wheel", cwd=project.path)
+    [built] = project.path.glob("dist/*.whl")
+    with zipfile.ZipFile(built) as wheel:
+        metadata = wheel.read("any_text-0.1.0.dist-info/METADATA").decode()
+    assert f"\nSummary: {one_line(text)}\n" in metadata
+    field = "\nAuthor-email: " if is_address(email) else "\nAuthor: "
+    assert one_line(email) in metadata.partition(field)[2].partition("\nLicense")[0]
 
 
 def assert_every_file_parses(project: BakedProject) -> None:
