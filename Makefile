@@ -14,7 +14,7 @@ RENDER := find '{{cookiecutter.project_slug}}' \( -name '.*_cache' -o -name __py
 # Not every user has a home that can be written to.
 export UV_CACHE_DIR ?= $(CURDIR)/.cache/uv
 
-.PHONY: help demo test lint example bench soak clean
+.PHONY: help demo test lint example docs bench soak clean
 .DEFAULT_GOAL := help
 
 help: ## say what there is
@@ -44,6 +44,9 @@ lint: $(TOOLS) ## check the template's own Python
 example: $(TOOLS) ## render example/ again
 	rm -rf example/file-digest
 	$(RENDER) --output-dir example
+
+docs: $(TOOLS) ## write into docs/ what the examples and the timeline show now
+	UPDATE_DOCS=1 $(BIN)/pytest -q tests/test_docs.py tests/test_timeline_browser.py
 
 bench: $(PEERS)/.installed ## measure side by side with the peers (QUICK=1: in three minutes)
 	$(PEERS)/bin/python -m benchmarks $(if $(QUICK),--size quick --output build/bench)
