@@ -96,7 +96,7 @@ def _items(sizes: Sizes) -> Iterator[Case]:
     yield Case(
         GENERATOR, "item_suite", (*OURS, *READ_AHEAD), sizes.side_rounds, "memory_mb", "Pool.map",
         {"kind": "tiny", "items": sizes.generator, "memory": True},
-        f"{sizes.generator:,} tiny items; how much main grew, in all and after the first tenth.",
+        f"{sizes.generator:,} tiny items; how much main grew, in all, and in the second half.",
     )  # fmt: skip
 
 

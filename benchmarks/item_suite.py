@@ -34,7 +34,7 @@ class Marks:
     """How many results had come by then."""
     last: float = 0.0
     early_mb: float = 0.0
-    """Main's memory after the first tenth; 0 where results do not come step by step."""
+    """Main's memory after half of the items; 0 where results do not come step by step."""
 
 
 def measure(name: str, options: dict[str, Any], folder: Path) -> Figures:
@@ -70,7 +70,7 @@ def _follow(contestant: Peer, steps: Iterator[int], total: int, marks: Marks) ->
         marks.warm_at = time.perf_counter()
     while done < total:
         done += next(steps)
-        if not marks.early_mb and total // 10 <= done < total:
+        if not marks.early_mb and total // 2 <= done < total:
             marks.early_mb = memory_mb(os.getpid(), peak=True)
     marks.last = time.perf_counter()
     if done != total:
