@@ -109,9 +109,7 @@ def _items(results: Results) -> Iterator[Goal]:
         yield Goal(f"{MILLISECOND}: {ours} against the best peer ({best})", ratio, wanted)
     for ours in (PROCESS, POOL):
         growth = results.median(GENERATOR, ours, "late_mb")
-        yield Goal(
-            f"{GENERATOR}: {ours}, in the second half", growth, 2, at_most=True, unit="MB"
-        )
+        yield Goal(f"{GENERATOR}: {ours}, in the second half", growth, 2, at_most=True, unit="MB")
 
 
 def _whole(results: Results, sizes: Sizes) -> Iterator[Goal]:
