@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import shutil
 import sqlite3
 import subprocess
@@ -24,7 +25,9 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tree = tmp_path_factory.mktemp("tree") / "stdlib"
     ignored = shutil.ignore_patterns("site-packages", "dist-packages", "__pycache__", "*.a", "*.so")
     shutil.copytree(sysconfig.get_path("stdlib"), tree, ignore=ignored, symlinks=True)
-    for name in [b"two\nlines", b"bl ank", b"back\\slash", b"-dash", b"'\"", "é".encode(), b"\xff"]:
+    # Not every file system takes a name that is not UTF-8.
+    odd = [b"\xff"] if platform.system() == "Linux" else []
+    for name in [*odd, b"two\nlines", b"bl ank", b"back\\slash", b"-dash", b"'\"", "é".encode()]:
         Path(os.fsdecode(os.fsencode(tree) + b"/" + name)).write_bytes(name * 3)
     return tree
 
@@ -47,6 +50,7 @@ def test_examples_are_all_that_the_question_adds(bake: Bake, execution_model: st
     assert all(name.startswith(("examples/", "tests/test_examples")) for name in added)
 
 
+@pytest.mark.skipif(platform.system() != "Linux", reason="GNU coreutils are what it is held to")
 @every_code
 @every_model
 def test_results_are_those_of_sha256sum_and_wc(
