@@ -137,6 +137,17 @@ def test_given_back_items_keep_their_attempts() -> None:
     assert [o.attempts for o in backlog.lost(batch, batch.first, KILLED)] == [2]
 
 
+def test_items_are_given_back_once() -> None:
+    """What main took back by itself, and the worker then gives back too, is done once."""
+    backlog = backlog_of(numbered(4), size=4)
+    batch, _ = take(backlog)
+    backlog.give_back(batch, range(2, 4))
+    backlog.give_back(batch, range(3, 4))
+    backlog.give_back(batch, range(1, 4))
+    assert [key for key, _ in batch.open] == ["0"]
+    assert [key for key, _ in backlog.returned] == ["2", "3", "1"]
+
+
 def test_stopped_backlog_hands_out_nothing() -> None:
     """After stop there is nothing to do, whatever is given back."""
     backlog = backlog_of(numbered(4), size=2)

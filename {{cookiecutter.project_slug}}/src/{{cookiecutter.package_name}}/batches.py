@@ -179,7 +179,7 @@ class Backlog:
         """Take back the last items of a batch, which were not begun."""
         keep = numbers.start - batch.first
         self._return(batch.pairs[keep : batch.end], batch.attempts)
-        batch.end = keep
+        batch.end = min(batch.end, keep)
 
     def unreadable(self, batch: Batch, reason: str, worker: str) -> list[Outcome]:
         """Fail an item whose payload does not unpickle; look for it where there are several."""
