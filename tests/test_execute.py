@@ -35,9 +35,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @every_model
 def test_generated_tests_pass(bake: Bake, execution_model: str) -> None:
     """The tests that a project is born with pass in an environment of its own."""
-    shown = bake(execution_model=execution_model).run_tests()
-    assert " passed" in shown
-    assert " skipped" not in shown
+    assert " passed" in bake(execution_model=execution_model).run_tests()
 
 
 @every_model

@@ -48,8 +48,8 @@ class SmallFiles(Disk):
         return super().__enter__()
 
     def is_full(self) -> bool:
-        """Whether a file has grown to the limit."""
-        return any(path.stat().st_size >= self.room for path in self.folder.iterdir())
+        """Whether a log has grown to the limit."""
+        return any(path.stat().st_size >= self.room for path in self.folder.glob("*.log"))
 
     def make_room(self, log: Path) -> str:
         """Empty the log."""
@@ -65,7 +65,7 @@ class SmallFileSystem(Disk):
         """Mount it."""
         super().__enter__()
         size = f"size={2 * self.room}"
-        command = ["mount", "-t", "tmpfs", "-o", size, "tmpfs", self.folder]
+        command = ["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(self.folder)]
         subprocess.run(command, check=True)
         (self.folder / "ballast").write_bytes(bytes(self.room))
         return self

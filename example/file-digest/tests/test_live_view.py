@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from service import PACKAGE, Service, wait_for
@@ -85,6 +86,9 @@ def test_a_stuck_item_is_seen_while_it_is_stuck(service: Callable[..., Service])
 
         wait_for(lambda: "1" in times(), "a second at the stuck item")
         process.send_signal(signal.SIGINT)
+        with suppress(OSError):  # the terminal's end, once nobody writes to it any more
+            while os.read(terminal, 1 << 16):
+                pass
         assert process.wait(30) == 130
     finally:
         process.kill()

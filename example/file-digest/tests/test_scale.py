@@ -81,7 +81,7 @@ def test_advice_follows_from_the_figures(
 ) -> None:
     """One sentence: what holds the job, what gains how much, and how many workers to use."""
     measured = [
-        Measured(kind, 2**at, 1000, 0, 1000 / rate, 1.0)
+        Measured(kind, 2**at, 1000, 0, rate, 1.0)
         for kind, rates in (("threads", threads), ("processes", processes))
         for at, rate in enumerate(rates)
     ]

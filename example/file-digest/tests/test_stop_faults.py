@@ -69,7 +69,8 @@ class Bench:
     def start(self, *options: str, items: int = 100_000, **others: Any) -> Run:
         """Begin a run; return once an item has begun."""
         run = self.service.start(str(items), "--workers", "2", *options, **others)
-        wait_for(lambda: self.noted("began"), "an item to begin")
+        wait_for(lambda: self.noted("began") or run.process.poll(), "an item to begin")
+        assert run.process.returncode is None, run.wait().stderr
         return run
 
 

@@ -447,6 +447,43 @@ def test_payload_does_not_pickle(service: Services, payload: str, text: str, goo
     assert text in outcomes["bad"]["error"]
 
 
+HELD_UP_JOB = """
+    import ctypes, time
+    from pathlib import Path
+
+    def items(inputs):
+        for number in range(4_000):
+            yield f"item-{number}", inputs[0] if number == 2_000 else ""
+
+    def work(payload):
+        exec(payload)
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "code"),
+    [
+        ("sleeps", "while not Path('go-on').exists(): time.sleep(0.01)"),
+        ("computes", "while not Path('go-on').exists(): pass"),
+        ("holds the GIL in C", "open('held', 'w').close(); ctypes.PyDLL(None).sleep(1_000)"),
+    ],
+    ids=["sleeps", "computes", "holds the GIL in C"],
+)
+def test_slow_item_holds_nobody_up(service: Services, what: str, code: str) -> None:
+    """All other items are done while one takes its time, also those that wait behind it.
+
+    Who holds the GIL cannot report what came before in its own batch, some milliseconds' work.
+    """
+    one = service(HELD_UP_JOB)
+    run = one.start(code, "--workers", "2")
+    began = time.monotonic()
+    wait_for(lambda: one.count() >= 3_999, "all items but the slow one")
+    took = time.monotonic() - began
+    (one.folder / "go-on").touch()
+    assert (run.wait().code, one.count()) == (0, 4_000)
+    report(f"a slow item {what}", tries=1, seconds=took)
+
+
 SLOW_SOURCE_JOB = """
     import time
     from pathlib import Path
@@ -473,7 +510,8 @@ def test_source_is_slow(service: Services, tmp_path: Path) -> None:
 def test_memory_stays_flat(service: Services) -> None:
     """Main grows by less than 20 MB between item 100,000 and the last of a million."""
     one = service("""
-                from pathlib import Path
+        import resource
+        from pathlib import Path
 
         def items(inputs):
             for number in range(1_000_000):

@@ -8,82 +8,21 @@ Who does the batches is the execution model's business; all of them share this m
 """
 
 import pickle
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate, repeat
 
 from .messages import DONE, FAILED, Outcome, Pair, Report, Task
+from .source import READ_AHEAD, Source
 from .worker import describe, whole_task
 
 BATCH_SECONDS = 0.008
 BATCH_ITEMS = 10_000
 BATCH_BYTES = 1 << 18
 QUICK_SECONDS = 0.05
-READ_AHEAD = 16
 SKIP_ROUNDS = 100
-
-
-class Source:
-    """Reads items in a thread of main, a bounded number ahead.
-
-    A thread, because a source may block (names typed on standard input), and main must go on
-    with outcomes, time limits and signals meanwhile.
-    """
-
-    def __init__(self, items: Iterable[Pair], wake: Callable[[], None]) -> None:
-        """Read ``items`` lazily; call ``wake``, from the thread, when there is news for main."""
-        self.items, self.wake = items, wake
-        self.ready: deque[Pair] = deque()
-        self.ahead = READ_AHEAD
-        self.error: BaseException | None = None
-        self.finished = self.stopped = False
-        self.hungry = True
-        self.room = threading.Event()
-        self.thread = threading.Thread(target=self._read, name="source", daemon=True)
-
-    def start(self) -> None:
-        """Begin to read."""
-        self.thread.start()
-
-    def stop(self) -> None:
-        """Read no more. The thread itself may be blocked, so nobody waits for it."""
-        self.stopped = True
-        self.room.set()
-
-    def take(self) -> list[Pair]:
-        """Return the items that are there by now; never blocks."""
-        self.hungry = True  # before the look: what comes in between wakes main
-        pairs = [self.ready.popleft() for _ in range(len(self.ready))]
-        self.hungry = not pairs
-        self.room.set()
-        return pairs
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether nothing will come any more."""
-        return self.finished and not self.ready
-
-    def _read(self) -> None:
-        try:
-            for pair in self.items:
-                _check_pair(pair)
-                self.ready.append(pair)
-                if self.hungry:
-                    self.hungry = False
-                    self.wake()
-                while len(self.ready) >= self.ahead and not self.stopped:
-                    self.room.clear()
-                    if len(self.ready) >= self.ahead:
-                        self.room.wait(1.0)
-                if self.stopped:
-                    break
-        except BaseException as error:  # the owner's code: main reports whatever it raised
-            self.error = error
-        self.finished = True
-        self.wake()
 
 
 @dataclass(slots=True)
@@ -240,7 +179,7 @@ class Backlog:
         """Take back the last items of a batch, which were not begun."""
         keep = numbers.start - batch.first
         self._return(batch.pairs[keep : batch.end], batch.attempts)
-        batch.end = keep
+        batch.end = min(batch.end, keep)
 
     def unreadable(self, batch: Batch, reason: str, worker: str) -> list[Outcome]:
         """Fail an item whose payload does not unpickle; look for it where there are several."""
@@ -321,8 +260,3 @@ def _failed(
 ) -> Outcome:
     started = time.time() - seconds
     return Outcome(pair[0], FAILED, None, reason, attempts, worker, started, seconds)
-
-
-def _check_pair(pair: object) -> None:
-    if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str)):
-        raise TypeError(f"items() must yield (str key, payload) tuples, but it gave {pair!r:.200}")

@@ -141,6 +141,8 @@ class Station:
             return
         bench.do()
         self.report(bench)
+        if revoked := bench.give_back():
+            self.send(GivenBack([revoked]))
 
     def _leave_to_parent(self, bench: Bench) -> None:
         """In a child that work() forked: should it come back from work(), it has nothing to do."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 
 from . import workers
-from .batches import Backlog, Source
+from .batches import Backlog
 from .configurer import configure_worker
 from .journal import Journal, check
 from .listener import Listener
@@ -15,6 +15,7 @@ from .messages import DONE, FAILED, Pair, WorkersCannotStartError
 from .progress import Progress, Tally
 from .settings import Settings, check_writable
 from .signals import Stop
+from .source import Source
 from .worker import describe
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, MutableSequence
+from collections.abc import Callable, MutableSequence, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -33,9 +33,16 @@ class Bench:
     an item.
     """
 
-    def __init__(self, work: Work, slot: MutableSequence[int], index: int) -> None:
-        """Write the number of the item at hand into ``slot[index]``, for main to read."""
+    def __init__(
+        self, work: Work, slot: MutableSequence[int], index: int, revoked: Sequence[int] = ()
+    ) -> None:
+        """Write the number of the item at hand into ``slot[index]``, for main to read.
+
+        Main writes into ``revoked[index]`` the first number that may still be begun: so it can
+        take items back while one holds the GIL and the control thread cannot run.
+        """
         self.work, self.slot, self.index = work, slot, index
+        self.revoked = revoked or [0] * (index + 1)
         self.first = self.end = self.sent = 0
         self.todo: deque[Any] = deque()
         self.results: list[str | None] = []
@@ -60,8 +67,13 @@ class Bench:
             self.todo = deque(payloads)
 
     def do(self) -> None:
-        """Do the items one by one; what one raises, KeyboardInterrupt included, is its error."""
+        """Do the items one by one; what one raises, KeyboardInterrupt included, is its error.
+
+        The slot is written before ``revoked`` is read, main does it the other way round: so either
+        main sees that an item was begun, or this sees that it was revoked.
+        """
         work, slot, index, take = self.work, self.slot, self.index, self.todo.popleft
+        revoked = self.revoked
         results, ends, now, number = self.results, self.ends, time.perf_counter, self.first
         while True:
             try:
@@ -69,6 +81,9 @@ class Bench:
             except IndexError:
                 break
             slot[index] = number
+            if number < revoked[index]:
+                self.todo.appendleft(payload)
+                break
             try:
                 results.append(to_json(work(payload)))
             except BaseException as error:
@@ -107,7 +122,8 @@ class Bench:
                 except IndexError:
                     break  # the work thread was faster
                 taken += 1
-            return range(self.end - taken, self.end)
+            self.end -= taken
+            return range(self.end, self.end + taken)
 
 
 def cpu_seconds() -> float:

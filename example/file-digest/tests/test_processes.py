@@ -1,0 +1,155 @@
+"""Processes, signals and who ends with whom."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from contextlib import suppress
+from multiprocessing import connection
+from multiprocessing.connection import Connection
+
+import psutil
+import pytest
+from service import wait_for
+
+from file_digest.processes import (
+    Bond,
+    Lifeline,
+    context_for,
+    follow_main,
+    how_it_ended,
+    join_all,
+    start_process,
+)
+from file_digest.signals import Stop
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="these signals are those of POSIX")
+
+
+@pytest.mark.parametrize(
+    ("exitcode", "text"),
+    [
+        (0, "exit code 0"),
+        (7, "exit code 7"),
+        (-9, "SIGKILL"),
+        (-11, "SIGSEGV"),
+        (-250, "exit code -250"),
+        (None, "exit code None"),
+    ],
+)
+def test_how_it_ended(exitcode: int | None, text: str) -> None:
+    """A process that a signal killed is told by the signal's name."""
+    assert how_it_ended(exitcode) == text
+
+
+def follower(bond: Bond, told: Connection, forks: bool) -> None:
+    """Be a process that follows main; tell our process id, and a forked child's."""
+    follow_main(bond)
+    if forks and os.fork() == 0:
+        told.send(os.getpid())
+        time.sleep(1_000)
+    told.send(os.getpid())
+    time.sleep(1_000)
+
+
+def start_follower(start_method: str, *, forks: bool) -> tuple[Lifeline, set[int]]:
+    """Start a process that follows us; return what ties it to us, and who they are."""
+    lifeline = Lifeline(start_method)
+    ours, theirs = connection.Pipe(duplex=False)
+    process = start_process(
+        context_for(start_method), follower, (lifeline.bond(), theirs, forks), "follower"
+    )
+    theirs.close()
+    pids = {ours.recv() for _ in range(1 + forks)}
+    assert process.pid in pids
+    ours.close()
+    return lifeline, pids
+
+
+def living(pids: set[int]) -> list[int]:
+    """Return those that live."""
+    alive = []
+    for pid in pids:
+        with suppress(psutil.NoSuchProcess):
+            if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                alive.append(pid)
+    return alive
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux's kernel can tell a stopped one")
+@pytest.mark.parametrize("stopped", [False, True], ids=["running", "stopped"])
+@pytest.mark.parametrize("forks", [False, True], ids=["alone", "with a forked child"])
+def test_followers_end_with_main(start_method: str, *, forks: bool, stopped: bool) -> None:
+    """When main's end of the lifeline closes, every process is gone, and so are its children."""
+    lifeline, pids = start_follower(start_method, forks=forks)
+    if stopped:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+    lifeline.close()
+    wait_for(lambda: not living(pids), "the end of the followers", 2)
+
+
+def test_followers_leave_stop_signals_to_main(start_method: str) -> None:
+    """SIGINT, SIGTERM and SIGHUP do nothing to a process that follows main."""
+    lifeline, pids = start_follower(start_method, forks=False)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for pid in pids:
+            os.kill(pid, number)
+    time.sleep(0.2)
+    assert set(living(pids)) == pids
+    lifeline.close()
+    wait_for(lambda: not living(pids), "the end of the followers", 2)
+
+
+def test_join_all_kills_who_does_not_end(start_method: str) -> None:
+    """Whoever is not done in time is killed, so the wait has an end."""
+    context = context_for(start_method)
+    quick, slow = (
+        start_process(context, time.sleep, (seconds,), "sleeper") for seconds in (0, 1_000)
+    )
+    quick.join(10)
+    began = time.monotonic()
+    join_all([quick, slow], 0.3)
+    assert 0.3 <= time.monotonic() - began < 1.3
+    assert (quick.exitcode, slow.exitcode) == (0, -signal.SIGKILL)
+
+
+def test_stop_counts_signals() -> None:
+    """A first signal starts the grace period, a second ends it; handlers are put back."""
+    before = signal.getsignal(signal.SIGTERM)
+    stop = Stop(grace=60)
+    with stop.listening():
+        assert not stop.requested
+        os.kill(os.getpid(), signal.SIGTERM)
+        wait_for(lambda: stop.requested, "the first signal")
+        assert not stop.time_is_up
+        os.kill(os.getpid(), signal.SIGINT)
+        wait_for(lambda: stop.time_is_up, "the second signal")
+    assert stop.signals == [signal.SIGTERM, signal.SIGINT]
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_grace_runs_out() -> None:
+    """Without a second signal time is up when the grace period is over."""
+    stop = Stop(grace=0.05)
+    with stop.listening():
+        os.kill(os.getpid(), signal.SIGINT)
+        wait_for(lambda: stop.requested, "the signal")
+        wait_for(lambda: stop.time_is_up, "the end of the grace period", 5)
+
+
+def test_signal_wakes_a_waiting_loop() -> None:
+    """A loop that waits for the waker turns at once, for a signal as for a thread's call."""
+    stop = Stop(grace=60)
+    with stop.listening():
+        for call in (lambda: os.kill(os.getpid(), signal.SIGHUP), stop.wake):
+            timer = threading.Timer(0.05, call)
+            timer.start()
+            began = time.monotonic()
+            assert connection.wait([stop.waker], 10)
+            assert time.monotonic() - began < 5
+            stop.clear_waker()
+            timer.join()
+        assert stop.take_reopen()
+        assert not stop.take_reopen()
