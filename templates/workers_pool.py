@@ -24,25 +24,17 @@ from collections import deque
 from collections.abc import Generator
 from functools import partial
 from itertools import count
-from multiprocessing import connection
 
-from .batches import Backlog, Batch, Death
+from .batches import Backlog, Death
 from .configurer import LogSetup
-from .messages import (
-    GivenBack,
-    Outcome,
-    Ready,
-    Recall,
-    Report,
-    StartFailed,
-    Unreadable,
-)
+from .messages import Outcome, Recall, Unreadable
 from .processes import Lifeline, context_for, how_it_ended
 from .roster import AT_PIPES, Answer, Recruit, Roster
 from .settings import EngineOption, Settings
 from .signals import Stop
+from .trays import Tray
 from .watch import RECALL_SECONDS, Starts
-from .worker import describe, whole_task
+from .worker import describe
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +82,7 @@ class Guard:
         self.roster: Roster | None = None
         self.former: Roster | None = None
         self.workers: list[Recruit] = []
-        self.flying: dict[int, Batch] = {}
+        self.tray = Tray(backlog)
         self.answers: deque[Answer] = deque()
         self.dead: list[tuple[int, Death]] = []
         self.give_up_at = float("inf")
@@ -105,8 +97,8 @@ class Guard:
         if self.stop.requested and self.stop.time_is_up:
             return False
         if self.backlog.stopped:
-            return any(self._batch_at(worker.slots[0]) for worker in self.workers)
-        return bool(self.flying) or not self.backlog.exhausted
+            return any(self.tray.find(worker.slots[0]) for worker in self.workers)
+        return bool(self.tray) or not self.backlog.exhausted
 
     def turn(self) -> list[Outcome]:
         """Hand out batches, wait for news at most a tick, and return the outcomes."""
@@ -126,7 +118,7 @@ class Guard:
     def end(self) -> None:
         """End the Pool; at once if a worker still holds an item, or if some died."""
         if roster := self._discharge():
-            if not (self.flying or roster.bereaved):
+            if not (self.tray or roster.bereaved):
                 roster.dismiss(GOODBYE_SECONDS)
             roster.kill()
         self.lifeline.close()
@@ -160,11 +152,11 @@ class Guard:
 
     def _feed(self) -> None:
         window = self.settings.workers * (PREFETCH if self.backlog.sizer.quick else 1)
-        while self.roster and not self.roster.closed[0] and len(self.flying) < window:
+        while self.roster and not self.roster.closed[0] and len(self.tray) < window:
             if not (work := self.backlog.next_batch()):
                 return
             batch, task = work
-            self.flying[batch.first] = batch
+            self.tray.put(batch)
             self.roster.submit(task, self._answered, partial(self._broken, batch.first))
 
     def _answered(self, answer: Answer) -> None:
@@ -181,58 +173,15 @@ class Guard:
         while self.answers:
             name, messages = self.answers.popleft()
             if worker := next((w for w in self.workers if w.name == name), None):
+                self.starts.succeeded()
                 outcomes += self._hear(worker)  # an early report comes before the last one
             for message in messages:
-                outcomes += self._take(message, name)
+                outcomes += self.tray.take(message, name)
         return outcomes
 
     def _hear(self, worker: Recruit) -> list[Outcome]:
-        outcomes, ended = self._read(worker)
+        outcomes, ended = worker.hear(self.tray)
         return outcomes + self._lost(worker) if ended else outcomes
-
-    def _read(self, worker: Recruit) -> tuple[list[Outcome], bool]:
-        """Return what a worker's line brings, and whether it has ended."""
-        outcomes: list[Outcome] = []
-        try:
-            for message in worker.link.receive():
-                match message:
-                    case Ready():
-                        worker.ready = True
-                        log.info("%s is ready, pid %d", worker.name, worker.pid)
-                    case StartFailed(reason):
-                        worker.reason = reason
-                    case _:
-                        outcomes += self._take(message, worker.name)
-        except EOFError:
-            return outcomes, True
-        return outcomes, False
-
-    def _take(self, message: Report | GivenBack | Unreadable, name: str) -> list[Outcome]:
-        outcomes: list[Outcome] = []
-        if isinstance(message, GivenBack):
-            for given in filter(None, message.numbers):
-                if batch := self._batch_at(given.start):
-                    self.backlog.give_back(batch, given)
-                    self._drop_if_finished(batch)
-        elif batch := self._batch_at(message.first):
-            if isinstance(message, Report):
-                self.starts.succeeded()
-                outcomes = self.backlog.completed(batch, message, name)
-            else:
-                outcomes = self.backlog.unreadable(batch, message.reason, name)
-            self._drop_if_finished(batch)
-        return outcomes
-
-    def _batch_at(self, held: int) -> Batch | None:
-        """Return the open batch that a slot, or an item's number, names."""
-        if held < 0:
-            return self.flying.get(whole_task(held))  # its own inverse
-        batches = self.flying.values()
-        return next((b for b in batches if b.first <= held < b.first + len(b.pairs)), None)
-
-    def _drop_if_finished(self, batch: Batch) -> None:
-        if batch.done >= batch.end:
-            self.flying.pop(batch.first, None)
 
     def _look_after_workers(self) -> list[Outcome]:
         """Kill what hangs, find the dead, recall what waits behind a slow item."""
@@ -243,50 +192,38 @@ class Guard:
             worker.observe(now)
             if worker.held != before:
                 self.moved = now
-            batch = self._batch_at(worker.held)
+            batch, limit = self.tray.find(worker.held), self.settings.item_timeout
             if worker.exitcode is not None:
                 # Its own children may hold its socket open, so that no end is seen.
                 outcomes += self._lost(worker)
-            elif reason := worker.overdue(now, self.settings.item_timeout, busy=bool(batch)):
+            elif reason := worker.overdue(now, limit, busy=bool(batch)):
                 worker.reason = reason
                 worker.terminate()
-            elif batch and now - worker.since > RECALL_SECONDS:
-                self._recall(worker)
-        self._tell_who_is_at_what()
+            elif batch and not worker.recalled and now - worker.since > RECALL_SECONDS:
+                worker.recalled = True  # until its slot says something else
+                worker.link.send(Recall())
+        at = [(worker, self.tray.item(worker.held)) for worker in self.workers]
+        self.backlog.holding = {worker.name: (item, worker.since) for worker, item in at if item}
         self._notice_stall(now)
-        if now >= self.give_up_at:
+        if now >= self.give_up_at and not self.backlog.stopped:  # else no other Pool is needed
             outcomes += self._give_up()
         return outcomes
 
-    def _recall(self, worker: Recruit) -> None:
-        """Have what it did reported, and what it did not begin given back."""
-        if not worker.recalled:
-            worker.recalled = True
-            worker.link.send(Recall())
-
     def _close(self) -> None:
-        """Have no item begun any more."""
+        """Have no item begun any more, and what was done reported."""
         if self.roster:
             self.roster.close()
         for worker in self.workers:
-            self._recall(worker)
-
-    def _tell_who_is_at_what(self) -> None:
-        at = [(worker, self._batch_at(worker.held)) for worker in self.workers if worker.held >= 0]
-        self.backlog.holding = {
-            worker.name: (batch.pairs[worker.held - batch.first][0], worker.since)
-            for worker, batch in at
-            if batch
-        }
+            worker.link.send(Recall())
 
     def _notice_stall(self, now: float) -> None:
         """Give up a Pool in which batches wait although not everybody is at one.
 
         Somebody stopped holds the lock for taking them, or a dead worker was not replaced.
         """
-        at_work = sum(self._batch_at(worker.held) is not None for worker in self.workers)
+        at_work = sum(self.tray.find(worker.held) is not None for worker in self.workers)
         starting = self.starts.wait or not all(worker.ready for worker in self.workers)
-        if starting or at_work >= min(len(self.flying), self.settings.workers):
+        if starting or at_work >= min(len(self.tray), self.settings.workers):
             self.moved = now
         elif now - self.moved > STALL_SECONDS:
             log.warning("the pool is at a standstill")
@@ -298,7 +235,7 @@ class Guard:
             worker.reason = worker.reason or "worker closed its connection to main"
             worker.terminate()
             worker.join(1.0)
-        outcomes = self._last_words(worker)
+        outcomes = worker.last_words(self.tray)
         worker.observe(time.monotonic())
         reason = worker.reason or f"worker died: {how_it_ended(worker.exitcode)}"
         self._remove(worker)
@@ -316,18 +253,10 @@ class Guard:
         if worker.ready and worker.slots[AT_PIPES]:
             self.dead.append((worker.held, death))
             self._give_up_soon()
-        elif batch := self._batch_at(worker.held):
-            outcomes = self.backlog.lost(batch, worker.held, death)
-            self._drop_if_finished(batch)
+        elif self.tray.find(worker.held):
+            outcomes = self.tray.blame(worker.held, death)
             if self.roster:
                 self.roster.bereaved = True
-        return outcomes
-
-    def _last_words(self, worker: Recruit) -> list[Outcome]:
-        outcomes, ended = list[Outcome](), False
-        while not ended and connection.wait([worker.link.sock], 0):
-            more, ended = self._read(worker)
-            outcomes += more
         return outcomes
 
     def _remove(self, worker: Recruit) -> None:
@@ -348,17 +277,12 @@ class Guard:
         if roster := self._discharge():
             roster.kill()
         for worker in list(self.workers):
-            outcomes += self._last_words(worker)
+            outcomes += worker.last_words(self.tray)
             self._remove(worker)
         outcomes += self._take_answers()
         for held, death in self.dead:
-            if batch := self._batch_at(held):
-                outcomes += self.backlog.lost(batch, held, death)
-                self._drop_if_finished(batch)
-        for batch in self.flying.values():
-            numbers = range(batch.first + batch.done, batch.first + batch.end)
-            self.backlog.give_back(batch, numbers)
-        self.flying.clear()
+            outcomes += self.tray.blame(held, death)
+        self.tray.give_back()
         self.dead.clear()
         self.give_up_at = float("inf")
         return outcomes

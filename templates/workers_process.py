@@ -15,13 +15,13 @@ import time
 from collections.abc import Generator
 
 from .batches import Backlog, Death
-from .channel import ToMain
 from .configurer import LogSetup
 from .crew import Crew, Worker
-from .messages import GivenBack, Outcome, Ready, Recall, Report, StartFailed, Unreadable
+from .messages import Outcome, Recall
 from .processes import how_it_ended, kill
 from .settings import EngineOption, Settings
 from .signals import Stop
+from .watch import RECALL_SECONDS
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +29,6 @@ OPTIONS: tuple[EngineOption, ...] = ()
 TICK = 0.1
 PREFETCH = 3
 """Batches at hand in a worker while items are quick; one, where they are not."""
-RECALL_SECONDS = 0.1
-START_SECONDS = 60.0
 GOODBYE_SECONDS = 1.0
 
 
@@ -61,7 +59,7 @@ class Supervisor:
         self.backlog, self.settings, self.stop = backlog, settings, stop
         self.selector = selectors.DefaultSelector()
         self.selector.register(stop.waker, selectors.EVENT_READ, None)
-        self.crew = Crew(settings, logs, self.selector)
+        self.crew = Crew(backlog, settings, logs, self.selector)
         self.tick = min(TICK, (settings.item_timeout or TICK) / 4)
         self.next_look = 0.0
 
@@ -72,7 +70,7 @@ class Supervisor:
             self._recall_all()
         if self.stop.requested and self.stop.time_is_up:
             return False
-        return not self.backlog.exhausted or any(worker.batches for worker in self.crew.workers)
+        return not self.backlog.exhausted or any(worker.tray for worker in self.crew.workers)
 
     def turn(self) -> list[Outcome]:
         """Hand out batches, wait for news at most a tick, and return the outcomes."""
@@ -91,7 +89,7 @@ class Supervisor:
 
     def end(self) -> None:
         """End all workers; those that still hold an item are killed at once."""
-        busy = any(worker.batches for worker in self.crew.workers)
+        busy = any(worker.tray for worker in self.crew.workers)
         self.crew.end(0.0 if busy else GOODBYE_SECONDS)
         self.selector.close()
 
@@ -100,13 +98,13 @@ class Supervisor:
         for wanted in range(depth):
             for worker in self.crew.workers:
                 fit = worker.ready and not worker.stalled and not worker.link.outgoing
-                if fit and len(worker.batches) <= wanted:
+                if fit and len(worker.tray) <= wanted:
                     if not (work := self.backlog.next_batch()):
                         return
                     batch, task = work
-                    if not worker.batches:
-                        worker.since = time.monotonic()
-                    worker.batches.append(batch)
+                    if not worker.tray:
+                        worker.since, worker.recalled = time.monotonic(), False
+                    worker.tray.put(batch)
                     worker.link.send(task)
                     self._watch(worker)
 
@@ -119,61 +117,31 @@ class Supervisor:
         if events & selectors.EVENT_WRITE:
             worker.link.flush()
             self._watch(worker)
-        outcomes: list[Outcome] = []
-        if events & selectors.EVENT_READ:
-            try:
-                for message in worker.link.receive():
-                    outcomes += self._take(worker, message)
-            except EOFError:
-                outcomes += self._lost(worker)
-        return outcomes
-
-    def _take(self, worker: Worker, message: ToMain) -> list[Outcome]:
-        outcomes: list[Outcome] = []
-        match message:
-            case Ready():
-                worker.ready = True
-                log.info("%s is ready, pid %d", worker.name, worker.process.pid)
-            case StartFailed(reason):
-                worker.reason = reason
-            case Report(first):
-                worker.proven, self.crew.failures = True, 0
-                outcomes = self.backlog.completed(worker.batch_of(first), message, worker.name)
-            case Unreadable(first, reason):
-                outcomes = self.backlog.unreadable(worker.batch_of(first), reason, worker.name)
-            case GivenBack(numbers):
-                worker.recalled = False
-                for given in filter(None, numbers):
-                    self.backlog.give_back(worker.batch_of(given.start), given)
-        worker.drop_finished()
-        return outcomes
+        if not events & selectors.EVENT_READ:
+            return []
+        outcomes, ended = worker.hear(worker.tray)
+        if outcomes:
+            self.crew.starts.succeeded()
+        worker.stalled = worker.stalled and bool(worker.tray)
+        return outcomes + self._lost(worker) if ended else outcomes
 
     def _look_after_workers(self) -> list[Outcome]:
         """Kill what hangs, find the dead, recall what waits behind a slow item."""
-        now, outcomes = time.monotonic(), list[Outcome]()
+        now, outcomes, limit = time.monotonic(), list[Outcome](), self.settings.item_timeout
         self.next_look = now + self.tick
         for worker in list(self.crew.workers):
-            worker.observe(self.crew.slots[worker.index], now)
+            worker.observe(now)
             if worker.process.exitcode is not None:
                 # Its own children may hold its socket open, so that no end is seen.
                 outcomes += self._lost(worker)
-            elif reason := self._overdue(worker, now):
+            elif reason := worker.overdue(now, limit, busy=bool(worker.tray)):
                 worker.reason = reason
                 kill(worker.process)
-            elif worker.open_items > 1 and now - worker.since > RECALL_SECONDS:
+            elif worker.tray.open_items > 1 and now - worker.since > RECALL_SECONDS:
                 self._recall(worker)
-        self.backlog.holding = {
-            worker.name: (worker.item, worker.since) for worker in self.crew.workers if worker.item
-        }
+        at = [(worker, worker.tray.item(worker.held)) for worker in self.crew.workers]
+        self.backlog.holding = {worker.name: (item, worker.since) for worker, item in at if item}
         return outcomes
-
-    def _overdue(self, worker: Worker, now: float) -> str:
-        limit = self.settings.item_timeout
-        if not worker.ready and now - worker.started > START_SECONDS:
-            return f"not ready after {START_SECONDS:g} s"
-        if limit and worker.batches and now - worker.since > limit:
-            return f"timed out after {limit:g} s"
-        return ""
 
     def _recall(self, worker: Worker) -> None:
         if not worker.recalled:
@@ -183,7 +151,7 @@ class Supervisor:
 
     def _recall_all(self) -> None:
         for worker in self.crew.workers:
-            if worker.batches:
+            if worker.tray:
                 self._recall(worker)
 
     def _lost(self, worker: Worker) -> list[Outcome]:
@@ -191,27 +159,16 @@ class Supervisor:
         if worker.process.exitcode is None:
             worker.reason = worker.reason or "worker closed its connection to main"
             kill(worker.process)
-        outcomes = self._last_words(worker)
-        held = self.crew.slots[worker.index]
-        worker.observe(held, time.monotonic())
+        outcomes = worker.last_words(worker.tray)
+        worker.observe(time.monotonic())
         reason = worker.reason or f"worker died: {how_it_ended(worker.process.exitcode)}"
         death = Death(worker.name, reason, time.monotonic() - worker.since)
-        for batch in worker.batches:
-            outcomes += self.backlog.lost(batch, held, death)
+        replaced = worker.ready and (worker.proven or not worker.tray)
+        outcomes += worker.tray.blame(worker.held, death)
+        worker.tray.give_back()
         self.crew.remove(worker)
-        if worker.ready and (worker.proven or not worker.batches):
+        if replaced:
             log.warning("%s is replaced: %s", worker.name, reason)
         else:
             self.crew.failed(worker.started, reason)
-        return outcomes
-
-    def _last_words(self, worker: Worker) -> list[Outcome]:
-        """Take what a dead worker had sent."""
-        outcomes: list[Outcome] = []
-        try:
-            while messages := list(worker.link.receive()):
-                for message in messages:
-                    outcomes += self._take(worker, message)
-        except EOFError:
-            pass
         return outcomes

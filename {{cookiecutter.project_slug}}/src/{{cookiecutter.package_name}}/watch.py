@@ -4,10 +4,12 @@ import logging
 import random
 import time
 from collections.abc import MutableSequence
+from multiprocessing import connection
 from multiprocessing.process import BaseProcess
 
 from .channel import Link
-from .messages import WorkersCannotStartError
+from .messages import Outcome, Ready, StartFailed, WorkersCannotStartError
+from .trays import Tray
 from .worker import IDLE
 
 log = logging.getLogger(__name__)
@@ -16,7 +18,7 @@ RECALL_SECONDS = 0.1
 """How long a worker may be at one item before what waits behind it is taken back."""
 START_ATTEMPTS = 5
 START_SECONDS = 60.0
-BACK_OFF_SECONDS = 0.1
+BACK_OFF_SECONDS = 0.05
 MOST_BACK_OFF_SECONDS = 5.0
 
 
@@ -39,6 +41,33 @@ class Watched:
         if (held := self.slots[self.index]) != self.held:
             self.held, self.since = held, now
             self.proven, self.recalled = True, False
+
+    def hear(self, tray: Tray) -> tuple[list[Outcome], bool]:
+        """Take what its line brings; return the outcomes, and whether the line has ended."""
+        outcomes: list[Outcome] = []
+        try:
+            for message in self.link.receive():
+                match message:
+                    case Ready():
+                        self.ready = True
+                        log.info("%s is ready, pid %d", self.name, self.process.pid)
+                    case StartFailed(reason):
+                        self.reason = reason
+                    case _:
+                        outcomes += tray.take(message, self.name)
+        except EOFError:
+            return outcomes, True
+        finally:
+            self.proven = self.proven or bool(outcomes)
+        return outcomes, False
+
+    def last_words(self, tray: Tray) -> list[Outcome]:
+        """Take everything that it sent before it died; its children may hold the line open."""
+        outcomes, ended = list[Outcome](), False
+        while not ended and connection.wait([self.link.sock], 0):
+            more, ended = self.hear(tray)
+            outcomes += more
+        return outcomes
 
     def overdue(self, now: float, limit: float | None, *, busy: bool) -> str:
         """Return why it is to be killed, or nothing.
