@@ -104,6 +104,17 @@ def test_outcomes_are_committed_in_time(tmp_path: Path, monkeypatch: pytest.Monk
         assert keys(path) == ["a"]
 
 
+def test_reading_leaves_nothing_behind(tmp_path: Path) -> None:
+    """No write-ahead log appears beside a journal that no run has open."""
+    path = tmp_path / "results.db"
+    with Journal(path) as journal:
+        journal.record([outcome("a")])
+    before = sorted(tmp_path.iterdir())
+    assert summarize(path).done == 1
+    assert keys(path) == ["a"]
+    assert sorted(tmp_path.iterdir()) == before
+
+
 def test_a_second_run_is_refused(tmp_path: Path) -> None:
     """While one run has the journal no other gets it; afterwards it does."""
     path = tmp_path / "results.db"

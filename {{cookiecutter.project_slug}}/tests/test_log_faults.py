@@ -5,6 +5,7 @@ The rows of the pipe hold without exception. Where the queue cannot hold a promi
 """
 
 import random
+import re
 import shutil
 import signal
 import time
@@ -12,8 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from disks import DISKS, Disk
 from service import TRIES, Finished, Service, kill_process, report, wait_for
 from writers import JOB, Writers, assert_complete, count_lost, numbers
+
+from {{ cookiecutter.package_name }}.settings import start_methods
 
 Services = Callable[..., Service]
 
@@ -199,3 +203,77 @@ def test_rotation_by_others_loses_nothing(
     finish(writers)
     text = first.read_text() + second.read_text() + writers.service.log_text()
     assert_complete(writers.returned(), numbers(text.splitlines()))
+
+
+# --- full -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("make_disk", DISKS)
+def test_a_full_disk_damages_no_record_and_logging_goes_on_with_space(
+    service: Services, tmp_path: Path, transport: tuple[str, ...], make_disk: type[Disk]
+) -> None:
+    """Workers wait, then go on without the log; stderr says why; space brings the log back."""
+    one = service(JOB)
+    with make_disk(tmp_path / "disk", 400_000) as disk:
+        one.log = disk.folder / "service.log"
+        writers = Writers(one, *transport, pause=0.003, preexec_fn=disk.limit)
+        wait_for(disk.is_full, "a full disk")
+        wait_for(lambda: list(disk.folder.glob("*.rescue")), "workers to try the rescue file")
+        writers.wait_until_all_go_on(RESCUE_SECONDS * 3)
+        before = disk.make_room(one.log)
+        wait_for(lambda: b"stood still" in one.log.read_bytes(), "the log to go on")
+        finished = finish(writers)
+        assert "cannot be written: " in finished.stderr
+        found = numbers((before + one.log_text()).splitlines())
+    for written in found.values():
+        assert written == sorted(set(written)), "out of order or repeated"
+    returned = writers.returned()
+    report(f"{transport[1]}: disk full", records=sum(map(len, found.values())))
+    assert all(set(found[writer]) <= set(range(1, last + 2)) for writer, last in returned.items())
+
+
+# --- forked ---------------------------------------------------------------------------------
+
+FORKS = 200
+FORKING_JOB = """
+    import itertools, logging, os, threading
+
+    log = logging.getLogger(__name__)
+
+    def tick():
+        for number in itertools.count(1):
+            log.info("tick %d.", number)
+
+    def items(inputs):
+        threading.Thread(target=tick, daemon=True).start()
+        return ((f"item-{n}", n) for n in range(200))
+
+    def work(number):
+        log.info("item %d.", number)
+        os._exit(1)
+"""
+
+
+@pytest.mark.skipif("fork" not in start_methods(), reason="this platform has no fork")
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_thread_of_main_logs_while_workers_are_forked(
+    service: Services, transport: tuple[str, ...]
+) -> None:
+    """200 forks from a process whose log is in use: no child waits for a lock that was copied."""
+    one = service(FORKING_JOB)
+    options = ("--start-method", "fork", "--workers", "4", "--max-attempts", "1", *transport)
+    finished = one.run(*options)
+    assert finished.code == 1, finished.stderr
+    assert one.count("failed") == FORKS
+    if transport is PIPE:
+        log = one.log_text().partition("run ends")[0]  # what the thread logs later goes nowhere
+        rescued = "".join(path.read_text() for path in one.log.parent.glob("*.rescue"))
+        logged = re.findall(r"tick (\d+)\.\n", log)
+        ticks = sorted(map(int, logged + re.findall(r"tick (\d+)\.\n", rescued)))
+        in_time = [tick for tick in ticks if tick <= int(logged[-1])]
+        assert in_time == list(range(ticks[0], int(logged[-1]) + 1))
+        assert len(in_time) > FORKS
+        items = re.findall(r"item (\d+)\.\n", log + rescued)
+        assert sorted(map(int, items)) == list(range(FORKS))
+    report(f"{transport[1]}: forks while main logs", tries=FORKS)

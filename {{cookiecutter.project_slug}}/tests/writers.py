@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 from service import Run, Service, kill_process, wait_for
@@ -17,9 +18,10 @@ JOB = """
     log = logging.getLogger(__name__)
 
     def items(inputs):
-        return ((f"item-{n}", inputs[0]) for n in range(int(inputs[1])))
+        return ((f"item-{n}", (inputs[0], float(inputs[2]))) for n in range(int(inputs[1])))
 
-    def work(folder):
+    def work(payload):
+        folder, pause = payload
         writer = f"{os.getpid()}.{time.monotonic_ns()}"
         path = pathlib.Path(folder, writer)
         path.write_bytes(bytes(16))
@@ -29,6 +31,8 @@ JOB = """
         while number % 32 or not stop.exists():
             number += 1
             filler = "x" * (10_000 if number % 300 == 0 else number % 50)
+            if pause:
+                time.sleep(pause)
             began = time.perf_counter_ns()
             log.info("writer %s record %d %s.", writer, number, filler)
             longest = max(longest, time.perf_counter_ns() - began)
@@ -43,15 +47,22 @@ RECORD = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} .* writer (\S+) recor
 class Writers:
     """A run whose workers log until they are told to stop."""
 
-    def __init__(self, service: Service, *options: str, workers: int = 4) -> None:
+    def __init__(
+        self,
+        service: Service,
+        *options: str,
+        workers: int = 4,
+        pause: float = 0.0,
+        **process_options: Any,
+    ) -> None:
         """Start it, and wait until all write."""
         self.service, self.notes = service, service.folder / "notes"
         self.notes.mkdir()
         self.run: Run = service.start(
-            str(self.notes), str(workers), "--workers", str(workers),
-            "--max-attempts", "1000", *options,
+            str(self.notes), str(workers), str(pause), "--workers", str(workers),
+            "--max-attempts", "1000", *options, **process_options,
         )  # fmt: skip
-        wait_for(lambda: len(self.returned()) >= workers, "writers")
+        wait_for(lambda: len(self.returned()) >= workers or self.run.process.poll(), "writers")
 
     def pids(self) -> list[int]:
         """Return the workers that write now."""

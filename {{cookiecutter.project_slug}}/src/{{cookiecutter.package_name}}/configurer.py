@@ -2,10 +2,12 @@
 
 import logging
 import logging.handlers
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from .formats import JsonLineFormatter, LineFormatter
+from .ledger import RETRY_SECONDS, complain
 from .records import collect_for
 from .settings import LogFormat
 from .transport import PATIENCE_SECONDS, Sender
@@ -43,6 +45,21 @@ def configure_worker(setup: LogSetup, patience: float = PATIENCE_SECONDS) -> Non
     logging.captureWarnings(True)
 
 
+class WaitingFileHandler(logging.handlers.RotatingFileHandler):
+    """Waits while the disk is full, instead of going on without the record."""
+
+    def flush(self) -> None:
+        """Write what the file object still holds."""
+        while True:
+            try:
+                super().flush()
+            except OSError as error:
+                complain(f"{self.baseFilename} cannot be written", error)
+                time.sleep(RETRY_SECONDS)
+            else:
+                return
+
+
 def configure_listener(setup: LogSetup, log_file: Path, max_bytes: int, backups: int) -> None:
     """Have the listener of the queue transport write the records that it receives.
 
@@ -50,7 +67,7 @@ def configure_listener(setup: LogSetup, log_file: Path, max_bytes: int, backups:
     lines that the workers formatted; it has no use for handlers.)
     """
     log_file.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.handlers.RotatingFileHandler(
+    handler = WaitingFileHandler(
         log_file, maxBytes=max_bytes, backupCount=backups, encoding="utf-8",
         errors="backslashreplace",
     )  # fmt: skip

@@ -1,6 +1,7 @@
 """From a log record to text, whatever was logged."""
 
 import logging
+import re
 import time
 from contextlib import suppress
 from typing import Any
@@ -36,7 +37,8 @@ class LineFormatter(SafeFormatter):
 
     def __init__(self, layout: str) -> None:
         """Format with ``layout``, in %-style."""
-        super().__init__(layout)
+        # A record that lacks a field of the layout, one that extra= gives to others, shows a dash.
+        super().__init__(layout, defaults=dict.fromkeys(re.findall(r"%\((\w+)\)", layout), "-"))
         self.layout, self.has_time = layout, self.usesTime()
         self.second, self.stamp = -1, ""
 

@@ -55,23 +55,37 @@ def check(path: Path) -> None:
     except OSError as error:
         raise JournalError(f"{error.filename} {error.strerror}") from None
     if path.exists() and path.stat().st_size:
-        _open_to_read(path).close()
+        _verify(path)
+
+
+def _verify(path: Path) -> str:
+    """Return how SQLite can open a journal without making files beside it.
+
+    Raises:
+        JournalError: It is none.
+    """
+    if not path.is_file():
+        raise JournalError(f"{path} does not exist: nothing has been run into it yet")
+    # A reader of a write-ahead log would make one: https://sqlite.org/wal.html#readonly
+    mode = "mode=ro" if _beside(path, "-wal").exists() else "mode=ro&immutable=1"
+    with _explained(path, "is not a results file"), closing(_connect(path, mode)) as database:
+        names = [name for _, name, *_ in database.execute("PRAGMA table_info(outcomes)")]
+    if names != COLUMNS:
+        raise JournalError(f"{path} is not a results file: it has no table 'outcomes' of ours")
+    return mode
 
 
 def _open_to_read(path: Path) -> sqlite3.Connection:
-    if not path.is_file():
-        raise JournalError(f"{path} does not exist: nothing has been run into it yet")
-    mode = "mode=ro"
-    if not (os.access(path.parent, os.W_OK) or _beside(path, "-wal").exists()):
-        # Or SQLite wants to make files: https://sqlite.org/wal.html#readonly
-        mode += "&immutable=1"
-    with _explained(path, "is not a results file"):
-        database = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)
-        names = [name for _, name, *_ in _ask(database, "PRAGMA table_info(outcomes)")]
-    if names != COLUMNS:
-        database.close()
-        raise JournalError(f"{path} is not a results file: it has no table 'outcomes' of ours")
-    return database
+    """Open a journal so that a run may write to it meanwhile; one that cannot be written, too."""
+    mode = _verify(path)
+    if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+        mode = "mode=rw"
+    with _explained(path, "cannot be opened"):
+        return _connect(path, mode)
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)
 
 
 class Journal:

@@ -30,6 +30,8 @@ ROOM = 1 << 17
 STATE_BYTES = 8
 RETRY_SECONDS = 0.2
 
+TOLD: set[str] = set()
+
 Shared = Array[c_ubyte]
 
 
@@ -47,7 +49,6 @@ class LogFile:
         """Open ``path``; let it grow to ``max_bytes`` (0: without limit), keep ``backups``."""
         self.path, self.max_bytes, self.backups = path, max_bytes, backups
         self.descriptor = -1
-        self.complaints: set[str] = set()
         self.reopen()
 
     @property
@@ -94,7 +95,7 @@ class LogFile:
                 data = data[os.write(self.descriptor, data) :]
             except OSError as error:
                 # The pipe fills meanwhile, and the workers turn to their rescue file.
-                self._complain("cannot be written", error)
+                complain(f"{self.path} cannot be written", error)
                 time.sleep(RETRY_SECONDS)
 
     def rotate(self) -> None:
@@ -114,15 +115,16 @@ class LogFile:
                     self.path.unlink()
             self.reopen()
         except OSError as error:
-            self._complain("cannot be rotated", error)
+            complain(f"{self.path} cannot be rotated", error)
 
-    def _complain(self, what: str, error: OSError) -> None:
-        """Tell on stderr, once for each kind of trouble: the log itself cannot be told."""
-        line = f"log listener: {self.path} {what}: {error.strerror}\n"
-        if line not in self.complaints:
-            self.complaints.add(line)
-            with suppress(OSError):
-                sys.stderr.write(line)
+
+def complain(what: str, error: OSError) -> None:
+    """Tell on stderr, once for each kind of trouble: the log itself cannot be told."""
+    line = f"log listener: {what}: {error.strerror}\n"
+    if line not in TOLD:
+        TOLD.add(line)
+        with suppress(OSError):
+            sys.stderr.write(line)
 
 
 class Ledger:
