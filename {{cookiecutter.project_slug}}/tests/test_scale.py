@@ -9,7 +9,8 @@ import pytest
 from service import Run, Service, wait_for
 
 from {{ cookiecutter.package_name }} import chart
-from {{ cookiecutter.package_name }}.scale import Measured, advice, has_gil, steps
+from {{ cookiecutter.package_name }}.figures import Measured, advice, has_gil
+from {{ cookiecutter.package_name }}.scale import steps
 
 COMPUTING = """
     def items(inputs):
@@ -81,7 +82,7 @@ def test_advice_follows_from_the_figures(
 ) -> None:
     """One sentence: what holds the job, what gains how much, and how many workers to use."""
     measured = [
-        Measured(kind, 2**at, 1000, 0, 1000 / rate, 1.0)
+        Measured(kind, 2**at, 1000, 0, rate, 1.0)
         for kind, rates in (("threads", threads), ("processes", processes))
         for at, rate in enumerate(rates)
     ]

@@ -152,7 +152,7 @@ SCALE = [
         default=2.0,
         show_default=True,
         callback=_finite,
-        help="How long one worker shall take for the sample.",
+        help="How long to measure each number of threads and of workers.",
     ),
     click.option(
         "--chart",

@@ -1,42 +1,37 @@
 """Is this job held by the GIL, and how many workers are best? Measured on the job itself.
 
-    items ─▶ one worker process, for some seconds ─▶ a sample
-    sample ─▶ 1, 2, 4 … threads of one process        Backlog and Bench, as in every worker
-           └▶ 1, 2, 4 … workers                       workers.run, as in every run
+    items ─▶ one worker, for some seconds ─▶ a sample
+    the sample, over and over, for some seconds each
+      ─▶ 1, 2, 4 … threads of one process        Backlog and Bench, as in every worker
+      ─▶ 1, 2, 4 … workers                       workers.run, as in every run
 
 Threads get a process of their own, so that whatever the job does to it, main can tell.
 """
 
 import math
-import os
-import platform
-import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from itertools import cycle
 from multiprocessing import Pipe, connection
 from multiprocessing.connection import Connection
-from typing import Any
 
 from . import workers
 from .batches import Backlog, Batch
 from .configurer import LogSetup, configure_worker
+from .figures import PROCESSES, THREADS, Measured
 from .main import check_files, listening, open_items
 from .messages import DONE, FAILED, Outcome, Pair, Task
 from .processes import Bond, Lifeline, context_for, follow_main, how_it_ended, kill, start_process
-from .settings import Settings, usable_cores
+from .settings import Settings
 from .signals import Stop
 from .source import Source
-from .worker import IDLE, Bench, cpu_seconds
+from .worker import IDLE, Bench, Work, cpu_seconds
 
-THREADS, PROCESSES = "threads", "processes"
-MOST_ITEMS = 100_000
-ENOUGH = 0.9
-"""Of the best rate: fewer workers that reach this are the better choice."""
-GAIN = 1.2
-"""A speed-up below this is none."""
+START_SECONDS = 10.0
+"""How long to wait for the last of the workers to be at work, once the first is."""
 
 
 class ScaleError(Exception):
@@ -52,49 +47,6 @@ class StoppedError(Exception):
         self.number = number
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """How fast so many threads or workers did the sample."""
-
-    kind: str
-    workers: int
-    items: int
-    failed: int
-    seconds: float
-    """From the begin of the first item to the end of the last; their start is not in it."""
-    cpu: float
-    """Processor time of all of them."""
-
-    @property
-    def rate(self) -> float:
-        """Items a second."""
-        return self.items / self.seconds
-
-    def row(self, base: float) -> str:
-        """Return a line of the table, given the rate of one thread."""
-        speed_up = self.rate / base
-        return (
-            f"{self.kind:<10} {self.workers:>7} {self.rate:>10.1f} {speed_up:>9.2f} "
-            f"{speed_up / self.workers:>10.0%} {self.cpu:>8.2f}"
-            f"{f'  {self.failed} failed' if self.failed else ''}"
-        )
-
-
-def heading(first: Measured) -> str:
-    """Return the table's head and its first row."""
-    return (
-        f"a sample of {first.items} items, {usable_cores()} cores, "
-        f"Python {platform.python_version()} {'with' if has_gil() else 'without'} the GIL\n"
-        f"{'':<10} {'workers':>7} {'items/s':>10} {'speed-up':>9} {'efficiency':>10} {'CPU s':>8}\n"
-        f"{first.row(first.rate)}"
-    )
-
-
-def has_gil() -> bool:
-    """Whether this interpreter has the global interpreter lock, and it is on."""
-    return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
-
-
 def steps(most: int) -> list[int]:
     """Return 1, 2, 4 … up to ``most``."""
     return [*(2**power for power in range(most.bit_length()) if 2**power < most), most]
@@ -106,7 +58,7 @@ def measure(settings: Settings, inputs: Sequence[str], seconds: float) -> Genera
     Args:
         settings: As for a run; its ``workers`` is the most that are tried.
         inputs: What ``job.items`` shall read; as far as one worker comes in ``seconds``.
-        seconds: How long one worker shall take for the sample. A small one is done repeatedly.
+        seconds: How long to measure each.
 
     Raises:
         ScaleError: There are no items, or all fail, or the job ends the process.
@@ -116,157 +68,143 @@ def measure(settings: Settings, inputs: Sequence[str], seconds: float) -> Genera
     items, stop = open_items(settings, inputs), Stop(grace=0.0)
     check_files(settings)
     with stop.listening(), listening(settings, stop) as listener:
-        sample = _sample(items, settings, seconds, listener.setup, stop)
-        yield from _measure(sample, settings, listener.setup, stop)
+        trial = Trial(settings, listener.setup, stop, seconds)
+        sample = trial.sample(items)
+        for count in steps(settings.workers):
+            yield trial.threads(sample, count)
+        for count in steps(settings.workers):
+            yield trial.processes(sample, count)
 
 
-def _measure(
-    sample: list[Pair], settings: Settings, logs: LogSetup, stop: Stop
-) -> Iterator[Measured]:
-    for count in steps(settings.workers):
-        yield _by_threads(sample, count, settings, logs, stop)
-    for count in steps(settings.workers):
-        outcomes, cpu = _run(sample, replace(settings, workers=count), logs, stop)
-        yield _measured(PROCESSES, count, outcomes, cpu)
+class Deadline:
+    """Some seconds after the last of the workers has done an item."""
+
+    def __init__(self, count: int, seconds: float) -> None:
+        """Wait for ``count`` workers, but not for ever."""
+        self.count, self.seconds = count, seconds
+        self.workers: set[str] = set()
+        self.latest = self.end = math.inf
+
+    def is_over(self, outcomes: Iterable[Outcome]) -> bool:
+        """Look at new outcomes, and at the clock."""
+        now = time.monotonic()
+        self.workers.update(outcome.worker for outcome in outcomes)
+        if self.workers and self.latest == math.inf:
+            self.latest = now + START_SECONDS
+        if self.end == math.inf and (len(self.workers) >= self.count or now > self.latest):
+            self.end = now + self.seconds
+        return now >= self.end
 
 
-def advice(measured: list[Measured], *, gil: bool) -> str:
-    """Say in one sentence what the figures mean."""
-    base = measured[0].rate
-    threads = max(one.rate for one in measured if one.kind == THREADS) / base
-    by_processes = [one for one in measured if one.kind == PROCESSES]
-    most = max(one.rate for one in by_processes)
-    best = next(one for one in by_processes if one.rate >= ENOUGH * most)
-    processes, use = best.rate / base, f"use --workers {best.workers}"
-    if threads < GAIN and (processes < GAIN or best.workers == 1):
-        return (
-            "Neither threads nor processes help: all share what is short (processors, memory, a "
-            f"disk, a network); {use}."
-        )
-    if threads < GAIN:
-        lock = "The GIL holds this job" if gil else "Something that threads share holds this job"
-        return f"{lock}: threads gain nothing, processes {processes:.1f} x; {use}."
-    if threads >= ENOUGH * processes:
-        why = "it waits, or computes in C" if gil else "there is none here"
-        return f"The GIL does not hold this job ({why}): threads gain {threads:.1f} x; {use}."
-    return f"Threads gain {threads:.1f} x, processes {processes:.1f} x; {use}."
+class Trial:
+    """Has a sample done by threads or processes, for some seconds each."""
 
+    def __init__(self, settings: Settings, logs: LogSetup, stop: Stop, seconds: float) -> None:
+        """Start nothing yet."""
+        self.settings, self.logs, self.stop, self.seconds = settings, logs, stop, seconds
 
-def is_busy() -> bool:
-    """Whether other programs keep the processors busy, so that figures mean little."""
-    return hasattr(os, "getloadavg") and os.getloadavg()[0] > usable_cores()
+    def sample(self, items: Iterable[Pair]) -> list[Pair]:
+        """Return the items that one worker does in the time."""
+        read: dict[str, Pair] = {}
 
+        def noted() -> Iterator[Pair]:
+            for pair in items:
+                read[pair[0]] = pair
+                yield pair
 
-def _sample(
-    items: Iterable[Pair], settings: Settings, seconds: float, logs: LogSetup, stop: Stop
-) -> list[Pair]:
-    """Return the items that one worker does in some seconds, repeated if there are only few."""
-    read: dict[str, Pair] = {}
-
-    def noted() -> Iterator[Pair]:
-        for pair in items:
-            read[pair[0]] = pair
-            yield pair
-
-    outcomes, _ = _run(noted(), replace(settings, workers=1), logs, stop, seconds)
-    sample = [read[outcome.key] for outcome in outcomes if outcome.status == DONE]
-    if not sample:
+        outcomes, _ = self._run(noted(), 1)
+        if sample := [read[outcome.key] for outcome in outcomes if outcome.status == DONE]:
+            return sample
         why = (outcomes[-1].error or "").rpartition("\n")[2] if outcomes else "there are no items"
         raise ScaleError(f"nothing to measure: {why}")
-    took = sum(outcome.seconds for outcome in outcomes if outcome.status == DONE)
-    times = min(math.ceil(seconds / max(took, 1e-6)), MOST_ITEMS // len(sample))
-    return sample * max(1, times if took < seconds / 2 else 1)
 
+    def processes(self, sample: list[Pair], count: int) -> Measured:
+        """Measure so many workers, as a run has them."""
+        outcomes, cpu = self._run(cycle(sample), count)
+        return _measured(PROCESSES, count, len(sample), outcomes, cpu)
 
-def _run(
-    items: Iterable[Pair],
-    settings: Settings,
-    logs: LogSetup,
-    stop: Stop,
-    seconds: float = math.inf,
-) -> tuple[list[Outcome], float]:
-    """Have workers do items for some seconds; return the outcomes and the processor time."""
-    source = Source(items, stop.wake)
-    backlog = Backlog(source, list, max_attempts=1)
-    outcomes: list[Outcome] = []
-    deadline = math.inf
-    source.start()
-    with closing(workers.run(backlog, settings, logs, stop)) as news:
-        for some in news:
-            if some and not outcomes:
-                deadline = time.monotonic() + seconds
-            outcomes += some
-            if time.monotonic() >= deadline and not backlog.stopped:
-                backlog.stop()
-    if stop.requested:
-        raise StoppedError(stop.signals[0])
-    if source.error:
-        raise ScaleError(f"items() raised {type(source.error).__name__}: {source.error}")
-    return outcomes, backlog.cpu_seconds
+    def threads(self, sample: list[Pair], count: int) -> Measured:
+        """Measure so many threads, in a new process."""
+        settings = self.settings
+        receiving, sending = Pipe(duplex=False)
+        lifeline = Lifeline(settings.start_method)
+        args = (sending, lifeline.bond(receiving), self.logs, sample, Deadline(count, self.seconds))
+        process = start_process(context_for(settings.start_method), _thread_main, args, THREADS)
+        sending.close()
+        try:
+            while receiving not in connection.wait([receiving, self.stop.waker]):
+                self.stop.clear_waker()
+                self._check_stop()
+            with suppress(EOFError):
+                outcomes, cpu = receiving.recv()
+                return _measured(THREADS, count, len(sample), outcomes, cpu)
+            process.join(1.0)
+            ended = how_it_ended(process.exitcode)
+            raise ScaleError(f"the process that tried {count} threads died: {ended}")
+        finally:
+            kill(process)
+            process.join(1.0)
+            receiving.close()
+            lifeline.close()
 
+    def _run(self, items: Iterable[Pair], count: int) -> tuple[list[Outcome], float]:
+        """Have workers do items in the time; return the outcomes and the processor time."""
+        source = Source(items, self.stop.wake)
+        backlog, deadline = Backlog(source, list, max_attempts=1), Deadline(count, self.seconds)
+        outcomes: list[Outcome] = []
+        settings = replace(self.settings, workers=count)
+        source.start()
+        with closing(workers.run(backlog, settings, self.logs, self.stop)) as news:
+            for some in news:
+                outcomes += some
+                if deadline.is_over(some) and not backlog.stopped:
+                    backlog.stop()
+        self._check_stop()
+        if source.error:
+            raise ScaleError(f"items() raised {type(source.error).__name__}: {source.error}")
+        return outcomes, backlog.cpu_seconds
 
-def _by_threads(
-    sample: list[Pair], count: int, settings: Settings, logs: LogSetup, stop: Stop
-) -> Measured:
-    """Have a new process do the sample in threads; return what it measured."""
-    receiving, sending = Pipe(duplex=False)
-    lifeline = Lifeline(settings.start_method)
-    args = (sending, lifeline.bond(receiving), logs, sample, count)
-    process = start_process(context_for(settings.start_method), _thread_main, args, THREADS)
-    sending.close()
-    try:
-        while receiving not in connection.wait([receiving, stop.waker]):
-            stop.clear_waker()
-            if stop.requested:
-                raise StoppedError(stop.signals[0])
-        with suppress(EOFError):
-            outcomes, cpu = receiving.recv()
-            return _measured(THREADS, count, outcomes, cpu)
-        process.join(1.0)
-        ended = how_it_ended(process.exitcode)
-        raise ScaleError(f"the process that tried {count} threads died: {ended}")
-    finally:
-        kill(process)
-        process.join(1.0)
-        receiving.close()
-        lifeline.close()
+    def _check_stop(self) -> None:
+        if self.stop.requested:
+            raise StoppedError(self.stop.signals[0])
 
 
 def _thread_main(
-    sending: Connection, bond: Bond, logs: LogSetup, sample: list[Pair], count: int
+    sending: Connection, bond: Bond, logs: LogSetup, sample: list[Pair], deadline: Deadline
 ) -> None:
     """Be the process whose threads do the sample."""
     follow_main(bond)
     configure_worker(logs)
     from . import job  # noqa: PLC0415 - as in a worker
 
-    crew, began = ThreadCrew(job.work, sample), cpu_seconds()
-    outcomes = crew.run(count)
+    began = cpu_seconds()
+    outcomes = ThreadCrew(job.work, sample, deadline).run()
     sending.send((outcomes, cpu_seconds() - began))
 
 
 class ThreadCrew:
     """Threads that do batches of a backlog as workers do, in one process."""
 
-    def __init__(self, work: Callable[[Any], Any], items: Iterable[Pair]) -> None:
+    def __init__(self, work: Work, sample: list[Pair], deadline: Deadline) -> None:
         """Prepare; ``run`` does the items."""
-        self.work = work
+        self.work, self.deadline = work, deadline
         self.news = threading.Condition()
-        self.source = Source(items, self._wake)
+        self.source = Source(cycle(sample), self._wake)
         self.backlog = Backlog(self.source, list, max_attempts=1)
         self.outcomes: list[Outcome] = []
 
-    def run(self, count: int) -> list[Outcome]:
-        """Do all items in ``count`` threads."""
+    def run(self) -> list[Outcome]:
+        """Do items until the time is over."""
         self.source.start()
-        threads = [threading.Thread(target=self._serve) for _ in range(count)]
+        names = [f"thread-{number}" for number in range(self.deadline.count)]
+        threads = [threading.Thread(target=self._serve, args=(name,)) for name in names]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         return self.outcomes
 
-    def _serve(self) -> None:
+    def _serve(self, name: str) -> None:
         bench = Bench(self.work, [IDLE], 0)
         while work := self._take():
             batch, task = work
@@ -274,7 +212,10 @@ class ThreadCrew:
             bench.do()
             if report := bench.report():
                 with self.news:
-                    self.outcomes += self.backlog.completed(batch, report, THREADS)
+                    outcomes = self.backlog.completed(batch, report, name)
+                    self.outcomes += outcomes
+                    if self.deadline.is_over(outcomes):
+                        self.backlog.stop()
 
     def _take(self) -> tuple[Batch, Task] | None:
         with self.news:
@@ -287,8 +228,19 @@ class ThreadCrew:
             self.news.notify_all()
 
 
-def _measured(kind: str, count: int, outcomes: list[Outcome], cpu: float) -> Measured:
-    begin = min(outcome.started for outcome in outcomes)
-    end = max(outcome.started + outcome.seconds for outcome in outcomes)
+def _measured(kind: str, count: int, size: int, outcomes: list[Outcome], cpu: float) -> Measured:
+    """Take the time in which all were at work: how long each takes to start is not the question."""
+    starts, ends = dict[str, float](), dict[str, float]()
+    for one in outcomes:
+        starts[one.worker] = min(one.started, starts.get(one.worker, math.inf))
+        ends[one.worker] = max(one.started + one.seconds, ends.get(one.worker, 0.0))
+    begin, end = max(starts.values()), min(ends.values())
+    if begin >= end:  # some had nothing left to do before the others came
+        begin, end = min(starts.values()), max(ends.values())
+    done = 0.0
+    for one in outcomes:
+        inside = min(one.started + one.seconds, end) - max(one.started, begin)
+        done += max(inside, 0.0) / max(one.seconds, 1e-9)
     failed = sum(outcome.status == FAILED for outcome in outcomes)
-    return Measured(kind, count, len(outcomes), failed, max(end - begin, 1e-9), cpu)
+    rate = done / max(end - begin, 1e-9)
+    return Measured(kind, count, size, failed, rate, cpu * size / len(outcomes))
