@@ -138,6 +138,8 @@ class Supervisor:
                 worker.reason = reason
                 kill(worker.process)
             elif worker.tray.open_items > 1 and now - worker.since > RECALL_SECONDS:
+                if worker.recalled:
+                    self.crew.take_back(worker)
                 self._recall(worker)
         at = [(worker, worker.tray.item(worker.held)) for worker in self.crew.workers]
         self.backlog.holding = {worker.name: (item, worker.since) for worker, item in at if item}

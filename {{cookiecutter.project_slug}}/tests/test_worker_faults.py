@@ -480,6 +480,22 @@ def test_slow_item_holds_nobody_up(service: Services, what: str, code: str) -> N
     report(f"a slow item {what}", tries=1, seconds=took)
 
 
+def test_item_that_holds_the_gil_holds_up_nobody_behind_it(service: Services) -> None:
+    """Items that wait behind it in its worker are done elsewhere.
+
+    The results of the few milliseconds before it, in its own batch, must wait: only the worker
+    has them, and it cannot speak.
+    """
+    one = service(HELD_UP_JOB)
+    run = one.start("ctypes.PyDLL(None).sleep(1_000)", "--workers", "2", "--grace", "0")
+    began = time.monotonic()
+    behind = {f"item-{number}" for number in range(2_001, 4_000)}
+    wait_for(lambda: one.count() >= len(behind) and behind <= set(one.outcomes()), "the others")
+    report("a slow item holds the GIL", tries=1, seconds=time.monotonic() - began)
+    run.send(signal.SIGTERM)
+    assert run.wait().code == 143
+
+
 SLOW_SOURCE_JOB = """
     import time
     from pathlib import Path
