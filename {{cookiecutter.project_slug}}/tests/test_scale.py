@@ -105,9 +105,7 @@ def test_threads_that_compute_share_one_core(
         ("processes", "1"),
         ("processes", "2"),
     ]
-    sample = re.search(r"a sample of (\d+) items", finished.stdout)
-    assert sample
-    cores_used = [float(cpu) * float(rate) / int(sample[1]) for _, _, rate, _, _, cpu in rows]
+    cores_used = [float(cpu) * float(rate) / 1000 for _, _, rate, _, _, cpu in rows]
     assert all(0 < used < 2.5 for used in cores_used)
     if has_gil():
         assert cores_used[1] < 1.3

@@ -26,14 +26,14 @@ class Measured:
     rate: float
     """Items a second, while all of them were at work."""
     cpu: float
-    """Processor seconds that the sample takes."""
+    """Processor seconds for a thousand items."""
 
     def row(self, base: float) -> str:
         """Return a line of the table, given the rate of one thread."""
         speed_up = self.rate / base
         return (
             f"{self.kind:<10} {self.workers:>7} {self.rate:>10.1f} {speed_up:>9.2f} "
-            f"{speed_up / self.workers:>10.0%} {self.cpu:>8.2f}"
+            f"{speed_up / self.workers:>10.0%} {self.cpu:>11.3f}"
             f"{f'  {self.failed} failed' if self.failed else ''}"
         )
 
@@ -43,7 +43,8 @@ def heading(first: Measured) -> str:
     return (
         f"a sample of {first.items} items, {usable_cores()} cores, "
         f"Python {platform.python_version()} {'with' if has_gil() else 'without'} the GIL\n"
-        f"{'':<10} {'workers':>7} {'items/s':>10} {'speed-up':>9} {'efficiency':>10} {'CPU s':>8}\n"
+        f"{'':<10} {'workers':>7} {'items/s':>10} {'speed-up':>9} {'efficiency':>10} "
+        f"{'CPU s/1000':>11}\n"
         f"{first.row(first.rate)}"
     )
 

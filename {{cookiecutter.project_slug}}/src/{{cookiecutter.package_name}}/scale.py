@@ -243,4 +243,4 @@ def _measured(kind: str, count: int, size: int, outcomes: list[Outcome], cpu: fl
         done += max(inside, 0.0) / max(one.seconds, 1e-9)
     failed = sum(outcome.status == FAILED for outcome in outcomes)
     rate = done / max(end - begin, 1e-9)
-    return Measured(kind, count, size, failed, rate, cpu * size / len(outcomes))
+    return Measured(kind, count, size, failed, rate, cpu * 1000 / len(outcomes))
