@@ -121,10 +121,10 @@ class Guard:
             if not (self.tray or roster.bereaved):
                 roster.dismiss(GOODBYE_SECONDS)
             roster.kill()
-        self.lifeline.close()
-        self.selector.close()
         if self.former:
             self.former.burial.join(FORGET_SECONDS)
+        self.lifeline.close()
+        self.selector.close()
         # A semaphore goes with its last reference; multiprocessing's resource tracker would
         # complain about those that are left where main leaves by os._exit.
         gc.collect()
