@@ -29,7 +29,7 @@ VARYING = [
     (r"(process|process id:|a sample of) \d+", r"\1 N"),
     (r"Python 3[.\d]+", "Python 3"),
     (r"^\d+ (done|items|cores)", r"N \1"),
-    (r", \d+ cores", ", N cores"),
+    (r", \d+ (cores|workers)", r", N \1"),
     (r"\d+\.\d+", "F"),
     (r"\d+%", "P%"),
     (r".*use --workers \d+\.$", "ADVICE"),
