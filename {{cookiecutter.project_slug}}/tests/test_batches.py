@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from service import wait_for
 
-from {{ cookiecutter.package_name }}.batches import BATCH_BYTES, Backlog, Batch, Death, Sizer
+from {{ cookiecutter.package_name }}.batches import (
+    BATCH_BYTES,
+    Backlog,
+    Batch,
+    Death,
+    Sizer,
+)
 from {{ cookiecutter.package_name }}.messages import Outcome, Pair, Report, Task
 from {{ cookiecutter.package_name }}.source import READ_AHEAD, Source
 from {{ cookiecutter.package_name }}.worker import IDLE, whole_task
