@@ -29,7 +29,8 @@ from .batches import Backlog, Death
 from .configurer import LogSetup
 from .messages import Outcome, Recall, Unreadable
 from .processes import Lifeline, context_for, how_it_ended
-from .roster import AT_PIPES, Answer, Recruit, Roster
+from .roster import Recruit, Roster
+from .seat import AT_PIPES, Answer
 from .settings import EngineOption, Settings
 from .signals import Stop
 from .trays import Tray

@@ -18,7 +18,7 @@ from .batches import Backlog, Death
 from .configurer import LogSetup
 from .crew import Crew, Worker
 from .messages import Outcome, Recall
-from .processes import how_it_ended, kill
+from .processes import await_end, how_it_ended, kill
 from .settings import EngineOption, Settings
 from .signals import Stop
 from .watch import RECALL_SECONDS
@@ -157,7 +157,7 @@ class Supervisor:
                 self._recall(worker)
 
     def _lost(self, worker: Worker) -> list[Outcome]:
-        worker.process.join(1.0)
+        await_end(worker.process, 1.0)
         if worker.process.exitcode is None:
             worker.reason = worker.reason or "worker closed its connection to main"
             kill(worker.process)

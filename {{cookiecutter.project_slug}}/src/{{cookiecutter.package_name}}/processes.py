@@ -22,12 +22,26 @@ if sys.platform != "win32":
 LOST_TRACK = 255
 """Exit code of a forkserver's child when the forkserver itself was killed; the child may live."""
 
+NAP_SECONDS = 0.001
+
 
 class Closable(Protocol):
     """A socket or a connection."""
 
     def close(self) -> None:
         """Close it."""
+
+
+class Ending(Protocol):
+    """A process, or what stands for one."""
+
+    @property
+    def exitcode(self) -> int | None:
+        """How it ended; None if it lives."""
+
+    @property
+    def sentinel(self) -> int:
+        """What ``connection.wait`` waits for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +83,8 @@ def context_for(start_method: str) -> BaseContext:
         context.set_forkserver_preload([f"{__package__}.worker", f"{__package__}.configurer"])
     if start_method != "fork" and sys.platform != "win32":
         resource_tracker.ensure_running()
+    if start_method == "fork":
+        os.register_at_fork(after_in_child=_leave_standard_input)
     return context
 
 
@@ -113,6 +129,19 @@ def kill(process: BaseProcess) -> None:
     elif process.exitcode == LOST_TRACK and process.pid:
         with suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
+
+
+def await_end(process: Ending, seconds: float) -> None:
+    """Wait until a process has ended, at most ``seconds``.
+
+    Its descriptors, the sentinel's end among them, close a moment before it can be waited for.
+    ``Process.join`` would block there, for ever if it closed them itself and lives on.
+    """
+    deadline = time.monotonic() + seconds
+    if process.exitcode is None:
+        connection.wait([process.sentinel], seconds)
+    while process.exitcode is None and time.monotonic() < deadline:
+        time.sleep(NAP_SECONDS)
 
 
 def join_all(processes: Iterable[BaseProcess], seconds: float) -> None:
@@ -209,6 +238,15 @@ def _ignore_stop_signals() -> None:
 
 def _do_nothing(number: int, frame: FrameType | None) -> None:
     """Handle a signal that is main's business."""
+
+
+def _leave_standard_input() -> None:
+    """Give a forked child an empty one.
+
+    multiprocessing closes it there, and would wait for ever for the lock of its buffer if a thread
+    of main was reading from it: https://github.com/python/cpython/issues/50970
+    """
+    sys.stdin = os.fdopen(os.open(os.devnull, os.O_RDONLY))
 
 
 def _default_sigterm() -> None:
