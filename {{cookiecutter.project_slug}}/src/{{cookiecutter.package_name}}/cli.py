@@ -78,9 +78,9 @@ def run(
         raise click.UsageError("--log-transport: pipe is not available on this platform", context)
     try:
         tally = main.run(settings, inputs, _progress(inputs, progress, verbose=verbose))
-    except (main.RefusedError, journal.JournalError, EngineRefusedError) as error:
+    except (main.RefusedError, EngineRefusedError) as error:
         raise click.UsageError(str(error), context) from error
-    except (main.ItemsError, EngineLostError) as error:
+    except (main.ItemsError, journal.JournalError, EngineLostError) as error:
         return _complain(str(error), SOME_FAILED)
     except WorkersCannotStartError as error:
         return _complain_of_start(error)
