@@ -137,7 +137,7 @@ class Supervisor:
         self.selector.register(stop.waker, selectors.EVENT_READ)
         self.started = False
         self.seats: dict[str, Seat] = {}
-        self.failures = 0
+        self.failures, self.last_failure = 0, ""
         self.alone_since = time.monotonic()
         self.tick = min(TICK, (settings.item_timeout or TICK) / 4)
         self.next_look = 0.0
@@ -194,7 +194,8 @@ class Supervisor:
         seat = self.seats.get(address)
         match news:
             case StartFailed(reason):
-                self._failed(f"{address}: {reason}")
+                self._failed(reason)
+                self.cluster.replace(address)
             case Report() | GivenBack() | Unreadable() if seat:
                 outcomes = self._settle(seat, news)
             case Left(reason, held):
@@ -221,6 +222,7 @@ class Supervisor:
             WorkersCannotStartError: ``START_ATTEMPTS`` in a row, and no other worker is there.
         """
         self.failures += 1
+        self.last_failure = reason
         log.error("a worker failed to start, for the %d. time: %s", self.failures, reason)
         if self.failures >= START_ATTEMPTS and not self.seats:
             raise WorkersCannotStartError(reason)
@@ -268,7 +270,8 @@ class Supervisor:
         if self.seats or not self.started:
             self.alone_since = now
         elif now - self.alone_since > START_SECONDS:
-            raise WorkersCannotStartError(f"no dask worker came in {START_SECONDS:g} s")
+            reason = self.last_failure or f"no dask worker came in {START_SECONDS:g} s"
+            raise WorkersCannotStartError(reason)
         return outcomes
 
     def _overdue(self, seat: Seat, now: float) -> str:
@@ -280,7 +283,7 @@ class Supervisor:
     def _lost(self, address: str, reason: str, held: int | None) -> list[Outcome]:
         seat = self.seats.pop(address, None)
         if not seat or (held == IDLE and not seat.proven):
-            self._failed(f"{address}: {reason}")
+            self._failed(reason)
         if not seat:
             return []
         reason = seat.reason or reason
