@@ -49,7 +49,7 @@ QUICK = Sizes(
     curve=(1_000, 10_000, 100_000),
 )  # fmt: skip
 SMALLEST = Sizes(
-    rounds=1, side_rounds=1, seconds=0.005, files=40, generator=2_000, curve=(100, 1_000)
+    rounds=1, side_rounds=1, seconds=0.05, files=40, generator=2_000, curve=(100, 1_000)
 )
 
 
