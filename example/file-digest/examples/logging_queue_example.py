@@ -9,10 +9,13 @@ records are sent. The pipe that the service logs through has no lock, so it surv
 
 import logging
 import time
+from collections.abc import Callable
 from logging.handlers import QueueHandler
-from multiprocessing import Process, Queue
+from multiprocessing import Pipe, Process, Queue
+from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import Empty
+from typing import Any
 
 from one_log import LogSetup, configure_worker, one_log
 
@@ -20,11 +23,14 @@ Records = Queue
 WAIT_SECONDS = 30.0
 
 
-def listen(records: "Records[logging.LogRecord | None]", log_file: Path) -> None:
+def listen(
+    records: "Records[logging.LogRecord | None]", log_file: Path, telling: Connection
+) -> None:
     """Be the listener: write what arrives, until None does, or nothing for a while."""
     handler = logging.FileHandler(log_file, mode="w", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(processName)-10s %(message)s"))
     logging.getLogger().handlers[:] = [handler]  # a forked process has main's, too
+    telling.send("ready")
     try:
         while (record := records.get(timeout=WAIT_SECONDS)) is not None:
             logging.getLogger(record.name).handle(record)
@@ -33,13 +39,27 @@ def listen(records: "Records[logging.LogRecord | None]", log_file: Path) -> None
 
 
 def log_steps(
-    logs: LogSetup, records: "Records[logging.LogRecord | None]", count: int, size: int
+    logs: LogSetup,
+    records: "Records[logging.LogRecord | None]",
+    count: int,
+    size: int,
+    telling: Connection,
 ) -> None:
     """Be a worker: log some records of some size, both through the queue and through the pipe."""
     configure_worker(logs)
     logging.getLogger().addHandler(QueueHandler(records))
     for step in range(count):
         logging.getLogger("worker").info("step %d%s", step, "." * size)
+    telling.send("done")
+
+
+def start(target: Callable[..., None], name: str, *args: Any) -> tuple[Process, Connection]:
+    """Start a process; return it and a pipe on which it tells how far it is."""
+    told, telling = Pipe(duplex=False)
+    process = Process(target=target, name=name, args=(*args, telling))
+    process.start()
+    telling.close()
+    return process, told
 
 
 def wait_until_sending(records: "Records[logging.LogRecord | None]") -> None:
@@ -61,16 +81,15 @@ def logged(logs: LogSetup, log_file: Path, *, kill_one: bool) -> tuple[int, bool
     if kill_one:
         # The record is larger than the pipe, and the listener is not there yet to read from it:
         # so it is half sent, and the lock is held, for certain. In life it is a matter of luck.
-        victim = Process(target=log_steps, name="victim", args=(logs, records, 1, 1 << 20))
-        victim.start()
+        victim, _ = start(log_steps, "victim", logs, records, 1, 1 << 20)
         wait_until_sending(records)
         victim.kill()
         victim.join()
-    listener = Process(target=listen, name="listener", args=(records, log_file))
-    worker = Process(target=log_steps, name="worker", args=(logs, records, 100, 0))
-    listener.start()
-    worker.start()
-    worker.join(1.0 if kill_one else WAIT_SECONDS)
+    listener, ready = start(listen, "listener", records, log_file)
+    worker, done = start(log_steps, "worker", logs, records, 100, 0)
+    for told in (ready, done):
+        told.poll(WAIT_SECONDS)
+    worker.join(0.5 if kill_one else WAIT_SECONDS)
     ended = worker.exitcode is not None
     if ended:
         records.put(None)

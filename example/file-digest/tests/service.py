@@ -224,6 +224,7 @@ class Service:
 
 def kill_process(pid: int, number: int = signal.SIGKILL) -> bool:
     """Send a signal to a process; return False if it is gone already."""
+    assert pid > 0, "0 would be the group of the tests themselves, kill(2)"
     try:
         os.kill(pid, number)
     except ProcessLookupError:

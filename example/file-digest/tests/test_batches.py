@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from service import wait_for
 
-from file_digest.batches import BATCH_BYTES, Backlog, Batch, Death, Sizer
+from file_digest.batches import (
+    BATCH_BYTES,
+    Backlog,
+    Batch,
+    Death,
+    Sizer,
+)
 from file_digest.messages import Outcome, Pair, Report, Task
 from file_digest.source import READ_AHEAD, Source
 from file_digest.worker import IDLE, whole_task

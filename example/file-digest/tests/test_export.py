@@ -49,7 +49,7 @@ def test_csv_gives_back_any_text(results: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", list(export.WRITERS))
 def test_a_file_that_was_there_stays_until_the_new_one_is_complete(
-    results: Path, tmp_path: Path, form: str
+    tmp_path: Path, form: str
 ) -> None:
     """An export that fails leaves the earlier file as it was, and nothing else."""
     output = tmp_path / "out"

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from file_digest import journal as journal_module
 from file_digest.journal import (
     COLUMNS,
     Journal,
@@ -99,7 +100,7 @@ def test_outcomes_are_committed_in_time(tmp_path: Path, monkeypatch: pytest.Monk
     with Journal(path) as journal:
         journal.record([outcome("a")])
         assert keys(path) == []
-        monkeypatch.setattr("file_digest.journal.COMMIT_SECONDS", 0.0)
+        monkeypatch.setattr(journal_module, "COMMIT_SECONDS", 0.0)
         journal.record([])
         assert keys(path) == ["a"]
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from file_digest import ledger
 from file_digest.ledger import (
     COMMAND,
     INCLUDE,
@@ -201,7 +202,7 @@ def test_a_kill_in_the_middle_of_a_write_neither_loses_nor_tears_a_record(
             write(descriptor, data[:size])
             raise Killed
 
-        monkeypatch.setattr("file_digest.ledger.os.write", write_some)
+        monkeypatch.setattr(os, "write", write_some)
         ended = True
         try:
             pipe.listen()
@@ -357,8 +358,8 @@ def test_a_full_disk_is_waited_for(
         return write(descriptor, data[:3])
 
     pipe.send(b"one\n", b"two\n", b"three\n")
-    monkeypatch.setattr("file_digest.ledger.os.write", write_some)
-    monkeypatch.setattr("file_digest.ledger.RETRY_SECONDS", 0)
+    monkeypatch.setattr(os, "write", write_some)
+    monkeypatch.setattr(ledger, "RETRY_SECONDS", 0)
     pipe.listen()
     monkeypatch.undo()
     assert pipe.text() == b"one\ntwo\nthree\n"

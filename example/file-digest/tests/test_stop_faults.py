@@ -236,18 +236,13 @@ KILLED = [
 def test_main_is_killed(
     service: Services, what: str, behaviour: str, stopped: list[str], start_method: str
 ) -> None:
-    """Within 2 s of main's death nobody is left; the log is complete, and a rerun does the rest.
-
-    A listener that was stopped cannot leave before it is continued.
-    """
+    """Within 2 s of main's death nobody is left; the log is complete, and a rerun does the rest."""
     bench = Bench(service, behaviour)
     run = bench.start("--start-method", start_method, items=2_000)
     stop_processes(run, stopped)
     time.sleep(random.random() * 0.2)
     run.send(signal.SIGKILL)
     run.process.wait()
-    if "listener" in stopped:
-        kill_process(run.listener_pid(), signal.SIGCONT)
     took = run.wait_until_gone(2)
     logged = set(re.findall(r"item-(\d+) was done", bench.service.log_text()))
     assert set(map(str, bench.noted("logged"))) <= logged

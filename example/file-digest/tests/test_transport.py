@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from file_digest import transport as transport_module
 from file_digest.formats import LineFormatter
 from file_digest.ledger import INCLUDE, part_named, text_of
 from file_digest.rescue import Patience
@@ -241,7 +242,7 @@ def test_a_full_queue_is_waited_for_once_then_gone_round(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As with the pipe."""
-    monkeypatch.setattr("file_digest.transport.QUEUE_RECORDS", 2)
+    monkeypatch.setattr(transport_module, "QUEUE_RECORDS", 2)
     transport = QueueTransport(tmp_path / "log", multiprocessing.get_context("spawn"))
     handler = handler_of(transport)
     for number in range(5):

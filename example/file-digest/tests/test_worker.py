@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 
 from file_digest.messages import Report, Task
-from file_digest.worker import IDLE, Bench, describe, to_json, whole_task
+from file_digest.worker import (
+    IDLE,
+    Bench,
+    describe,
+    to_json,
+    whole_task,
+)
 
 
 def bench_for(work: Callable[[Any], Any], payloads: list[Any], first: int = 0) -> Bench:

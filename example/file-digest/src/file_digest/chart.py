@@ -4,13 +4,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .figures import PROCESSES, THREADS, Measured
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from .scale import Measured
-
 FORMATS = (".svg", ".png")
-STYLES = {"threads": ("o-", "#c2571a"), "processes": ("s-", "#1a6cc2")}
+STYLES = {THREADS: ("o-", "#c2571a"), PROCESSES: ("s-", "#1a6cc2")}
 
 
 def problem(path: Path) -> str:
@@ -24,7 +24,7 @@ def problem(path: Path) -> str:
     return ""
 
 
-def draw(measured: list["Measured"], title: str, path: Path) -> None:
+def draw(measured: list[Measured], title: str, path: Path) -> None:
     """Write a picture of items a second by workers, in the format that the name ends in.
 
     Raises:
@@ -34,7 +34,7 @@ def draw(measured: list["Measured"], title: str, path: Path) -> None:
     figure(measured, title).savefig(path)
 
 
-def figure(measured: list["Measured"], title: str) -> "Figure":
+def figure(measured: list[Measured], title: str) -> "Figure":
     """Return the picture.
 
     Raises:

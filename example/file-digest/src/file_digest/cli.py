@@ -11,7 +11,7 @@ from typing import Any, TextIO
 import click
 
 from . import chart as charts
-from . import config, export, journal, timeline, workers
+from . import config, export, figures, journal, timeline, workers
 from .config import PACKAGE
 from .messages import (
     DONE,
@@ -78,9 +78,9 @@ def run(
         raise click.UsageError("--log-transport: pipe is not available on this platform", context)
     try:
         tally = main.run(settings, inputs, _progress(inputs, progress, verbose=verbose))
-    except (main.RefusedError, journal.JournalError, EngineRefusedError) as error:
+    except (main.RefusedError, EngineRefusedError) as error:
         raise click.UsageError(str(error), context) from error
-    except (main.ItemsError, EngineLostError) as error:
+    except (main.ItemsError, journal.JournalError, EngineLostError) as error:
         return _complain(str(error), SOME_FAILED)
     except WorkersCannotStartError as error:
         return _complain_of_start(error)
@@ -162,15 +162,15 @@ def scale(
     from . import main  # noqa: PLC0415 - as in run
     from . import scale as scaling  # noqa: PLC0415
 
-    settings, measured = Settings(**values, results=Path(os.devnull)), list[scaling.Measured]()
+    settings, measured = Settings(**values, results=Path(os.devnull)), list[figures.Measured]()
     if chart and (problem := charts.problem(chart)):
         raise click.UsageError(f"--chart: {problem}", context)
-    if scaling.is_busy():
+    if figures.is_busy():
         click.echo("Other programs keep this machine busy; the figures will be off.", err=True)
     try:
         with closing(scaling.measure(settings, inputs, seconds)) as news:
             for one in news:
-                click.echo(one.row(measured[0].rate) if measured else scaling.heading(one))
+                click.echo(one.row(measured[0].rate) if measured else figures.heading(one))
                 measured.append(one)
     except main.RefusedError as error:
         raise click.UsageError(str(error), context) from error
@@ -180,7 +180,7 @@ def scale(
         return _complain_of_start(error)
     except scaling.StoppedError as stopped:
         return STOPPED_BY_SIGNAL + stopped.number
-    click.echo(scaling.advice(measured, gil=scaling.has_gil()))
+    click.echo(figures.advice(measured, gil=figures.has_gil()))
     if chart:
         charts.draw(measured, f"{SLUG}, {measured[0].items} items", chart)
         click.echo(f"chart: {chart}")

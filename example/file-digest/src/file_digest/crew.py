@@ -7,6 +7,7 @@ from collections.abc import MutableSequence
 from itertools import count
 from multiprocessing.process import BaseProcess
 from multiprocessing.sharedctypes import RawArray
+from typing import NamedTuple
 
 from .batches import Backlog
 from .channel import Link, open_station
@@ -19,11 +20,19 @@ from .watch import Starts, Watched
 from .worker import IDLE
 
 
-def worker_main(
-    sock: socket.socket, slots: MutableSequence[int], index: int, bond: Bond, logs: LogSetup
-) -> None:
+class Board(NamedTuple):
+    """Numbers of items, in memory that main and its workers share; each worker has a place."""
+
+    slots: MutableSequence[int]
+    """Which item a worker holds; only that worker writes it."""
+    revoked: MutableSequence[int]
+    """Items with lower numbers must not be begun any more; only main writes it."""
+
+
+def worker_main(sock: socket.socket, board: Board, index: int, bond: Bond, logs: LogSetup) -> None:
     """Be a worker process."""
-    station, bench = open_station(sock, slots, index, bond, logs)
+    station, bench = open_station(sock, board.slots, index, bond, logs)
+    bench.revoked = board.revoked
     station.serve(bench)
 
 
@@ -42,6 +51,8 @@ class Worker(Watched):
         super().__init__(process, link, slots, index)
         self.tray = tray
         self.stalled = False
+        self.revoked = IDLE
+        """The item for whose sake those behind it were revoked."""
 
 
 class Crew:
@@ -58,7 +69,8 @@ class Crew:
         self.backlog, self.settings, self.logs, self.selector = backlog, settings, logs, selector
         self.context = context_for(settings.start_method)
         self.lifeline = Lifeline(settings.start_method)
-        self.slots: MutableSequence[int] = RawArray("q", [IDLE] * settings.workers)
+        places = settings.workers
+        self.board = Board(RawArray("q", [IDLE] * places), RawArray("q", places))
         self.workers: list[Worker] = []
         self.free = list(range(settings.workers))[::-1]
         self.starts, self.numbers = Starts(), count(1)
@@ -88,13 +100,25 @@ class Crew:
         others_work = any(worker.proven for worker in self.workers)
         self.starts.failed(started, reason, others_work=others_work)
 
+    def take_back(self, worker: Worker) -> None:
+        """Take back what waits behind an item that holds the GIL: its worker cannot answer.
+
+        Items are revoked first. A tick later its slot names what it has begun in spite of that;
+        anything else it never will, see ``Bench.do``.
+        """
+        if worker.held < 0:
+            return  # it is at a whole task: to be revoked each time, none would ever be done
+        if worker.revoked == worker.held:
+            worker.tray.take_back(worker.held)
+        worker.revoked, self.board.revoked[worker.index] = worker.held, self.backlog.number
+
     def remove(self, worker: Worker) -> None:
         """Give up a worker that is gone; its place is free."""
         self.selector.unregister(worker.link.sock)
         worker.link.sock.close()
         kill(worker.process)
         self.workers.remove(worker)
-        self.slots[worker.index] = IDLE
+        self.board.slots[worker.index] = IDLE
         self.free.append(worker.index)
 
     def end(self, seconds: float) -> None:
@@ -109,7 +133,7 @@ class Crew:
         ours, theirs = socket.socketpair()
         others = [worker.link.sock for worker in self.workers]
         bond = self.lifeline.bond(ours, *others)
-        args = (theirs, self.slots, index, bond, self.logs)
+        args = (theirs, self.board, index, bond, self.logs)
         try:
             process = start_process(self.context, worker_main, args, f"worker-{next(self.numbers)}")
         except BaseException:
@@ -117,6 +141,6 @@ class Crew:
             raise
         finally:
             theirs.close()  # or the end of a dead worker's stream is never seen
-        worker = Worker(process, Link(ours), self.slots, index, Tray(self.backlog))
+        worker = Worker(process, Link(ours), self.board.slots, index, Tray(self.backlog))
         self.workers.append(worker)
         self.selector.register(ours, selectors.EVENT_READ, worker)

@@ -211,6 +211,8 @@ def storable(text: str) -> str:
 
 
 def _storable(outcome: Outcome) -> Outcome:
+    if outcome.error is None and outcome.key.isascii():
+        return outcome
     error = None if outcome.error is None else storable(outcome.error)
     return outcome._replace(key=storable(outcome.key), error=error)
 

@@ -44,7 +44,7 @@ NAP_SECONDS = 0.002
 NAP_BYTES = 1 << 15
 QUIET_SECONDS = 0.2
 DRAIN_SECONDS = 1.5
-RESTART_SECONDS = 0.4
+RESTART_SECONDS = 0.2
 """Between two starts at least: a listener that dies at once must not keep main busy."""
 ROOM_SECONDS = 0.05
 

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from . import workers
 from .batches import Backlog
 from .configurer import configure_worker
-from .journal import Journal, check
+from .journal import Journal, JournalError, check
 from .listener import Listener
 from .messages import DONE, FAILED, Pair, WorkersCannotStartError
 from .progress import Progress, Tally
@@ -37,17 +37,16 @@ def run(settings: Settings, inputs: Sequence[str], progress: Progress) -> Tally:
     """Do all items of ``inputs`` that have no outcome yet.
 
     Raises:
-        RefusedError: ``job.items`` refused the inputs, or the log cannot be written; nothing was
-            touched.
-        JournalError: The results file is none of ours, or in use (nothing was touched), or the
-            disk is full.
+        RefusedError: ``job.items`` refused the inputs, the log cannot be written, or the results
+            file is none of ours or in use; nothing was touched.
+        JournalError: An outcome cannot be recorded, because the disk is full for example.
         ItemsError: ``job.items`` raised; the outcomes of the items before are kept.
         WorkersCannotStartError: The job cannot be imported, or workers die at their start.
         EngineRefusedError, EngineLostError: The execution model's engine will not do, or is gone.
     """
     items = open_items(settings, inputs)
     check_files(settings)
-    journal = Journal(settings.results, retry_failed=settings.retry_failed)
+    journal = open_journal(settings)
     stop = Stop(settings.grace)
     source = Source(items, stop.wake)
     backlog = Backlog(source, journal.unfinished, settings.max_attempts)
@@ -94,16 +93,30 @@ def check_files(settings: Settings) -> None:
     """Refuse, before anything is touched, what could not be written later.
 
     Raises:
-        RefusedError: The log file.
-        JournalError: The results file.
+        RefusedError: The results file, or the log file.
     """
-    check(settings.results)
+    try:
+        check(settings.results)
+    except JournalError as error:
+        raise RefusedError(str(error)) from error
     try:
         check_writable(settings.log_file)
         settings.log_file.parent.mkdir(parents=True, exist_ok=True)
         settings.log_file.open("ab").close()
     except OSError as error:
         raise RefusedError(f"--log-file: {_one_line(error)}") from error
+
+
+def open_journal(settings: Settings) -> Journal:
+    """Open or create the journal.
+
+    Raises:
+        RefusedError: It cannot be had.
+    """
+    try:
+        return Journal(settings.results, retry_failed=settings.retry_failed)
+    except JournalError as error:
+        raise RefusedError(str(error)) from error
 
 
 @contextmanager

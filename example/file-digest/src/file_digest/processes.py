@@ -19,8 +19,11 @@ from typing import Any, Protocol
 if sys.platform != "win32":
     import fcntl
 
+HAS_LIFELINE_SIGNALS = sys.platform == "linux" and os.path.exists("/proc/self/fd")
 LOST_TRACK = 255
 """Exit code of a forkserver's child when the forkserver itself was killed; the child may live."""
+
+NAP_SECONDS = 0.001
 
 
 class Closable(Protocol):
@@ -28,6 +31,18 @@ class Closable(Protocol):
 
     def close(self) -> None:
         """Close it."""
+
+
+class Ending(Protocol):
+    """A process, or what stands for one."""
+
+    @property
+    def exitcode(self) -> int | None:
+        """How it ended; None if it lives."""
+
+    @property
+    def sentinel(self) -> int:
+        """What ``connection.wait`` waits for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +84,8 @@ def context_for(start_method: str) -> BaseContext:
         context.set_forkserver_preload([f"{__package__}.worker", f"{__package__}.configurer"])
     if start_method != "fork" and sys.platform != "win32":
         resource_tracker.ensure_running()
+    if start_method == "fork":
+        os.register_at_fork(after_in_child=_leave_standard_input)
     return context
 
 
@@ -100,9 +117,14 @@ def follow_main(bond: Bond) -> None:
 
 
 def outlive_main(bond: Bond) -> None:
-    """In a new process: leave stop signals to main, but see to main's end oneself."""
+    """In a new process: leave stop signals to main, but see to main's end oneself.
+
+    One that is stopped is continued by main's end, or it would stay for ever.
+    """
     for end in bond.mains_ends:
         end.close()
+    if HAS_LIFELINE_SIGNALS:
+        _have_kernel_send(signal.SIGCONT, bond.lifeline)
     _ignore_stop_signals()
 
 
@@ -113,6 +135,19 @@ def kill(process: BaseProcess) -> None:
     elif process.exitcode == LOST_TRACK and process.pid:
         with suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
+
+
+def await_end(process: Ending, seconds: float) -> None:
+    """Wait until a process has ended, at most ``seconds``.
+
+    Its descriptors, the sentinel's end among them, close a moment before it can be waited for.
+    ``Process.join`` would block there, for ever if it closed them itself and lives on.
+    """
+    deadline = time.monotonic() + seconds
+    if process.exitcode is None:
+        connection.wait([process.sentinel], seconds)
+    while process.exitcode is None and time.monotonic() < deadline:
+        time.sleep(NAP_SECONDS)
 
 
 def join_all(processes: Iterable[BaseProcess], seconds: float) -> None:
@@ -143,15 +178,15 @@ def _die_with_main(lifeline: Connection) -> None:
     Linux needs no help for it, so a process that is stopped, or that holds the GIL in C code, goes
     as well, and so do the children that it forks. Elsewhere a thread waits for the end.
     """
-    if sys.platform == "linux" and os.path.exists("/proc/self/fd"):
-        _have_kernel_kill(lifeline)
-        os.register_at_fork(after_in_child=partial(_have_kernel_kill, lifeline))
+    if HAS_LIFELINE_SIGNALS:
+        _have_kernel_send(signal.SIGKILL, lifeline)
+        os.register_at_fork(after_in_child=partial(_have_kernel_send, signal.SIGKILL, lifeline))
     else:
         threading.Thread(target=_wait_for_end, args=(lifeline,), daemon=True).start()
 
 
-def _have_kernel_kill(lifeline: Connection) -> None:
-    """Have the kernel send this process SIGKILL when main's end of a pipe closes.
+def _have_kernel_send(number: int, lifeline: Connection) -> None:
+    """Have the kernel send this process a signal when main's end of a pipe closes.
 
     It sends the signal set by F_SETSIG when a pipe with O_ASYNC loses its writer, fcntl(2). Owner
     and signal belong to the open file description, which processes would share, hence a new one.
@@ -159,11 +194,12 @@ def _have_kernel_kill(lifeline: Connection) -> None:
     if sys.platform != "linux" or lifeline.closed:
         return
     descriptor = os.open(f"/proc/self/fd/{lifeline.fileno()}", os.O_RDONLY | os.O_NONBLOCK)
-    fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(descriptor, fcntl.F_SETSIG, number)
     fcntl.fcntl(descriptor, fcntl.F_SETOWN, os.getpid())
     flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
     fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_ASYNC)
-    if lifeline.poll(0):  # main was gone before the kernel knew whom to tell
+    if number == signal.SIGKILL and lifeline.poll(0):
+        # Main was gone before the kernel knew whom to tell.
         _kill_self()
 
 
@@ -209,6 +245,15 @@ def _ignore_stop_signals() -> None:
 
 def _do_nothing(number: int, frame: FrameType | None) -> None:
     """Handle a signal that is main's business."""
+
+
+def _leave_standard_input() -> None:
+    """Give a forked child an empty one.
+
+    multiprocessing closes it there, and would wait for ever for the lock of its buffer if a thread
+    of main was reading from it: https://github.com/python/cpython/issues/50970
+    """
+    sys.stdin = os.fdopen(os.open(os.devnull, os.O_RDONLY))
 
 
 def _default_sigterm() -> None:

@@ -9,14 +9,11 @@ Threads get a process of their own, so that whatever the job does to it, main ca
 """
 
 import math
-import os
-import platform
-import sys
 import threading
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import cycle
 from multiprocessing import Pipe, connection
 from multiprocessing.connection import Connection
@@ -24,21 +21,17 @@ from multiprocessing.connection import Connection
 from . import workers
 from .batches import Backlog, Batch
 from .configurer import LogSetup, configure_worker
+from .figures import PROCESSES, THREADS, Measured
 from .main import check_files, listening, open_items
 from .messages import DONE, FAILED, Outcome, Pair, Task
 from .processes import Bond, Lifeline, context_for, follow_main, how_it_ended, kill, start_process
-from .settings import Settings, usable_cores
+from .settings import Settings
 from .signals import Stop
 from .source import Source
 from .worker import IDLE, Bench, Work, cpu_seconds
 
-THREADS, PROCESSES = "threads", "processes"
 START_SECONDS = 10.0
 """How long to wait for the last of the workers to be at work, once the first is."""
-ENOUGH = 0.9
-"""Of the best rate: fewer workers that reach this are the better choice."""
-GAIN = 1.2
-"""A speed-up below this is none."""
 
 
 class ScaleError(Exception):
@@ -52,45 +45,6 @@ class StoppedError(Exception):
         """Note which one."""
         super().__init__(f"stopped by signal {number}")
         self.number = number
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """How fast so many threads or workers did the sample."""
-
-    kind: str
-    workers: int
-    items: int
-    """How many the sample has."""
-    failed: int
-    rate: float
-    """Items a second, while all of them were at work."""
-    cpu: float
-    """Processor seconds that the sample takes."""
-
-    def row(self, base: float) -> str:
-        """Return a line of the table, given the rate of one thread."""
-        speed_up = self.rate / base
-        return (
-            f"{self.kind:<10} {self.workers:>7} {self.rate:>10.1f} {speed_up:>9.2f} "
-            f"{speed_up / self.workers:>10.0%} {self.cpu:>8.2f}"
-            f"{f'  {self.failed} failed' if self.failed else ''}"
-        )
-
-
-def heading(first: Measured) -> str:
-    """Return the table's head and its first row."""
-    return (
-        f"a sample of {first.items} items, {usable_cores()} cores, "
-        f"Python {platform.python_version()} {'with' if has_gil() else 'without'} the GIL\n"
-        f"{'':<10} {'workers':>7} {'items/s':>10} {'speed-up':>9} {'efficiency':>10} {'CPU s':>8}\n"
-        f"{first.row(first.rate)}"
-    )
-
-
-def has_gil() -> bool:
-    """Whether this interpreter has the global interpreter lock, and it is on."""
-    return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
 
 
 def steps(most: int) -> list[int]:
@@ -120,33 +74,6 @@ def measure(settings: Settings, inputs: Sequence[str], seconds: float) -> Genera
             yield trial.threads(sample, count)
         for count in steps(settings.workers):
             yield trial.processes(sample, count)
-
-
-def advice(measured: list[Measured], *, gil: bool) -> str:
-    """Say in one sentence what the figures mean."""
-    base = measured[0].rate
-    threads = max(one.rate for one in measured if one.kind == THREADS) / base
-    by_processes = [one for one in measured if one.kind == PROCESSES]
-    most = max(one.rate for one in by_processes)
-    best = next(one for one in by_processes if one.rate >= ENOUGH * most)
-    processes, use = best.rate / base, f"use --workers {best.workers}"
-    if threads < GAIN and (processes < GAIN or best.workers == 1):
-        return (
-            "Neither threads nor processes help: all share what is short (processors, memory, a "
-            f"disk, a network); {use}."
-        )
-    if threads < GAIN:
-        lock = "The GIL holds this job" if gil else "Something that threads share holds this job"
-        return f"{lock}: threads gain nothing, processes {processes:.1f} x; {use}."
-    if threads >= ENOUGH * processes:
-        why = "it waits, or computes in C" if gil else "there is none here"
-        return f"The GIL does not hold this job ({why}): threads gain {threads:.1f} x; {use}."
-    return f"Threads gain {threads:.1f} x, processes {processes:.1f} x; {use}."
-
-
-def is_busy() -> bool:
-    """Whether other programs keep the processors busy, so that figures mean little."""
-    return hasattr(os, "getloadavg") and os.getloadavg()[0] > usable_cores()
 
 
 class Deadline:
@@ -316,4 +243,4 @@ def _measured(kind: str, count: int, size: int, outcomes: list[Outcome], cpu: fl
         done += max(inside, 0.0) / max(one.seconds, 1e-9)
     failed = sum(outcome.status == FAILED for outcome in outcomes)
     rate = done / max(end - begin, 1e-9)
-    return Measured(kind, count, size, failed, rate, cpu * size / len(outcomes))
+    return Measured(kind, count, size, failed, rate, cpu * 1000 / len(outcomes))

@@ -7,9 +7,11 @@ The pipe needs no lock, thread or buffer in the worker: when a log call returns,
 the kernel's hands, and a process that is killed then or later harms nobody else's log.
 
 The queue is the classic design, for Windows, where a pipe's writes are not atomic, and for those
-who want handlers of their own in the listener. It cannot promise two things: a record whose call
-has returned may be lost with its process, because a thread of that process sends it later; and a
-process that is killed while it holds the queue's lock keeps all others from logging for good.
+who want handlers of their own in the listener. It cannot promise three things, and the tests named
+``test_the_queue_cannot_promise_...`` show it. A record whose call has returned may be lost with its
+process, because a thread of that process sends it later; so are most of a forked child's. A process
+that is killed while it holds the queue's lock keeps all others from logging for good: their records
+go to the rescue file. And a listener that is killed may take the log with it in the same way.
 """
 
 import glob

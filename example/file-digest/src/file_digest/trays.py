@@ -57,6 +57,14 @@ class Tray:
             self._drop_if_finished(batch)
         return outcomes
 
+    def take_back(self, held: int) -> None:
+        """Give back what comes after the item that a slot names."""
+        waiting = [b for b in self.batches.values() if b.first + b.end > held + 1]
+        for batch in waiting:
+            end = batch.first + batch.end
+            self.backlog.give_back(batch, range(max(batch.first, held + 1), end))
+            self._drop_if_finished(batch)
+
     def blame(self, held: int, death: Death) -> list[Outcome]:
         """Try again, or fail, what a dead worker's slot names; give back the rest of its batch."""
         outcomes: list[Outcome] = []

@@ -18,7 +18,7 @@ from .batches import Backlog, Death
 from .configurer import LogSetup
 from .crew import Crew, Worker
 from .messages import Outcome, Recall
-from .processes import how_it_ended, kill
+from .processes import await_end, how_it_ended, kill
 from .settings import EngineOption, Settings
 from .signals import Stop
 from .watch import RECALL_SECONDS
@@ -138,6 +138,8 @@ class Supervisor:
                 worker.reason = reason
                 kill(worker.process)
             elif worker.tray.open_items > 1 and now - worker.since > RECALL_SECONDS:
+                if worker.recalled:
+                    self.crew.take_back(worker)
                 self._recall(worker)
         at = [(worker, worker.tray.item(worker.held)) for worker in self.crew.workers]
         self.backlog.holding = {worker.name: (item, worker.since) for worker, item in at if item}
@@ -155,7 +157,7 @@ class Supervisor:
                 self._recall(worker)
 
     def _lost(self, worker: Worker) -> list[Outcome]:
-        worker.process.join(1.0)
+        await_end(worker.process, 1.0)
         if worker.process.exitcode is None:
             worker.reason = worker.reason or "worker closed its connection to main"
             kill(worker.process)
