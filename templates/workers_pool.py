@@ -25,7 +25,7 @@ from collections.abc import Generator
 from functools import partial
 from itertools import count
 
-from .batches import Backlog, Death
+from .batches import Backlog, Batch, Death
 from .configurer import LogSetup
 from .messages import Outcome, Recall, Unreadable
 from .processes import Lifeline, context_for, how_it_ended
@@ -47,7 +47,6 @@ SETTLE_SECONDS = 0.1
 """How long a Pool that is given up may still deliver what is on its way."""
 STALL_SECONDS = 5.0
 GOODBYE_SECONDS = 1.0
-FORGET_SECONDS = 1.0
 
 
 def run(
@@ -123,7 +122,7 @@ class Guard:
                 roster.dismiss(GOODBYE_SECONDS)
             roster.kill()
         if self.former:
-            self.former.burial.join(FORGET_SECONDS)
+            self.former.burial.join(GOODBYE_SECONDS)
         self.lifeline.close()
         self.selector.close()
         # A semaphore goes with its last reference; multiprocessing's resource tracker would
@@ -189,9 +188,7 @@ class Guard:
         now, outcomes = time.monotonic(), list[Outcome]()
         self.next_look = now + self.tick
         for worker in list(self.workers):
-            before = worker.held
-            worker.observe(now)
-            if worker.held != before:
+            if worker.observe(now):
                 self.moved = now
             batch, limit = self.tray.find(worker.held), self.settings.item_timeout
             if worker.exitcode is not None:
@@ -200,15 +197,25 @@ class Guard:
             elif reason := worker.overdue(now, limit, busy=bool(batch)):
                 worker.reason = reason
                 worker.terminate()
-            elif batch and not worker.recalled and now - worker.since > RECALL_SECONDS:
-                worker.recalled = True  # until its slot says something else
-                worker.link.send(Recall())
+            elif batch and now - worker.since > RECALL_SECONDS:
+                self._recall(worker, batch)
         at = [(worker, self.tray.item(worker.held)) for worker in self.workers]
         self.backlog.holding = {worker.name: (item, worker.since) for worker, item in at if item}
         self._notice_stall(now)
         if now >= self.give_up_at and not self.backlog.stopped:  # else no other Pool is needed
             outcomes += self._give_up()
         return outcomes
+
+    def _recall(self, worker: Recruit, batch: Batch) -> None:
+        """Have its worker give back what waits behind a slow item; take it, if that cannot speak.
+
+        A worker cannot while its item holds the GIL.
+        """
+        if not worker.recalled:
+            worker.recalled = True  # until its slot says something else
+            worker.link.send(Recall())
+        elif numbers := worker.revoke(batch):
+            self.backlog.give_back(batch, numbers)
 
     def _close(self) -> None:
         """Have no item begun any more, and what was done reported."""
@@ -249,16 +256,14 @@ class Guard:
 
     def _mourn(self, worker: Recruit, reason: str) -> list[Outcome]:
         """Blame what it held, and the Pool if it may have spoilt that."""
-        outcomes: list[Outcome] = []
         death = Death(worker.name, reason, time.monotonic() - worker.since)
         if worker.ready and worker.slots[AT_PIPES]:
             self.dead.append((worker.held, death))
             self._give_up_soon()
-        elif self.tray.find(worker.held):
-            outcomes = self.tray.blame(worker.held, death)
-            if self.roster:
-                self.roster.bereaved = True
-        return outcomes
+            return []
+        if self.roster and self.tray.find(worker.held):
+            self.roster.bereaved = True
+        return self.tray.blame(worker.held, death)
 
     def _remove(self, worker: Recruit) -> None:
         self.selector.unregister(worker.link.sock)
