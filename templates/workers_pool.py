@@ -74,6 +74,7 @@ class Guard:
     def __init__(self, backlog: Backlog, settings: Settings, logs: LogSetup, stop: Stop) -> None:
         """Start nothing yet."""
         self.backlog, self.settings, self.stop = backlog, settings, stop
+        self.flush_seconds = logs.sender.flush_seconds
         self.selector = selectors.DefaultSelector()
         self.selector.register(stop.waker, selectors.EVENT_READ, None)
         self.starts, self.lifeline = Starts(), Lifeline(settings.start_method)
@@ -119,7 +120,8 @@ class Guard:
         """End the Pool; at once if a worker still holds an item, or if some died."""
         if roster := self._discharge():
             if not (self.tray or roster.bereaved):
-                roster.dismiss(GOODBYE_SECONDS)
+                flush = 0.0 if self.stop.requested else self.flush_seconds
+                roster.dismiss(GOODBYE_SECONDS + flush)
             roster.kill()
         if self.former:
             self.former.burial.join(GOODBYE_SECONDS)
