@@ -27,7 +27,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from pathlib import Path
 from queue import Full
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .formats import MESSAGE, shown_safely
 from .ledger import COMMAND, INCLUDE, NEWLINE, part_named
@@ -51,6 +51,8 @@ REOPEN = b"reopen"
 class PipeSender:
     """What a process needs in order to log through the pipe."""
 
+    flush_seconds: ClassVar[float] = 0.0
+    """How long a process may need at its end to send what it holds back: nothing."""
     writer: Connection
     log_file: Path
     run: int
@@ -65,6 +67,8 @@ class PipeSender:
 class QueueSender:
     """What a process needs in order to log through the queue."""
 
+    flush_seconds: ClassVar[float] = 10.0
+    """How long a process may need at its end to send what it holds back."""
     queue: "Queue[logging.LogRecord | bytes]"
     log_file: Path
 

@@ -36,11 +36,17 @@ class Watched:
         self.held = IDLE
         self.started = self.since = time.monotonic()
 
-    def observe(self, now: float) -> None:
-        """Note since when it holds what its slot says; one that ever began a task is proven."""
-        if (held := self.slots[self.index]) != self.held:
-            self.held, self.since = held, now
-            self.proven, self.recalled = True, False
+    def observe(self, now: float) -> bool:
+        """Note since when it holds what its slot says; one that ever began a task is proven.
+
+        Returns:
+            Whether it holds something else than when it was last observed.
+        """
+        if (held := self.slots[self.index]) == self.held:
+            return False
+        self.held, self.since = held, now
+        self.proven, self.recalled = True, False
+        return True
 
     def hear(self, tray: Tray) -> tuple[list[Outcome], bool]:
         """Take what its line brings; return the outcomes, and whether the line has ended."""

@@ -90,7 +90,8 @@ class Supervisor:
     def end(self) -> None:
         """End all workers; those that still hold an item are killed at once."""
         busy = any(worker.tray for worker in self.crew.workers)
-        self.crew.end(0.0 if busy else GOODBYE_SECONDS)
+        flush = 0.0 if self.stop.requested else self.crew.logs.sender.flush_seconds
+        self.crew.end(0.0 if busy else GOODBYE_SECONDS + flush)
         self.selector.close()
 
     def _feed(self) -> None:
