@@ -209,10 +209,7 @@ class Guard:
         return outcomes
 
     def _recall(self, worker: Recruit, batch: Batch) -> None:
-        """Have its worker give back what waits behind a slow item; take it, if that cannot speak.
-
-        A worker cannot while its item holds the GIL.
-        """
+        """Have a worker give back what waits behind a slow item, or take it if that holds the GIL."""
         if not worker.recalled:
             worker.recalled = True  # until its slot says something else
             worker.link.send(Recall())
