@@ -209,7 +209,7 @@ class Guard:
         return outcomes
 
     def _recall(self, worker: Recruit, batch: Batch) -> None:
-        """Have a worker give back what waits behind a slow item, or take it if that holds the GIL."""
+        """Have it give back what waits behind a slow item; take it, where that holds the GIL."""
         if not worker.recalled:
             worker.recalled = True  # until its slot says something else
             worker.link.send(Recall())
@@ -295,6 +295,5 @@ class Guard:
     def _discharge(self) -> Roster | None:
         """Have no roster; return the one that was."""
         roster, self.roster = self.roster, None
-        if roster:
-            self.former = roster
+        self.former = roster or self.former
         return roster
