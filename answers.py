@@ -45,7 +45,15 @@ DEPENDENCIES = """ast_serialize attr attrs click cloudpickle colorama dask distr
     typing_extensions urllib3 yaml zict zipp"""
 ENVIRONMENT = """activate activate_this deactivate pip pip3 pkg_resources python python3 pythonw
     setuptools sitecustomize usercustomize uv uvx wheel"""
-OWN = ["benchmarks", "conftest", "docs", "examples", "src", "test", "tests"]
+OWN = ["benchmarks", "docs", "examples", "src", "test", "tests"]
+
+
+def _own_modules() -> set[str]:
+    """Return the modules that may lie where a script or a test looks first for the package."""
+    written = [*PROJECT.glob("tests/*"), *PROJECT.glob("examples/*")]
+    rendered = (Path(re.sub(r"{%.*?%}", "", path.name)) for path in written)
+    return {path.stem for path in rendered if path.suffix == ".py"}
+
 
 TAKEN = {
     "is a Python keyword": {*map(str.lower, keyword.kwlist), *OTHER_KEYWORDS.split()},
@@ -58,7 +66,7 @@ TAKEN = {
     "is a part of every virtual environment": {*ENVIRONMENT.split()},
     "is a name that the generated project uses itself": {
         *OWN,
-        *(module.stem for module in PROJECT.glob("tests/*.py")),
+        *_own_modules(),
     },
 }
 

@@ -50,8 +50,10 @@ REFUSED = {
     "tests": "generated project uses itself",
     "src": "generated project uses itself",
     "conftest": "generated project uses itself",
+    "limits": "generated project uses itself",
 }
 REFUSED_SLUGS = REFUSED | {
+    "one-log": "generated project uses itself",
     "a_b": "joined by -",
     "a--b": "joined by -",
     "-a": "joined by -",
@@ -60,6 +62,8 @@ REFUSED_SLUGS = REFUSED | {
     "typing-extensions": "dependency",
 }
 REFUSED_PACKAGES = REFUSED | {
+    "one_log": "generated project uses itself",
+    "gil_example": "generated project uses itself",
     "a-b": "joined by _",
     "a__b": "joined by _",
     "_a": "joined by _",
