@@ -1,6 +1,6 @@
 """Repeats the fault tests of a rendered service, and prints what came out of each row.
 
-    python -m benchmarks.soak [--times N] [--model process|pool|dask] [--tries N]
+    python -m benchmarks.soak [--times N] [--model process|pool|dask] [--tries N] [--jobs N]
 
 Each round is the generated project's own fault table. A row survives a round if all its tests
 passed; its figures are what the tests reported.
@@ -13,8 +13,11 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections import Counter, defaultdict
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +25,44 @@ from cookiecutter.main import cookiecutter
 from uv import find_uv_bin
 
 TEMPLATE = Path(__file__).parent.parent
-TABLES = [f"tests/test_{what}_faults.py" for what in ("worker", "stop", "log", "journal")]
 VERDICT = re.compile(r"^(tests/\S+?::\S.*?) (PASSED|FAILED|ERROR|XFAIL|SKIPPED)\b", re.MULTILINE)
 
 
 @dataclass
-class Soak:
-    """What all rounds together showed."""
+class Row:
+    """What all rounds together showed of one test."""
 
-    verdicts: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    """How often each test ended how."""
-    figures: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    """The largest figure of each kind that the tests reported, by fault."""
-    reports: Counter[str] = field(default_factory=Counter)
-    """How often each fault was reported as survived."""
+    fault: str
+    verdicts: Counter[str] = field(default_factory=Counter)
+    """How often it ended how."""
+    tries: int = 0
+    """How many faults there were in all, as the test reported."""
+    lost: int = 0
+    """Items or log records lost, in all."""
+    seconds: float = 0.0
+    """The longest that it took to recover, or to end."""
+
+    @property
+    def survived(self) -> bool:
+        """Whether it passed in every round, or was expected not to."""
+        return not (self.verdicts["FAILED"] or self.verdicts["ERROR"])
+
+    def add(self, report: dict[str, Any]) -> None:
+        """Take in what the test reported in one round."""
+        self.fault = report["row"]
+        self.tries += report.get("tries", 1)
+        self.lost += report.get("lost", 0)
+        self.seconds = max(self.seconds, report.get("seconds", 0.0))
+
+    def cells(self) -> list[str]:
+        """Return it as a row of the table."""
+        runs, took = self.verdicts.total(), f"{self.seconds:.2f}" if self.seconds else ""
+        passed = self.verdicts["PASSED"]
+        return [self.fault, f"{passed} of {runs}", str(self.tries or runs), str(self.lost), took]
+
+
+Soak = dict[str, Row]
+"""Test id to what it showed."""
 
 
 def main() -> int:
@@ -43,17 +70,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=20, help="rounds (default: 20)")
     parser.add_argument("--tries", type=int, default=2, help="repetitions within a row")
+    parser.add_argument("--jobs", type=int, default=2, help="tables at a time (default: 2)")
     parser.add_argument("--model", default="process", help="execution model (default: process)")
     options = parser.parse_args()
-    soak = Soak()
+    soak: Soak = {}
     with tempfile.TemporaryDirectory() as folder:
         project = _render(Path(folder), options.model)
+        tables = sorted(project.glob("tests/test_*_faults.py"))
         for number in range(1, options.times + 1):
-            failed = _round(project, options.tries, soak)
+            with ThreadPoolExecutor(options.jobs) as executor:
+                played = partial(_play, options.tries, Path(folder))
+                failed = sum(_note(soak, *result) for result in executor.map(played, tables))
             sys.stdout.write(f"round {number} of {options.times}: {failed or 'nothing'} failed\n")
             sys.stdout.flush()
-    _print_tables(soak)
-    return int(any(counts["FAILED"] or counts["ERROR"] for counts in soak.verdicts.values()))
+    _print_table(soak)
+    return int(not all(row.survived for row in soak.values()))
 
 
 def _render(folder: Path, model: str) -> Path:
@@ -63,45 +94,43 @@ def _render(folder: Path, model: str) -> Path:
     return Path(path)
 
 
-def _round(project: Path, tries: int, soak: Soak) -> int:
-    figures = project / "figures.jsonl"
+def _play(tries: int, folder: Path, table: Path) -> tuple[str, list[dict[str, Any]]]:
+    """Run one table; return what pytest printed, and what the tests reported."""
+    figures = folder / f"{table.stem}.jsonl"
     figures.write_text("")
-    environment = os.environ | {"FAULT_TRIES": str(tries), "FAULT_REPORT": str(figures)}
-    tables = [table for table in TABLES if (project / table).exists()]
+    own = {"FAULT_TRIES": str(tries), "FAULT_REPORT": str(figures)}
     done = subprocess.run(
-        [project / ".venv/bin/pytest", "-v", "--color=no", "-p", "no:cacheprovider", *tables],
-        cwd=project,
-        env=environment,
+        [
+            *(table.parent.parent / ".venv/bin/pytest", "-v", "--color=no", table),
+            *("-p", "no:cacheprovider", "--basetemp", folder / table.stem),
+        ],
+        cwd=table.parent.parent,
+        env=os.environ | own,
         capture_output=True,
         text=True,
         check=False,
     )
-    verdicts = VERDICT.findall(done.stdout)
+    return done.stdout, [json.loads(line) for line in figures.read_text().splitlines()]
+
+
+def _note(soak: Soak, printed: str, reports: Sequence[dict[str, Any]]) -> int:
+    """Add one table to the results; show it, and return how many tests failed, if any did."""
+    verdicts = VERDICT.findall(printed)
     for name, verdict in verdicts:
-        soak.verdicts[name.removeprefix("tests/")][verdict] += 1
-    for line in figures.read_text().splitlines():
-        _add(soak, json.loads(line))
+        soak.setdefault(name, Row(name.removeprefix("tests/"))).verdicts[verdict] += 1
+    for report in reports:
+        soak[report["test"]].add(report)
     failed = [name for name, verdict in verdicts if verdict in {"FAILED", "ERROR"}]
     if failed or not verdicts:
-        sys.stdout.write(done.stdout[-20_000:])
-    return len(failed)
+        sys.stdout.write(printed[-20_000:])
+    return len(failed) + (not verdicts)
 
 
-def _add(soak: Soak, report: dict[str, Any]) -> None:
-    """Keep the largest of each figure that the tests reported of a fault."""
-    fault = report.pop("row")
-    soak.reports[fault] += 1
-    soak.figures[fault] |= Counter(report)
-
-
-def _print_tables(soak: Soak) -> None:
-    sys.stdout.write("\n| fault | reports | largest figures |\n|---|---|---|\n")
-    for fault, figures in soak.figures.items():
-        shown = ", ".join(f"{name} {figures[name]:g}" for name in figures)
-        sys.stdout.write(f"| {fault} | {soak.reports[fault]} | {shown} |\n")
-    sys.stdout.write("\n| test | tries | survived |\n|---|---|---|\n")
-    for name, counts in soak.verdicts.items():
-        sys.stdout.write(f"| {name} | {counts.total()} | {counts['PASSED']} |\n")
+def _print_table(soak: Soak) -> None:
+    sys.stdout.write("\n| fault | survived | tries | lost | longest recovery or end, s |\n")
+    sys.stdout.write("|---|---|---|---|---|\n")
+    for row in soak.values():
+        sys.stdout.write(f"| {' | '.join(row.cells())} |\n")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import traceback
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from pathlib import Path
-from queue import Empty
 from typing import TYPE_CHECKING, Any
 
 from .configurer import LogSetup, configure_listener
@@ -112,11 +111,7 @@ def listen_to_queue(
     configure_listener(setup, *file_options)
     while True:
         try:
-            record = queue.get(timeout=QUIET_SECONDS)
-        except Empty:
-            if bond.lifeline.poll(0):
-                return
-            continue
+            record = queue.get()  # a deadline costs as much as all the rest; the thread has one
         except Exception:  # a record that does not unpickle, or that a killed process left torn
             traceback.print_exc(file=sys.stderr)
             continue
