@@ -145,6 +145,7 @@ class Listener:
         self.rescued = _size(self.rescue)
         self.process: BaseProcess | None = None
         self.started = 0.0
+        self.reopen_due = False
 
     def start(self) -> None:
         """Start a listener process; it goes on where the last one stopped."""
@@ -161,8 +162,9 @@ class Listener:
 
     def keep(self, *, reopen: bool = False) -> None:
         """Replace the listener if it died, have it reopen its file if asked; to be called often."""
-        if reopen:
-            self.transport.tell(REOPEN)
+        self.reopen_due = self.reopen_due or reopen
+        if self.reopen_due and self.transport.tell(REOPEN):
+            self.reopen_due = False
         if self.process is None or self.process.exitcode is None:
             return
         if time.monotonic() < self.started + RESTART_SECONDS:

@@ -47,6 +47,7 @@ PLAIN = {str, int, float, bool, type(None)}
 """What a record may hold on its way through the queue; of these, no subclass is sure to pickle."""
 MADE_INTO_TEXT = dict.fromkeys(("args", "exc_info", "exc_text", "stack_info"))
 NAP_SECONDS = 0.002
+TELL_SECONDS = 0.1
 STOP = b"stop"
 REOPEN = b"reopen"
 
@@ -99,11 +100,12 @@ class PipeTransport:
 
     def tell(self, command: bytes) -> bool:
         """Send the listener a command, behind all records so far; False if the pipe is full."""
-        try:
-            os.write(self.writer.fileno(), COMMAND + command + b"\n")
-        except BlockingIOError:
-            return False
-        return True
+        deadline = time.monotonic() + TELL_SECONDS
+        while has_room(self.writer.fileno(), max(0.0, deadline - time.monotonic())):
+            with suppress(BlockingIOError):  # somebody else was faster
+                os.write(self.writer.fileno(), COMMAND + command + b"\n")
+                return True
+        return False
 
     def close(self) -> None:
         """Close both ends, and remove long records that a killed worker had begun to send."""
@@ -127,7 +129,7 @@ class QueueTransport:
     def tell(self, command: bytes) -> bool:
         """Send the listener a command, behind the records so far; False if the queue is full."""
         try:
-            self.queue.put(command, timeout=0.1)
+            self.queue.put(command, timeout=TELL_SECONDS)
         except Full:
             return False
         return True
