@@ -2,9 +2,11 @@
 
 import os
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from uv import find_uv_bin
 
@@ -18,8 +20,10 @@ def clean_environ() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(leaks)}
 
 
-def run(*command: str | Path, cwd: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run a command and return its output.
+def run(
+    *command: str | Path, cwd: Path, check: bool = True, environ: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command, with more in its environment, and return its output.
 
     Raises:
         AssertionError: With all of the output, if `check` is set and the command fails.
@@ -27,7 +31,7 @@ def run(*command: str | Path, cwd: Path, check: bool = True) -> subprocess.Compl
     done = subprocess.run(
         command,
         cwd=cwd,
-        env=clean_environ(),
+        env=clean_environ() | dict(environ or {}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -79,11 +83,18 @@ class BakedProject:
         return self.path / ".venv" / ("Scripts" if os.name == "nt" else "bin")
 
     def run(
-        self, command: str, *arguments: str | Path, check: bool = True
+        self,
+        command: str,
+        *arguments: str | Path,
+        check: bool = True,
+        environ: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command of the project's environment in its folder."""
-        return run(self.bin / command, *arguments, cwd=self.path, check=check)
+        return run(self.bin / command, *arguments, cwd=self.path, check=check, environ=environ)
 
-    def run_tests(self, *arguments: str) -> str:
+    def run_tests(self, *arguments: str, environ: Mapping[str, str] | None = None) -> str:
         """Run the tests that the project was generated with; return what they print."""
-        return self.run("pytest", "-q", *arguments).stdout
+        # A folder of their own: pytest clears up old ones, of sessions that run meanwhile, too.
+        with TemporaryDirectory(prefix="tests-") as folder:
+            own = {**(environ or {}), "PYTEST_DEBUG_TEMPROOT": folder}
+            return self.run("pytest", "-q", *arguments, environ=own).stdout

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from faulty import Services, run_with_fault
-from service import report, wait_for
+from service import HANG_SECONDS, report, wait_for
 
 pytest.importorskip("resource", reason="these faults are those of POSIX")
 
@@ -222,7 +222,11 @@ def test_item_that_holds_the_gil_holds_up_nobody_behind_it(service: Services) ->
     run = one.start("ctypes.PyDLL(None).sleep(1_000)", "--workers", "2", "--grace", "0")
     began = time.monotonic()
     behind = {f"item-{number}" for number in range(2_001, 4_000)}
-    wait_for(lambda: one.count() >= len(behind) and behind <= set(one.outcomes()), "the others")
+    wait_for(
+        lambda: one.count() >= len(behind) and behind <= set(one.outcomes()),
+        "the others",
+        seconds=HANG_SECONDS / 2,
+    )
     report("a slow item holds the GIL", tries=1, seconds=time.monotonic() - began)
     run.send(signal.SIGTERM)
     assert run.wait().code == 143
