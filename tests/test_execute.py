@@ -45,7 +45,8 @@ def test_generated_tests_pass(bake: Bake, execution_model: str, table: str) -> N
     """The tests that a project is born with pass in an environment of its own.
 
     Those whose code is the same whatever the execution model pass with one of them. A dask cluster
-    takes seconds to start, so three rows of each fault test are run on it; `make soak` runs all.
+    takes seconds to start, so a few rows of each fault test are run on it, and fewest where the way
+    to the log is the same for all models; `python -m benchmarks.soak --model dask` runs all.
     """
     project = bake(execution_model=execution_model)
     left_out = set(FAULT_TABLES)
@@ -53,8 +54,16 @@ def test_generated_tests_pass(bake: Bake, execution_model: str, table: str) -> N
         left_out |= same_for_all_models(bake)
     others = [f"--ignore=tests/{name}" for name in left_out]
     chosen = others if table == EVERYTHING_ELSE else [f"tests/{table}"]
-    few = {"FAULT_ROWS": "3", "FAULT_TRIES": "1"} if execution_model == "dask" else {}
+    rows = "1" if table == "test_log_faults.py" else "3"
+    few = {"FAULT_ROWS": rows, "FAULT_TRIES": "1"} if execution_model == "dask" else {}
     assert " passed" in project.run_tests(*chosen, environ=few)
+
+
+def test_what_is_the_same_for_all_models_is_known(bake: Bake) -> None:
+    """A test of the log's formats is; one that runs the service is not."""
+    same = same_for_all_models(bake)
+    assert {"test_formats.py", "test_ledger.py", "test_job.py"} <= same
+    assert not {"test_end_to_end.py", "test_cli.py", *FAULT_TABLES} & same
 
 
 def same_for_all_models(bake: Bake) -> set[str]:

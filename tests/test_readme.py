@@ -84,6 +84,18 @@ def test_readme_names_every_question_and_choice() -> None:
         assert table[question].split("`")[1::2] == choices
 
 
+def test_promises_name_the_tests_that_prove_them(bake: Bake) -> None:
+    """The tests in both tables exist, and one of the tables has every fault test."""
+    code = bake().code
+    proof = re.compile(r"`(tests/test_\w+\.py)::(\w+)`")
+    listed = proof.findall((TEMPLATE / "docs" / "decisions.md").read_text("utf-8"))
+    for file, test in [*listed, *proof.findall(readme())]:
+        assert f"def {test}(".encode() in code[file]
+    for file in filter(re.compile(r"tests/test_\w+_faults\.py").fullmatch, code):
+        tests = re.findall(r"^def (test_\w+)", code[file].decode(), re.MULTILINE)
+        assert {test for named, test in listed if named == file} == set(tests)
+
+
 def test_the_one_liner_renders(template: Path, tmp_path: Path) -> None:
     """What it asks for exists: the template renders with the answers that are only confirmed."""
     one_liner = blocks(readme())[0].split()

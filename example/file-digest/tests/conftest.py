@@ -1,5 +1,6 @@
 """Fixtures of all tests."""
 
+import os
 from collections.abc import Callable, Iterator
 from importlib import import_module, util
 from pathlib import Path
@@ -10,12 +11,37 @@ from service import Service
 from file_digest.settings import start_methods
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+ROWS = int(os.environ.get("FAULT_ROWS", "0"))
+"""Of each fault test, how many rows of its table to run at most; 0 for all."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Expect to fail what the execution model cannot hold, if it has a list of such tests."""
     not_held = import_module("limits").NOT_HELD if util.find_spec("limits") else {}
     for item in items:
-        if reason := not_held.get(getattr(item, "originalname", item.name)):
+        if reason := not_held.get(_name(item)):
             item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
+    if ROWS:
+        config.hook.pytest_deselected(items=(left_out := _left_out(items)))
+        items[:] = [item for item in items if item not in left_out]
+
+
+def _left_out(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Return what is more than ``ROWS`` rows of a fault test; those kept are spread evenly."""
+    tables: dict[tuple[str, str], list[pytest.Item]] = {}
+    for item in items:
+        if item.path.stem.endswith("_faults"):
+            tables.setdefault((item.path.stem, _name(item)), []).append(item)
+    return [
+        row
+        for table in tables.values()
+        for at, row in enumerate(table)
+        if at % -(-len(table) // ROWS)
+    ]
+
+
+def _name(item: pytest.Item) -> str:
+    return str(getattr(item, "originalname", item.name))
 
 
 @pytest.fixture

@@ -31,7 +31,8 @@ def report(row: str, **figures: float) -> None:
     """Append a fault test's figures, as one JSON line, to the file that FAULT_REPORT names."""
     if path := os.environ.get("FAULT_REPORT"):
         with open(path, "a", encoding="utf-8") as file:
-            file.write(json.dumps({"row": row, **figures}) + "\n")
+            test = os.environ["PYTEST_CURRENT_TEST"].rpartition(" ")[0]
+            file.write(json.dumps({"test": test, "row": row, **figures}) + "\n")
 
 
 def wait_for(condition: Callable[[], Any], what: str, seconds: float = HANG_SECONDS) -> Any:

@@ -2,15 +2,11 @@
 
 import itertools
 import os
-import select
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import pytest
+from ledgers import Killed, Pipe
 
 from file_digest import ledger
 from file_digest.ledger import (
@@ -20,99 +16,7 @@ from file_digest.ledger import (
     ROOM,
     Ledger,
     LogFile,
-    Shared,
-    copy,
-    new_ledger,
-    part_named,
 )
-
-LEDGER_SOURCE = LogFile.append.__code__.co_filename
-
-
-class Killed(BaseException):
-    """The listener ends here."""
-
-
-class Death:
-    """Ends this process before the given line of the ledger's code."""
-
-    def __init__(self, step: int) -> None:
-        """Count from 0."""
-        self.left = step
-
-    def trace(self, frame: FrameType, event: str, _argument: object) -> Any:
-        """Count lines, as ``sys.settrace`` has it."""
-        if frame.f_code.co_filename != LEDGER_SOURCE:
-            return None
-        if event == "line":
-            if not self.left:
-                raise Killed
-            self.left -= 1
-        return self.trace
-
-
-class Pipe:
-    """A pipe with a log at its end."""
-
-    def __init__(self, folder: Path, max_bytes: int = 0, backups: int = 9) -> None:
-        """Open it; nothing is in it."""
-        self.options = folder / "the.log", max_bytes, backups
-        self.log = self.options[0]
-        self.reader, self.writer = os.pipe()
-        self.shared: Shared = new_ledger()
-        self.commands: list[bytes] = []
-
-    def send(self, *lines: bytes) -> None:
-        """Send records and commands."""
-        for line in lines:
-            os.write(self.writer, line)
-
-    def send_long(self, record: bytes) -> None:
-        """Send a record by a file of its own."""
-        name = INCLUDE + b"1-2-%d\n" % len(record)
-        part_named(name, self.log).write_bytes(record)
-        self.send(name)
-
-    def listen(self) -> None:
-        """Do what a listener does, until the pipe is empty."""
-        file = LogFile(*self.options)
-        ledger = Ledger(self.shared, file)
-        self.commands += copy(ledger, file)
-        while select.select([self.reader], [], [], 0)[0]:
-            ledger.read(self.reader)
-            self.commands += copy(ledger, file)
-        file.close()
-
-    def listen_until(self, step: int) -> bool:
-        """Listen, but die before that line of the ledger's code; False if it came to its end."""
-        before, trace = set(os.listdir("/dev/fd")), sys.gettrace()
-        sys.settrace(Death(step).trace)
-        try:
-            self.listen()
-        except Killed:
-            return True
-        finally:
-            sys.settrace(trace)
-            for descriptor in set(os.listdir("/dev/fd")) - before:
-                with suppress(OSError):
-                    os.close(int(descriptor))
-        return False
-
-    def files(self) -> list[Path]:
-        """Return all log files, oldest first."""
-        backups = sorted(self.log.parent.glob("the.log.*[0-9]"), reverse=True)
-        return [*backups, *([self.log] if self.log.exists() else [])]
-
-    def text(self) -> bytes:
-        """Return what all log files hold."""
-        return b"".join(path.read_bytes() for path in self.files())
-
-    def close(self) -> None:
-        """Close both ends, and remove the files."""
-        os.close(self.reader)
-        os.close(self.writer)
-        for path in self.log.parent.iterdir():
-            path.unlink()
 
 
 @pytest.fixture

@@ -143,6 +143,24 @@ def test_it_opens_its_file_again_when_told(
     assert set(messages(tmp_path)) == {"after"}
 
 
+def test_it_is_told_to_open_its_file_again_once_it_can_be(
+    make_listener: Callable[..., Listener], tmp_path: Path
+) -> None:
+    """A pipe that is full when the signal comes does not make it forgotten."""
+    listener, path = make_listener("pipe"), tmp_path / "logs" / "the.log"
+    log.info("before")
+    wait_for(lambda: path.exists() and path.stat().st_size, "a record")
+    path.rename(tmp_path / "renamed")
+    assert listener.process
+    kill_process(listener.process.pid or 0, signal.SIGSTOP)
+    while listener.transport.has_room():
+        log.info("full")
+    listener.keep(reopen=True)
+    kill_process(listener.process.pid or 0, signal.SIGCONT)
+    wait_for(lambda: keep(listener) and path.exists(), "the new log")
+    assert listener.stop(10.0)
+
+
 def test_a_full_disk_does_not_keep_it_from_leaving_with_main(
     service: Callable[..., Any],
 ) -> None:

@@ -1,78 +1,20 @@
 """What must come out when a run is stopped, politely or not, whatever its processes are doing."""
 
-import os
 import random
 import re
-import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
-from functools import partial
-from typing import Any
 
-import psutil
 import pytest
-from service import TRIES, Run, Service, kill_process, report, wait_for
+from service import TRIES, Run, kill_process, report, wait_for
+from stoppable import ENDLESS, QUICK, SHORT, Bench, Services
 
 from file_digest.settings import start_methods
 
 fcntl = pytest.importorskip("fcntl", reason="these signals are those of POSIX")
 termios = pytest.importorskip("termios")
-
-Services = Callable[..., Service]
-
-JOB = """
-    import ctypes, logging, os, random, signal, sys, time
-    from pathlib import Path
-
-    log = logging.getLogger(__name__)
-
-    def items(inputs):
-        return ((f"item-{number}", number) for number in range(int(inputs[0])))
-
-    def note(name, number):
-        descriptor = os.open(name, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        os.write(descriptor, b"%d\\n" % number)
-        os.close(descriptor)
-
-    def work(payload):
-        note("began", payload)
-        exec(Path("behaviour").read_text(), globals())
-        log.info("item-%d was done", payload)
-        note("logged", payload)
-        return payload
-"""
-QUICK = ""
-SHORT = "time.sleep(random.random() * 0.2)"
-ENDLESS = "time.sleep(1_000)"
-
-
-class Bench:
-    """A service whose items do what the file ``behaviour`` says."""
-
-    def __init__(self, service: Services, behaviour: str, job: str = JOB) -> None:
-        """Have each item execute ``behaviour``."""
-        self.service = service(job)
-        self.behave(behaviour)
-
-    def behave(self, behaviour: str) -> None:
-        """Have each item that begins from now on execute ``behaviour``."""
-        (self.service.folder / "behaviour").write_text(behaviour)
-
-    def noted(self, name: str) -> list[int]:
-        """Return the numbers of the items that ``began`` or ``logged``, as they did."""
-        path = self.service.folder / name
-        return [int(line) for line in path.read_text().split()] if path.exists() else []
-
-    def start(self, *options: str, items: int = 100_000, **others: Any) -> Run:
-        """Begin a run; return once an item has begun."""
-        run = self.service.start(str(items), "--workers", "2", *options, **others)
-        wait_for(lambda: self.noted("began") or run.process.poll(), "an item to begin")
-        assert run.process.returncode is None, run.wait().stderr
-        return run
-
 
 WAYS = [
     ("Ctrl-C", Run.send_group, signal.SIGINT, 130),
@@ -268,79 +210,3 @@ def test_log_is_reopened(service: Services) -> None:
         bench.noted("logged")
     )
     assert "run ends" in bench.service.log.read_text()
-
-
-NAMESPACE = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
-STAND_IN = """
-import ctypes, os, runpy, sys
-ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER: orphans come to this process
-pids, getpid = iter([1]), os.getpid
-os.getpid = lambda: next(pids, 0) or getpid()
-sys.argv[1:2] = []
-runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
-"""
-
-
-def can_unshare() -> bool:
-    """Whether this user may create a namespace of process ids, as a container has."""
-    command = [*NAMESPACE, "true"]
-    return (
-        shutil.which("unshare") is not None
-        and subprocess.run(command, capture_output=True, check=False).returncode == 0
-    )
-
-
-@pytest.fixture(params=["namespace", "stand-in"])
-def as_first_process(request: pytest.FixtureRequest) -> list[str]:
-    """What to put before a command so that it runs as process 1, or is treated like it."""
-    if request.param == "stand-in":
-        return [sys.executable, "-c", STAND_IN]
-    if not can_unshare():
-        pytest.skip("may not create a namespace; the stand-in is tested instead")
-    return [*NAMESPACE, sys.executable]
-
-
-def first_process(run: Run, prefix: list[str]) -> psutil.Process:
-    """Return the process that is, or stands in for, process 1."""
-    process = psutil.Process(run.process.pid)
-    return process.children()[0] if prefix[0] == "unshare" else process
-
-
-ORPHANS = f"os.system('sleep 0.1 & :'); {SHORT}"
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="containers have Linux inside")
-def test_first_process_reaps_and_passes_on(service: Services, as_first_process: list[str]) -> None:
-    """As process 1, SIGTERM stops the service in good order, and orphans are reaped meanwhile."""
-    bench = Bench(service, ORPHANS)
-    run = bench.start(prefix=as_first_process)
-    first = first_process(run, as_first_process)
-    wait_for(lambda: len(bench.noted("logged")) > 10, "some orphans")
-    wait_for(lambda: psutil.STATUS_ZOMBIE not in states(first), "the orphans to be reaped", 5)
-    began = time.monotonic()
-    first.send_signal(signal.SIGTERM)
-    finished = run.wait()
-    run.wait_until_gone(1)
-    assert finished.code == 143
-    assert len(bench.noted("began")) == len(bench.noted("logged")) == bench.service.count()
-    report("stopped as process 1", tries=1, seconds=time.monotonic() - began)
-
-
-def states(process: psutil.Process) -> list[str]:
-    """Return the states of a process's children."""
-    return [child.status() for child in process.children()]
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="containers have Linux inside")
-def test_first_process_on_a_terminal(service: Services, as_first_process: list[str]) -> None:
-    """A terminal's Ctrl-C reaches the service itself; process 1 must not make two of it."""
-    terminal, end = os.openpty()
-    bench = Bench(service, "time.sleep(1)")
-    take_terminal = partial(fcntl.ioctl, 0, termios.TIOCSCTTY, 0)
-    run = bench.start(prefix=as_first_process, stdin=end, preexec_fn=take_terminal)
-    os.write(terminal, b"\x03")
-    finished = run.wait()
-    os.close(terminal)
-    os.close(end)
-    assert finished.code == 130
-    assert len(bench.noted("began")) == len(bench.noted("logged")) == bench.service.count()

@@ -1,13 +1,11 @@
 """The logging configurers: what each process's root logger does with a record."""
 
 import logging
-import logging.handlers
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from .formats import JsonLineFormatter, LineFormatter
-from .ledger import RETRY_SECONDS, complain
+from .ledger import LogFile
 from .records import collect_for
 from .settings import LogFormat
 from .transport import PATIENCE_SECONDS, Sender
@@ -45,19 +43,33 @@ def configure_worker(setup: LogSetup, patience: float = PATIENCE_SECONDS) -> Non
     logging.captureWarnings(True)
 
 
-class WaitingFileHandler(logging.handlers.RotatingFileHandler):
-    """Waits while the disk is full, instead of going on without the record."""
+class LogFileHandler(logging.Handler):
+    """Appends records to a file that is rotated between them; waits while the disk is full.
 
-    def flush(self) -> None:
-        """Write what the file object still holds."""
-        while True:
-            try:
-                super().flush()
-            except OSError as error:
-                complain(f"{self.baseFilename} cannot be written", error)
-                time.sleep(RETRY_SECONDS)
-            else:
-                return
+    Like logging's own file handlers, a closed one opens its file again for the next record.
+    """
+
+    def __init__(self, path: Path, max_bytes: int, backups: int) -> None:
+        """See ``LogFile``."""
+        super().__init__()
+        self.file = LogFile(path, max_bytes, backups)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        try:
+            line = self.format(record).encode("utf-8", "backslashreplace") + b"\n"
+            if self.file.descriptor < 0:
+                self.file.reopen()
+            if not self.file.has_room_for(len(line)):
+                self.file.rotate()
+            self.file.append(line)
+        except Exception:
+            self.handleError(record)
+
+    def close(self) -> None:
+        """Close the file."""
+        self.file.close()
+        super().close()
 
 
 def configure_listener(setup: LogSetup, log_file: Path, max_bytes: int, backups: int) -> None:
@@ -66,11 +78,7 @@ def configure_listener(setup: LogSetup, log_file: Path, max_bytes: int, backups:
     Any handler of the standard library can be added here. (The pipe transport's listener copies
     lines that the workers formatted; it has no use for handlers.)
     """
-    log_file.parent.mkdir(parents=True, exist_ok=True)
-    handler = WaitingFileHandler(
-        log_file, maxBytes=max_bytes, backupCount=backups, encoding="utf-8",
-        errors="backslashreplace",
-    )  # fmt: skip
+    handler = LogFileHandler(log_file, max_bytes, backups)
     handler.setFormatter(setup.formatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -56,6 +56,10 @@ class LogFile:
         """Its size in bytes now; whoever truncates it (logrotate's copytruncate) is believed."""
         return os.fstat(self.descriptor).st_size
 
+    def has_room_for(self, count: int) -> bool:
+        """Whether so many bytes fit; a single record that is longer than a file may be does."""
+        return not (self.max_bytes and self.size and self.size + count > self.max_bytes)
+
     def holds(self, text: bytes, offset: int) -> int:
         """Return how much of ``text`` is in the file already, from ``offset`` on.
 

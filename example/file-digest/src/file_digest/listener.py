@@ -10,7 +10,6 @@ import traceback
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from pathlib import Path
-from queue import Empty
 from typing import TYPE_CHECKING, Any
 
 from .configurer import LogSetup, configure_listener
@@ -112,11 +111,7 @@ def listen_to_queue(
     configure_listener(setup, *file_options)
     while True:
         try:
-            record = queue.get(timeout=QUIET_SECONDS)
-        except Empty:
-            if bond.lifeline.poll(0):
-                return
-            continue
+            record = queue.get()  # a deadline costs as much as all the rest; the thread has one
         except Exception:  # a record that does not unpickle, or that a killed process left torn
             traceback.print_exc(file=sys.stderr)
             continue
@@ -150,6 +145,7 @@ class Listener:
         self.rescued = _size(self.rescue)
         self.process: BaseProcess | None = None
         self.started = 0.0
+        self.reopen_due = False
 
     def start(self) -> None:
         """Start a listener process; it goes on where the last one stopped."""
@@ -166,8 +162,9 @@ class Listener:
 
     def keep(self, *, reopen: bool = False) -> None:
         """Replace the listener if it died, have it reopen its file if asked; to be called often."""
-        if reopen:
-            self.transport.tell(REOPEN)
+        self.reopen_due = self.reopen_due or reopen
+        if self.reopen_due and self.transport.tell(REOPEN):
+            self.reopen_due = False
         if self.process is None or self.process.exitcode is None:
             return
         if time.monotonic() < self.started + RESTART_SECONDS:

@@ -21,8 +21,10 @@ import multiprocessing
 import os
 import select
 import sys
+import time
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from pathlib import Path
@@ -43,6 +45,9 @@ QUEUE_RECORDS = 1_000
 a process sends the rest of its own before it ends."""
 PLAIN = {str, int, float, bool, type(None)}
 """What a record may hold on its way through the queue; of these, no subclass is sure to pickle."""
+MADE_INTO_TEXT = dict.fromkeys(("args", "exc_info", "exc_text", "stack_info"))
+NAP_SECONDS = 0.002
+TELL_SECONDS = 0.1
 STOP = b"stop"
 REOPEN = b"reopen"
 
@@ -95,11 +100,12 @@ class PipeTransport:
 
     def tell(self, command: bytes) -> bool:
         """Send the listener a command, behind all records so far; False if the pipe is full."""
-        try:
-            os.write(self.writer.fileno(), COMMAND + command + b"\n")
-        except BlockingIOError:
-            return False
-        return True
+        deadline = time.monotonic() + TELL_SECONDS
+        while has_room(self.writer.fileno(), max(0.0, deadline - time.monotonic())):
+            with suppress(BlockingIOError):  # somebody else was faster
+                os.write(self.writer.fileno(), COMMAND + command + b"\n")
+                return True
+        return False
 
     def close(self) -> None:
         """Close both ends, and remove long records that a killed worker had begun to send."""
@@ -123,7 +129,7 @@ class QueueTransport:
     def tell(self, command: bytes) -> bool:
         """Send the listener a command, behind the records so far; False if the queue is full."""
         try:
-            self.queue.put(command, timeout=0.1)
+            self.queue.put(command, timeout=TELL_SECONDS)
         except Full:
             return False
         return True
@@ -218,33 +224,39 @@ class PatientQueueHandler(logging.handlers.QueueHandler):
 
     def prepare(self, record: logging.LogRecord) -> Any:
         """Return the record with its text made, and with nothing in it that might not pickle."""
-        formatted = MESSAGE.format(record)
-        plain = logging.makeLogRecord(
-            {
-                name: value if type(value) in PLAIN else shown_safely(value)
-                for name, value in record.__dict__.items()
-                if name not in ("args", "exc_info", "exc_text", "stack_info")
-            }
-        )
-        plain.msg = plain.message = formatted
+        text = MESSAGE.format(record)
+        fields = {**record.__dict__, **MADE_INTO_TEXT, "msg": text, "message": text}
+        for name, value in fields.items():
+            if type(value) not in PLAIN:
+                fields[name] = shown_safely(value)
+        plain = object.__new__(logging.LogRecord)  # without finding out again where it was made
+        plain.__dict__ = fields
         return plain
 
     def enqueue(self, record: logging.LogRecord) -> None:
         """Put it into the queue, or into the rescue file when the listener stands still."""
-
-        def put(seconds: float) -> bool:
-            with suppress(Full):
-                self.records.put(record, timeout=seconds)
-                return True
-            return False
-
-        if not (put(0) or self.patience.lasts(put)):
+        if not (self._put(record) or self.patience.lasts(partial(self._put_within, record))):
             self.patience.ended = True
             self.rescue.keep(self.format(record).encode("utf-8", "backslashreplace") + b"\n")
         elif self.patience.ended:
             self.patience.ended = False
             if account := self.rescue.account():
                 self.enqueue(account)
+
+    def _put(self, record: logging.LogRecord) -> bool:
+        with suppress(Full):
+            self.records.put_nowait(record)
+            return True
+        return False
+
+    def _put_within(self, record: logging.LogRecord, seconds: float) -> bool:
+        """Look now and then: to be woken for every free place costs more than the record."""
+        deadline = time.monotonic() + seconds
+        while not self._put(record):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(NAP_SECONDS)
+        return True
 
 
 def has_room(pipe: int, seconds: float) -> bool:
