@@ -10,7 +10,6 @@ from service import Service
 
 from {{ cookiecutter.package_name }}.settings import start_methods
 
-
 ROWS = int(os.environ.get("FAULT_ROWS", "0"))
 """Of each fault test, how many rows of its table to run at most; 0 for all."""
 
