@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from .batches import Backlog, Batch, Death, Sizer
 from .configurer import LogSetup
-from .desk import Left, Opened
+from .desk import Left, Opened, unknown_part
 from .messages import (
     GivenBack,
     Outcome,
@@ -296,19 +296,3 @@ class Supervisor:
                 held = batch.first + batch.done if single else whole_task(batch.first)
             outcomes += self.backlog.lost(batch, held, death)
         return outcomes
-
-
-def unknown_part(report: Report, first: int) -> Report | None:
-    """Return what a report says of the items from number ``first`` on; None if that is nothing."""
-    skip = first - report.first
-    if skip <= 0:
-        return report
-    if skip >= len(report.results):
-        return None
-    return Report(
-        first=first,
-        results=report.results[skip:],
-        started=report.started + sum(report.seconds[:skip]),
-        seconds=report.seconds[skip:],
-        errors={at - skip: text for at, text in report.errors.items() if at >= skip},
-    )
