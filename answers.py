@@ -40,7 +40,7 @@ DEVICES = """aux con nul prn com0 com1 com2 com3 com4 com5 com6 com7 com8 com9
 DEPENDENCIES = """ast_serialize attr attrs click cloudpickle colorama dask distributed dmypy fsspec
     hatchling hypothesis importlib_metadata iniconfig jinja2 lazy_importer librt locket markdown_it
     markdown_it_py markupsafe mdurl msgpack mypy mypy_extensions mypyc packaging partd pathspec
-    pluggy psutil py py_test pygmentize pygments pytest pytest_timeout python_json_logger
+    pluggy psutil py py_spy py_test pygmentize pygments pytest pytest_timeout python_json_logger
     pythonjsonlogger pyyaml rich ruff sortedcontainers stubgen stubtest tblib tlz toolz tornado
     typing_extensions urllib3 yaml zict zipp"""
 ENVIRONMENT = """activate activate_this deactivate pip pip3 pkg_resources python python3 pythonw

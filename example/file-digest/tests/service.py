@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import sysconfig
 import textwrap
 import time
 import uuid
@@ -23,6 +24,7 @@ SOURCE = next((Path(__file__).parent.parent / "src").glob("*/job.py")).parent
 PACKAGE = SOURCE.name
 HANG_SECONDS = 60.0
 POLL_SECONDS = 0.01
+SPY = shutil.which("py-spy", path=sysconfig.get_path("scripts"))
 TRIES = int(os.environ.get("FAULT_TRIES", "2"))
 """How often a fault test with chance in it repeats itself: set FAULT_TRIES for a long soak."""
 
@@ -115,10 +117,10 @@ class Run:
         shown = []
         for process in self.processes():
             with suppress(psutil.Error):
-                shown.append(f"--- {process.pid} {process.status()} {' '.join(process.cmdline())}")
-                if spy := shutil.which("py-spy"):
-                    command = [spy, "dump", "--nonblocking", "--pid", str(process.pid)]
-                    shown.append(_output(command))
+                command = " ".join(process.cmdline())
+                shown.append(f"--- {process.pid} {process.status()} {command:.100}")
+                if SPY:
+                    shown.append(_output([SPY, "dump", "--nonblocking", "--pid", str(process.pid)]))
         return "\n".join([*shown, "--- log", self.service.log_text()[-4000:]])
 
     def kill(self) -> None:
@@ -146,7 +148,8 @@ class Run:
 
 
 def _output(command: list[str]) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr
 
 
 class Service:
@@ -218,8 +221,10 @@ class Service:
         yield from self.log_text().splitlines()
 
     def close(self) -> None:
-        """Kill what tests left running."""
+        """Kill what a test left running; if it failed, its report shows what that was doing."""
         for run in self.runs:
+            if run.process.poll() is None:
+                sys.stdout.write(run.stacks())
             run.kill()
 
 

@@ -4,7 +4,7 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -36,15 +36,14 @@ class Tally:
     signal: int | None = None
     """What stopped the run early."""
 
-    def add(self, outcomes: Iterable[Outcome]) -> None:
+    def add(self, outcomes: Sequence[Outcome]) -> None:
         """Count outcomes, and log those that failed."""
-        for outcome in outcomes:
-            if outcome.status == DONE:
-                self.done += 1
-            else:
-                self.failed += 1
-                reason = (outcome.error or "").rpartition("\n")[2]
-                log.warning("item %s failed: %s", outcome.key, reason)
+        failures = [outcome for outcome in outcomes if outcome.status != DONE]
+        self.done += len(outcomes) - len(failures)
+        self.failed += len(failures)
+        for outcome in failures:
+            reason = (outcome.error or "").rpartition("\n")[2]
+            log.warning("item %s failed: %s", outcome.key, reason)
         self.seconds = time.monotonic() - self.began
 
 
