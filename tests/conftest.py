@@ -18,6 +18,11 @@ CHOICES: dict[str, list[str]] = {
 NOT_PART_OF_IT = (".git", ".venv", ".*cache", "__pycache__", ".hypothesis", "build", "example")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes minutes, so that at the end no core waits for it."""
+    items.sort(key=lambda item: not item.name.startswith("test_generated_tests_pass"))
+
+
 class Bake(Protocol):
     """Renders with the default answers, but for those given."""
 
