@@ -221,10 +221,13 @@ class Service:
         yield from self.log_text().splitlines()
 
     def close(self) -> None:
-        """Kill what a test left running; if it failed, its report shows what that was doing."""
+        """Kill what a test left running; if it failed, its report shows what became of that."""
         for run in self.runs:
             if run.process.poll() is None:
                 sys.stdout.write(run.stacks())
+            elif run.process.stderr and not run.process.stderr.closed:
+                end = f"exit {run.process.returncode}\n{run.process.stderr.read()}"
+                sys.stdout.write(f"{end}--- log\n{self.log_text()[-4000:]}")
             run.kill()
 
 

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -182,14 +183,15 @@ def _on_terminal(service: Service, *arguments: str) -> tuple[int, str]:
     if pid == 0:
         os.chdir(service.folder)
         os.execve(command[0], command, service.environment)
-    try:
-        wait_for(lambda: service.count() > 2, "the first outcomes")
-        os.write(terminal, b"\x03")
-        screen = _read_all(terminal)
-        _, status = os.waitpid(pid, 0)
-    finally:
-        os.close(terminal)
-    return os.waitstatus_to_exitcode(status), screen
+    with ThreadPoolExecutor(1) as reader:  # a terminal that nobody reads makes its writers wait
+        screen = reader.submit(_read_all, terminal)
+        try:
+            wait_for(lambda: service.count() > 2, "the first outcomes")
+        finally:
+            os.write(terminal, b"\x03")
+            _, status = os.waitpid(pid, 0)
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(status), screen.result()
 
 
 def _read_all(terminal: int) -> str:

@@ -138,6 +138,7 @@ def test_it_opens_its_file_again_when_told(
     listener.keep(reopen=True)
     while not path.exists():
         log.info("after")
+    log.info("after")
     assert listener.stop(10.0)
     assert "before" in (tmp_path / "renamed").read_text()
     assert set(messages(tmp_path)) == {"after"}

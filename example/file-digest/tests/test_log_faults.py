@@ -122,7 +122,7 @@ def test_a_listener_that_stands_still_is_waited_for_then_gone_round(
     writers = Writers(service(JOB), *transport)
     log = writers.service.log
     rescue = log.with_name(log.name + ".rescue")
-    stopped = writers.listener()
+    stopped = wait_for(writers.listener, "the listener")
     kill_process(stopped, signal.SIGSTOP)
     wait_for(rescue.exists, "the rescue file", RESCUE_SECONDS + 3)
     writers.wait_until_all_go_on()
@@ -141,7 +141,7 @@ def test_a_listener_that_stands_still_is_waited_for_then_gone_round(
 def test_a_listener_that_stays_stopped_is_replaced_at_the_end(service: Services) -> None:
     """The run ends all the same, and all that the pipe held is in the log."""
     writers = Writers(service(JOB), *PIPE, workers=1)
-    kill_process(writers.listener(), signal.SIGSTOP)
+    kill_process(wait_for(writers.listener, "the listener"), signal.SIGSTOP)
     finish(writers)
     rescue = writers.service.log.with_name(writers.service.log.name + ".rescue")
     found = numbers(writers.service.log_lines())
@@ -185,7 +185,7 @@ def rename_and_hang_up(writers: Writers, old: Path) -> None:
 
 def copy_and_truncate(writers: Writers, old: Path) -> None:
     """As logrotate's copytruncate does, while nobody writes; it is not safe by itself."""
-    log, stopped = writers.service.log, writers.listener()
+    log, stopped = writers.service.log, wait_for(writers.listener, "the listener")
     kill_process(stopped, signal.SIGSTOP)
     shutil.copy(log, old)
     log.write_bytes(b"")
