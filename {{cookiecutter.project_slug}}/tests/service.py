@@ -213,7 +213,7 @@ class Service:
         numbered = sorted(backups, key=lambda path: -int(path.suffix[1:]))
         files = [*numbered, self.log]
         return "".join(
-            path.read_bytes().decode("utf-8", "surrogateescape") for path in files if path.exists()
+            path.read_bytes().decode("utf-8", "surrogateescape") for path in files if path.is_file()
         )
 
     def log_lines(self) -> Iterator[str]:

@@ -14,6 +14,8 @@ from typing import Any
 
 CALLER = ("pathname", "filename", "module", "lineno", "funcName")
 THREAD = ("threadName", "taskName")
+ATOMS = {int, str, float, bool, type(None)}
+"""To ask of one of these whether it is a Mapping takes as long as all else about arguments."""
 FIND_CALLER = logging.Logger.findCaller
 STARTED = time.time()
 
@@ -26,7 +28,7 @@ class LeanRecord(logging.LogRecord):
 
     process_id = os.getpid()
     process_name = "MainProcess"
-    names: dict[str, str] = {}  # noqa: RUF012 - shared on purpose: path to file name
+    names: dict[str, tuple[str, str]] = {}  # noqa: RUF012 - shared: path to file and module name
 
     def __init__(  # noqa: PLR0913, PLR0917 - a record factory's arguments, all in place
         self,
@@ -43,21 +45,21 @@ class LeanRecord(logging.LogRecord):
     ) -> None:
         """Take what a logger gives; see logging.LogRecord."""
         now = time.time()
-        if args and len(args) == 1 and isinstance(args[0], Mapping) and args[0]:
-            args = args[0]
+        if args and len(args) == 1 and type(args[0]) not in ATOMS:
+            args = args[0] if isinstance(args[0], Mapping) and args[0] else args
         self.name, self.msg, self.args = name, msg, args
         self.levelno, self.levelname = level, logging.getLevelName(level)
         self.pathname, self.lineno, self.funcName = pathname, lineno, func or ""
-        self.filename = self.names.get(pathname) or self._file_name(pathname)
-        self.module = self.filename.removesuffix(".py")
+        self.filename, self.module = self.names.get(pathname) or self._names_of(pathname)
         self.exc_info, self.exc_text, self.stack_info = exc_info, None, sinfo
         self.created, self.msecs = now, now % 1 * 1000
         self.relativeCreated = (now - STARTED) * 1000
         self.thread, self.threadName, self.taskName = threading.get_ident(), None, None
         self.process, self.processName = self.process_id, self.process_name
 
-    def _file_name(self, pathname: str) -> str:
-        return self.names.setdefault(pathname, os.path.basename(pathname))
+    def _names_of(self, pathname: str) -> tuple[str, str]:
+        name = os.path.basename(pathname)
+        return self.names.setdefault(pathname, (name, name.removesuffix(".py")))
 
 
 def collect_for(layout: str) -> None:

@@ -22,7 +22,7 @@ import os
 import select
 import sys
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
@@ -164,22 +164,41 @@ class PipeHandler(logging.Handler):
         self.rescue = Rescue(sender.log_file)
         self.parts = 0
 
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Send one record; what threads send needs no lock unless it has to go another way."""
+        if self.filters:
+            return bool(super().handle(record))
+        self.emit(record)
+        return True
+
     def emit(self, record: logging.LogRecord) -> None:
         """Send one record."""
         try:
             text = self.format(record).encode("utf-8", "backslashreplace")
-            self._send((text.replace(b"\n", NEWLINE) if b"\n" in text else text) + b"\n")
+            wire = (text.replace(b"\n", NEWLINE) if b"\n" in text else text) + b"\n"
+            if len(wire) > ATOMIC or self.patience.ended:
+                self._send(wire)
+            else:
+                self._send_now(wire)
         except Exception:
             self.handleError(record)
 
+    def _send_now(self, wire: bytes) -> None:
+        try:
+            os.write(self.descriptor, wire)
+        except OSError:
+            self._send(wire)
+
     def _send(self, wire: bytes) -> None:
-        if not (self._write(wire) if len(wire) <= ATOMIC else self._write_long(wire)):
-            self.patience.ended = True
-            self.rescue.keep(wire.replace(NEWLINE, b"\n"))
-        elif self.patience.ended:
-            self.patience.ended = False
-            if account := self.rescue.account():
-                self.emit(account)
+        """Send what needs more than one write, or has to wait."""
+        with self.lock or nullcontext():
+            if not (self._write(wire) if len(wire) <= ATOMIC else self._write_long(wire)):
+                self.patience.ended = True
+                self.rescue.keep(wire.replace(NEWLINE, b"\n"))
+            elif self.patience.ended:
+                self.patience.ended = False
+                if account := self.rescue.account():
+                    self.emit(account)
 
     def _write(self, wire: bytes) -> bool:
         """Write all of it or nothing: pipe(7) on writes of at most PIPE_BUF bytes."""
