@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from statistics import median
 
 from .cases import Sizes
-from .goals import REASONS, goals
+from .goals import goals
 from .harness import Outcome
 from .results import Results, is_ours
 
@@ -40,8 +40,8 @@ def report(outcomes: Sequence[Outcome], sizes: Sizes, facts: Iterable[str]) -> s
     reached = goals(results, sizes)
     lines += table(head, [goal.row() for goal in reached])
     for goal in reached:
-        if goal.missed and goal.text in REASONS:
-            lines += ["", f"{goal.text}: {REASONS[goal.text]}"]
+        if goal.missed and goal.reason:
+            lines += ["", f"{goal.text}: {goal.reason}"]
     for outcome in outcomes:
         lines += ["", f"## {outcome.case.title}", "", outcome.case.about, ""]
         lines += table(*_comparison(results, outcome))
