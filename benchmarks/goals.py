@@ -62,8 +62,8 @@ REASONS: dict[str, str] = {
     f"{DIGEST}: {PROCESS}{EACH_LOGGED} against plain Pool script, chunks of 32": (
         "the same, and a log line for each file."
     ),
-    "Rendering a project": "a hook is an interpreter of its own; it takes a third of the time.",
-    "--help": "three quarters of it are the interpreter's start and the import of click.",
+    "Rendering a project": "by less than the rounds differ; nearly all of it is the engine's own.",
+    "--help": "by less than the rounds differ; most of it is the import of click.",
 }
 """What a goal's text begins with to why it may be missed."""
 
