@@ -73,8 +73,8 @@ def run(settings: Settings, inputs: Sequence[str], progress: Progress) -> Tally:
 def spare_the_collector() -> None:
     """Have cyclic garbage looked for more rarely, and never among what is imported by now.
 
-    A run makes some objects for every item, which live for moments and are in no cycle; with
-    Python's own limits, to look through them costs a third of main's time.
+    A run makes some objects for every item, which live for moments and are in no cycle; Python's
+    own limits would have them looked through again and again.
     """
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER, 20, 20)
