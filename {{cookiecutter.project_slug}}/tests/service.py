@@ -13,7 +13,7 @@ import textwrap
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,9 +108,18 @@ class Run:
 
     def wait_until_gone(self, seconds: float) -> float:
         """Wait until no process of this run is left; return how long that took."""
-        began = time.monotonic()
-        wait_for(lambda: not self.processes(), f"the end of {self.processes()}", seconds)
+        began, gone = time.monotonic(), f"the end of {self.processes()}"
+        wait_for(lambda: not self._has_session() and not self.processes(), gone, seconds)
         return time.monotonic() - began
+
+    def _has_session(self) -> bool:
+        """Whether anybody of the session lives: cheap to ask again and again."""
+        for pid in psutil.pids() if hasattr(os, "getsid") else ():
+            with suppress(OSError, psutil.Error):
+                ours = os.getsid(pid) == self.process.pid
+                if ours and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                    return True
+        return False
 
     def stacks(self) -> str:
         """Show what every process is doing: by py-spy where there is one, else by its state."""
@@ -199,8 +208,9 @@ class Service:
         """Return how many outcomes of that status the journal holds by now."""
         if not self.results.exists():
             return 0
-        with suppress(sqlite3.OperationalError):
-            return sum(row["status"] == status for row in self.outcomes().values())
+        with suppress(sqlite3.OperationalError), closing(sqlite3.connect(self.results)) as database:
+            query = "SELECT COUNT(*) FROM outcomes WHERE status = ?"
+            return int(database.execute(query, (status,)).fetchone()[0])
         return 0
 
     def result(self, key: str) -> Any:
