@@ -34,7 +34,7 @@ demo: $(TOOLS) ## render with default answers and run the service over Python's 
 	cd $(DEMO) && .venv/bin/file-digest status
 
 test: $(TOOLS) ## run every test of the template and of what it generates
-	$(BIN)/pytest -n 3 --dist loadgroup
+	$(BIN)/pytest -n 2 --dist loadgroup
 
 lint: $(TOOLS) ## check the template's own Python
 	$(BIN)/ruff check

@@ -108,8 +108,9 @@ class Run:
 
     def wait_until_gone(self, seconds: float) -> float:
         """Wait until no process of this run is left; return how long that took."""
-        began, gone = time.monotonic(), f"the end of {self.processes()}"
-        wait_for(lambda: not self._has_session() and not self.processes(), gone, seconds)
+        began = time.monotonic()
+        what = "the end of all its processes"
+        wait_for(lambda: not self._has_session() and not self.processes(), what, seconds)
         return time.monotonic() - began
 
     def _has_session(self) -> bool:

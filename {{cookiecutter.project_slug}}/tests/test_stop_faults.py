@@ -62,8 +62,9 @@ def test_stopped_while_it_starts(
         finished = run.wait(3)
         run.wait_until_gone(1)
         longest = max(longest, time.monotonic() - began)
-        assert finished.code in (code, -number)
-        assert ", in main\n" not in finished.stderr  # where Python itself has started
+        # Before Python has started, Ctrl-C is a fatal error of its own: then nothing of ours ran.
+        assert finished.code in (code, -number) or "init_import_site" in finished.stderr
+        assert ", in main\n" not in finished.stderr
     report(f"stopped by {way} while it starts", tries=TRIES, seconds=longest)
 
 
