@@ -9,7 +9,7 @@ import json
 import keyword
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,18 @@ from jinja2.runtime import Context
 
 HERE = Path(__file__).parent
 PROJECT = HERE / "{{cookiecutter.project_slug}}"
+NOT_ASKED = ("__prompts__", "_extensions", "_new_lines")
 QUESTIONS: dict[str, Any] = json.loads((HERE / "cookiecutter.json").read_text("utf-8"))
+
+ASKED = [question for question in QUESTIONS if question not in NOT_ASKED]
+"""What is answered, the year by the clock, in the order of asking."""
 
 LONGEST_NAME = 50
 """Leaves room for suffixes within a host name's label (63) and a file name (255)."""
 
-ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+ADDRESS = re.compile(rf"{ATOM}(\.{ATOM})*@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+YEAR = re.compile(r"[0-9]{4}")
 
 JOINTS = {"project_slug": "-", "package_name": "_"}
 """The names that are checked, and what joins the words of each."""
@@ -37,15 +43,17 @@ OTHER_MODULES = """aifc annotationlib asynchat asyncore audioop cgi cgitb chunk 
     sndhdr spwd sunau telnetlib uu xdrlib"""
 DEVICES = """aux con nul prn com0 com1 com2 com3 com4 com5 com6 com7 com8 com9
     lpt0 lpt1 lpt2 lpt3 lpt4 lpt5 lpt6 lpt7 lpt8 lpt9"""
-DEPENDENCIES = """ast_serialize attr attrs click cloudpickle colorama dask distributed dmypy fsspec
-    hatchling hypothesis importlib_metadata iniconfig jinja2 lazy_importer librt locket markdown_it
-    markdown_it_py markupsafe mdurl msgpack mypy mypy_extensions mypyc packaging partd pathspec
-    pluggy psutil py py_spy py_test pygmentize pygments pytest pytest_timeout python_json_logger
-    pythonjsonlogger pyyaml rich ruff sortedcontainers stubgen stubtest tblib tlz toolz tornado
-    typing_extensions urllib3 yaml zict zipp"""
+DEPENDENCIES = """ast_serialize attr attrs click cloudpickle colorama contourpy cycler dask
+    dateutil distributed dmypy fonttools fsspec hatch hatchling hypothesis importlib_metadata
+    iniconfig jinja2 kiwisolver lazy_importer librt locket markdown_it markdown_it_py markupsafe
+    matplotlib mdurl mpl_toolkits msgpack mypy mypy_extensions mypyc numpy packaging partd pathspec
+    pil pillow pluggy psutil py py_spy py_test pygmentize pygments pylab pyparsing pytest
+    pytest_timeout python_dateutil python_json_logger pythonjsonlogger pyyaml rich ruff six
+    sortedcontainers stubgen stubtest tblib tlz toolz tornado types_psutil typing_extensions tzdata
+    urllib3 yaml zict zipp"""
 ENVIRONMENT = """activate activate_this deactivate pip pip3 pkg_resources python python3 pythonw
     setuptools sitecustomize usercustomize uv uvx wheel"""
-OWN = ["benchmarks", "docs", "examples", "src", "test", "tests"]
+OWN = ["benchmarks", "docs", "examples", "pyproject", "src", "test", "tests"]
 
 
 def _own_modules() -> set[str]:
@@ -63,6 +71,7 @@ TAKEN = {
     },
     "is a device name on Windows": {*DEVICES.split()},
     "is a dependency of the generated project": {*DEPENDENCIES.split()},
+    "is a folder that systemd keeps for itself": {"private"},
     "is a part of every virtual environment": {*ENVIRONMENT.split()},
     "is a name that the generated project uses itself": {
         *OWN,
@@ -96,8 +105,8 @@ def _escaped_character(character: str) -> str:
 
 def markdown(value: str) -> str:
     """Write a text so that Markdown shows it as it is, on one line."""
-    line = re.sub(r"([\\`*_\[\]<>~|&$])", r"\\\1", one_line(value))
-    return re.sub(r"^(\d*)([#+\-=:.)])", r"\1\\\2", line)
+    line = re.sub(r"([\\`*_\[\]<>~|&$#])", r"\\\1", one_line(value))
+    return re.sub(r"^(\d*)([+\-=:.)])", r"\1\\\2", line)
 
 
 def is_address(value: str) -> bool:
@@ -114,16 +123,19 @@ def check_answers(answers: Mapping[str, object]) -> None:
     Raises:
         FailedHookException: With one line that names the answer, what is wrong and what is right.
     """
-    for question in QUESTIONS.keys() & answers.keys():
+    for question in filter(answers.__contains__, ASKED):
         answer = answers[question]
         problem = _problem(question, answer) if isinstance(answer, str) else "must be text"
-        if problem and not question.startswith("_"):
+        if problem:
             raise FailedHookException(f"{question} {_shown(answer)} {problem}")
 
 
 def _shown(answer: object) -> str:
+    """Return an answer in quotes, in characters that the screen or file it is shown on can hold."""
     text = repr(answer)
-    return text if len(text) <= LONGEST_NAME + 2 else f"{text[:LONGEST_NAME]}…"
+    shown = text if len(text) <= LONGEST_NAME + 2 else f"{text[:LONGEST_NAME]}…"
+    encoding = sys.stdout.encoding or "ascii"
+    return shown.encode(encoding, "backslashreplace").decode(encoding)
 
 
 @cache
@@ -134,6 +146,8 @@ def _problem(question: str, answer: str) -> str:
         return "is not valid Unicode; use a terminal and files in UTF-8"
     if isinstance(asked, list) and answer not in asked:
         return f"must be one of: {', '.join(asked)}"
+    if question == "__year" and not YEAR.fullmatch(answer):
+        return "must be a year, like '2026'"
     if question == "project_name" and not one_line(answer):
         return "must not be blank; call it 'Photo Index' or such"
     return _name_problem(answer, JOINTS[question]) if question in JOINTS else ""
@@ -163,38 +177,54 @@ class CheckedContext(Context):
 def prepare(environment: Environment) -> None:
     """Add the filters and the check to one of cookiecutter's environments.
 
-    The options are set here and not in cookiecutter.json: a project remembers the private
-    variables of its own revision, and `cruft update` would render a later one with them.
+    The options are set here and not in cookiecutter.json: a replay file remembers the private
+    variables of its own revision, and a later one would be rendered with them.
     """
     environment.trim_blocks = environment.lstrip_blocks = True
     environment.line_statement_prefix = "#%"
     environment.context_class = CheckedContext
     environment.filters |= {"escaped": escaped, "markdown": markdown, "one_line": one_line}
-    environment.tests["address"] = is_address
+    environment.tests |= {"address": is_address, "answered": is_answered, "asking": is_asking}
 
 
 def as_source(environment: Environment, source: str, name: str | None) -> str:
     """Make a literal of a source that is neither a file nor a string of this template.
 
     Cookiecutter renders what the command line and the user config hold: `{{` in a description
-    would end in a traceback, and `cruft update` would render an old answer a second time.
+    would end in a traceback, and `cruft update` would render an old answer a second time. A default
+    is a template while its own question is asked, and the folder's name once all are answered;
+    somebody may have typed the same for another answer.
     """
     # Only the environment that writes files has a loader; the other one renders answers.
-    if name or environment.loader or source in _own_sources():
+    if name or environment.loader or source in _hooks():
         return source
-    return f"{{{{ {source!a} }}}}"
+    literal = f"{{{{ {source!a} }}}}"
+    if when := _when_templates().get(source):
+        return f"{{% if cookiecutter is {when} %}}{source}{{% else %}}{literal}{{% endif %}}"
+    return literal
+
+
+def is_asking(answers: Mapping[str, object], question: str) -> bool:
+    """Tell whether the default of ``question`` is rendered now: those before it are answered."""
+    return question == next((one for one in ASKED if one not in answers), None)
+
+
+def is_answered(answers: Mapping[str, object]) -> bool:
+    """Tell whether every question is answered."""
+    return all(question in answers for question in ASKED)
 
 
 @cache
-def _own_sources() -> frozenset[str]:
-    """Every text outside the project's folder that is meant as a template."""
-    hooks = (hook.read_text("utf-8") for hook in HERE.glob("hooks/*.py"))
-    return frozenset({PROJECT.name, *hooks, *_strings(QUESTIONS)})
+def _when_templates() -> dict[str, str]:
+    """Return each text outside files that is a template, and the test that tells when it is one."""
+    derived = {
+        default: f"asking({question!r})"
+        for question, default in QUESTIONS.items()
+        if isinstance(default, str) and "{" in default
+    }
+    return {PROJECT.name: "answered", **derived}
 
 
-def _strings(value: object) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for part in value.values() if isinstance(value, dict) else value:
-            yield from _strings(part)
+@cache
+def _hooks() -> frozenset[str]:
+    return frozenset(hook.read_text("utf-8") for hook in HERE.glob("hooks/*.py"))

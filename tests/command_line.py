@@ -35,6 +35,7 @@ class Way:
     typed: str = ""
     config: dict[str, str] = field(default_factory=dict)
     replayed: Mapping[str, object] = field(default_factory=dict)
+    environ: Mapping[str, str] = field(default_factory=dict)
 
 
 def refuse(template: Path, folder: Path, way: Way) -> str:
@@ -58,10 +59,10 @@ def render(template: Path, folder: Path, way: Way) -> subprocess.CompletedProces
             *(Path(sysconfig.get_path("scripts"), "cookiecutter"), *replay, template, *way.options),
             *("--output-dir", output, "--config-file", folder / "config.yaml"),
         ],
-        env=clean_environ(),
+        env=clean_environ() | dict(way.environ),
         input=way.typed,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding=way.environ.get("PYTHONIOENCODING", "utf-8"),
         check=False,
     )

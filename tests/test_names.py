@@ -1,11 +1,14 @@
 """Names that would make a broken project are refused in one line, before anything is written."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
+from baked import run
 from command_line import ANSWERS, Way, refuse
 from conftest import Bake
 from cookiecutter.exceptions import FailedHookException
+from uv import find_uv_bin
 
 REFUSED = {
     "": "lower-case ASCII",
@@ -50,6 +53,9 @@ REFUSED = {
     "tests": "generated project uses itself",
     "src": "generated project uses itself",
     "conftest": "generated project uses itself",
+    "pyproject": "generated project uses itself",
+    "numpy": "dependency",
+    "private": "systemd keeps for itself",
     "limits": "generated project uses itself",
 }
 REFUSED_SLUGS = REFUSED | {
@@ -60,6 +66,7 @@ REFUSED_SLUGS = REFUSED | {
     "a-": "joined by -",
     "python-json-logger": "dependency",
     "typing-extensions": "dependency",
+    "types-psutil": "dependency",
 }
 REFUSED_PACKAGES = REFUSED | {
     "one_log": "generated project uses itself",
@@ -151,6 +158,16 @@ def test_every_dependency_is_refused(bake: Bake) -> None:
     assert [name for name in sorted(possible) if not is_refused(bake, name)] == []
 
 
+def test_every_locked_distribution_is_refused(bake: Bake) -> None:
+    """A project named like a distribution that it depends on, at any distance, cannot be locked."""
+    project = bake(execution_model="dask")
+    run(find_uv_bin(), "lock", "--quiet", cwd=project.path)
+    locked = tomllib.loads((project.path / "uv.lock").read_text("utf-8"))["package"]
+    names = {package["name"] for package in locked} - {project.slug}
+    assert "matplotlib" in names
+    assert [name for name in sorted(names) if not is_refused(bake, name.replace("-", "_"))] == []
+
+
 def could_be_a_slug(name: str) -> bool:
     return name.isascii() and name.islower() and name.replace("_", "").isalnum() and name[0] != "_"
 
@@ -195,3 +212,29 @@ def test_a_replay_file_cannot_leave_the_check_out(template: Path, tmp_path: Path
     assert shown.startswith(
         "_extensions must list 'extensions.Answers'; answer the questions again"
     )
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
+def test_a_refused_name_is_shown_on_any_terminal(
+    template: Path, tmp_path: Path, encoding: str
+) -> None:
+    """What a terminal cannot show is written out, and ends in no traceback."""
+    environ = {"PYTHONIOENCODING": encoding}
+    way = Way(("--no-input", "project_slug=日本"), environ=environ)
+    (line,) = refuse(template, tmp_path, way).splitlines()
+    shown = "日本" if encoding == "utf-8" else "\\u65e5\\u672c"
+    assert line.startswith(f"project_slug '{shown}' must be lower-case ASCII")
+
+
+@pytest.mark.parametrize("year", ["", "now", "20260", None, "\udcff"])
+def test_a_year_is_four_digits(template: Path, tmp_path: Path, year: object) -> None:
+    """A replay file may hold anything there, too; nothing is written."""
+    (line,) = refuse(template, tmp_path, Way((), replayed=ANSWERS | {"__year": year})).splitlines()
+    assert line.startswith("__year ")
+
+
+def test_of_many_bad_answers_the_first_is_named(template: Path, tmp_path: Path) -> None:
+    """In the order of asking, so that people who mend one after another get on."""
+    bad = dict.fromkeys(("license", "package_name", "project_slug", "ci"), "NO")
+    shown = refuse(template, tmp_path, Way((), replayed={**ANSWERS, **bad}))
+    assert shown.startswith("project_slug 'NO' ")

@@ -40,9 +40,14 @@ NASTY = [
     "#}",
     "#% if x",
     "{{ cookiecutter.project_slug }}",
+    "{{cookiecutter.project_slug}}",
+    "{{ cookiecutter.project_name | slugify }}",
+    "{% now 'utc', '%Y' %}",
     "{{ 1 / 0 }}",
     "{% raw %}{% endraw %}",
     "# heading",
+    "Learning C #",
+    "a ##",
     "- item",
     "1. item",
     "```",
@@ -102,7 +107,9 @@ def test_nasty_text_comes_back(bake_again: Bake, text: str) -> None:
     assert_text_comes_back(project, answers)
 
 
-@pytest.mark.parametrize("email", ["ada@example.org", "", "no address", ' "@"\n<'])
+@pytest.mark.parametrize(
+    "email", ["ada@example.org", "", "no address", "a..b@c.org", ".a@b.org", ' "@"\n<']
+)
 def test_a_package_is_built_of_any_text(bake_again: Bake, email: str) -> None:
     """The build backend takes it as well, and the package's metadata holds it."""
     text = " ".join(NASTY)
