@@ -74,9 +74,9 @@ class Ours(Peer):
         pairs = zip(map(str, count()), payloads, strict=False)
         for outcomes in self.stack.enter_context(service.running(self.model, given, pairs)):
             if outcomes:
-                if outcomes[-1].error:
-                    raise RuntimeError(outcomes[-1].error)
-                self.seen.add(outcomes[-1].worker)
+                if outcomes.errors:
+                    raise RuntimeError(outcomes.failures[-1].error)
+                self.seen.add(outcomes.worker)
                 yield len(outcomes)
 
     def close(self) -> None:

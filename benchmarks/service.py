@@ -62,7 +62,7 @@ def settings(model: str, folder: Path, **values: Any) -> Any:
 
 
 @contextmanager
-def running(model: str, given: Any, pairs: Iterator[Any]) -> Iterator[Iterator[list[Any]]]:
+def running(model: str, given: Any, pairs: Iterator[Any]) -> Iterator[Iterator[Any]]:
     """Run the workers, their log and all, on some items; yield what yields the outcomes."""
     module(model, "main").spare_the_collector()
     stop = module(model, "signals").Stop(given.grace)

@@ -21,12 +21,12 @@ from .configurer import LogSetup
 from .desk import Left, Opened, unknown_part
 from .messages import (
     GivenBack,
-    Outcome,
     Report,
     StartFailed,
     Unreadable,
     WorkersCannotStartError,
 )
+from .outcomes import NOTHING, Outcomes
 from .settings import EngineOption, Settings
 from .signals import Stop
 from .worker import IDLE, whole_task
@@ -56,13 +56,11 @@ GOODBYE_SECONDS = 30.0
 END_SECONDS = 1.0
 
 
-def run(
-    backlog: Backlog, settings: Settings, logs: LogSetup, stop: Stop
-) -> Generator[list[Outcome]]:
+def run(backlog: Backlog, settings: Settings, logs: LogSetup, stop: Stop) -> Generator[Outcomes]:
     """Do the items of a backlog; yield outcomes as they complete, at least once a ``TICK``.
 
-    An empty list is a chance for main to see to other things. Once ``stop`` says so, no item
-    starts, running ones may finish until its deadline, and the rest is left undone.
+    Without news it yields ``NOTHING``, a chance for main to see to other things. Once ``stop`` says
+    so, no item starts, running ones may finish until its deadline, and the rest is left undone.
 
     Raises:
         EngineRefusedError: The cluster will not do: unreachable, another version.
@@ -75,7 +73,7 @@ def run(
     supervisor = Supervisor(backlog, settings, Cluster(settings, logs, stop.wake), stop)
     try:
         while supervisor.has_work():
-            yield supervisor.turn()
+            yield from supervisor.turn() or [NOTHING]
     finally:
         supervisor.end()
 
@@ -152,7 +150,7 @@ class Supervisor:
             return False
         return not self.backlog.exhausted or any(seat.batches for seat in self.seats.values())
 
-    def turn(self) -> list[Outcome]:
+    def turn(self) -> list[Outcomes]:
         """Hand out batches, wait for news at most a tick, and return the outcomes."""
         if not self.started and self.backlog.has_some:
             self.started, self.alone_since = True, time.monotonic()
@@ -189,8 +187,8 @@ class Supervisor:
                 seat.batches.append(batch)
                 self.cluster.submit(seat.address, task)
 
-    def _take(self, address: str, news: "News") -> list[Outcome]:
-        outcomes: list[Outcome] = []
+    def _take(self, address: str, news: "News") -> list[Outcomes]:
+        outcomes: list[Outcomes] = []
         seat = self.seats.get(address)
         match news:
             case StartFailed(reason):
@@ -227,14 +225,14 @@ class Supervisor:
         if self.failures >= START_ATTEMPTS and not self.seats:
             raise WorkersCannotStartError(reason)
 
-    def _settle(self, seat: Seat, answer: Report | GivenBack | Unreadable) -> list[Outcome]:
+    def _settle(self, seat: Seat, answer: Report | GivenBack | Unreadable) -> list[Outcomes]:
         """Take an answer; what it says may have been told before."""
-        outcomes, before = list[Outcome](), seat.open_items
+        outcomes, before = list[Outcomes](), seat.open_items
         seat.proven, self.failures = True, 0
         match answer:
             case Report(first) if batch := seat.batch_of(first):
                 if news := unknown_part(answer, batch.first + batch.done):
-                    outcomes = self.backlog.completed(batch, news, seat.name)
+                    outcomes = [self.backlog.completed(batch, news, seat.name)]
             case Unreadable(first, reason) if batch := seat.batch_of(first):
                 outcomes = self.backlog.unreadable(batch, reason, seat.name)
             case GivenBack(numbers):
@@ -246,13 +244,13 @@ class Supervisor:
             seat.progressed()
         return outcomes
 
-    def _look_after_workers(self) -> list[Outcome]:
+    def _look_after_workers(self) -> list[Outcomes]:
         """Kill what hangs, recall what waits behind a slow item, give up what cannot be killed.
 
         Raises:
             WorkersCannotStartError: No worker is there, and none came.
         """
-        now, outcomes = time.monotonic(), list[Outcome]()
+        now, outcomes = time.monotonic(), list[Outcomes]()
         self.next_look = now + self.tick
         for seat in list(self.seats.values()):
             if seat.reason and now - seat.killed > KILL_SECONDS:
@@ -280,7 +278,7 @@ class Supervisor:
             return f"timed out after {limit:g} s"
         return ""
 
-    def _lost(self, address: str, reason: str, held: int | None) -> list[Outcome]:
+    def _lost(self, address: str, reason: str, held: int | None) -> list[Outcomes]:
         seat = self.seats.pop(address, None)
         if not seat or (held == IDLE and not seat.proven):
             self._failed(reason)
@@ -289,7 +287,7 @@ class Supervisor:
         reason = seat.reason or reason
         log.warning("%s is gone: %s", seat.name, reason)
         death = Death(seat.name, reason, time.monotonic() - seat.since)
-        outcomes: list[Outcome] = []
+        outcomes: list[Outcomes] = []
         for batch in seat.batches:
             if held is None:  # the first batch was at hand, any other had not begun
                 single = batch.end - batch.done == 1

@@ -27,7 +27,8 @@ from itertools import count
 
 from .batches import Backlog, Batch, Death
 from .configurer import LogSetup
-from .messages import Outcome, Recall, Unreadable
+from .messages import Recall, Unreadable
+from .outcomes import NOTHING, Outcomes
 from .processes import Lifeline, context_for, how_it_ended
 from .roster import Recruit, Roster
 from .seat import AT_PIPES, Answer
@@ -49,13 +50,11 @@ STALL_SECONDS = 5.0
 GOODBYE_SECONDS = 1.0
 
 
-def run(
-    backlog: Backlog, settings: Settings, logs: LogSetup, stop: Stop
-) -> Generator[list[Outcome]]:
+def run(backlog: Backlog, settings: Settings, logs: LogSetup, stop: Stop) -> Generator[Outcomes]:
     """Do the items of a backlog; yield outcomes as they complete, at least once a ``TICK``.
 
-    An empty list is a chance for main to see to other things. Once ``stop`` says so, no item
-    starts, running ones may finish until its deadline, and the rest is left undone.
+    Without news it yields ``NOTHING``, a chance for main to see to other things. Once ``stop`` says
+    so, no item starts, running ones may finish until its deadline, and the rest is left undone.
 
     Raises:
         WorkersCannotStartError: They died at their start, again and again, in spite of back-off.
@@ -63,7 +62,7 @@ def run(
     guard = Guard(backlog, settings, logs, stop)
     try:
         while guard.has_work():
-            yield guard.turn()
+            yield from guard.turn() or [NOTHING]
     finally:
         guard.end()
 
@@ -101,7 +100,7 @@ class Guard:
             return any(self.tray.find(worker.slots[0]) for worker in self.workers)
         return bool(self.tray) or not self.backlog.exhausted
 
-    def turn(self) -> list[Outcome]:
+    def turn(self) -> list[Outcomes]:
         """Hand out batches, wait for news at most a tick, and return the outcomes."""
         self._staff()
         self._feed()
@@ -170,8 +169,8 @@ class Guard:
         """Note, in a thread of the Pool, that a task could not be sent or answered."""
         self._answered(("", [Unreadable(first, describe(error))]))
 
-    def _take_answers(self) -> list[Outcome]:
-        outcomes: list[Outcome] = []
+    def _take_answers(self) -> list[Outcomes]:
+        outcomes: list[Outcomes] = []
         while self.answers:
             name, messages = self.answers.popleft()
             if worker := next((w for w in self.workers if w.name == name), None):
@@ -181,13 +180,13 @@ class Guard:
                 outcomes += self.tray.take(message, name)
         return outcomes
 
-    def _hear(self, worker: Recruit) -> list[Outcome]:
+    def _hear(self, worker: Recruit) -> list[Outcomes]:
         outcomes, ended = worker.hear(self.tray)
         return outcomes + self._lost(worker) if ended else outcomes
 
-    def _look_after_workers(self) -> list[Outcome]:
+    def _look_after_workers(self) -> list[Outcomes]:
         """Kill what hangs, find the dead, recall what waits behind a slow item."""
-        now, outcomes = time.monotonic(), list[Outcome]()
+        now, outcomes = time.monotonic(), list[Outcomes]()
         self.next_look = now + self.tick
         for worker in list(self.workers):
             if worker.observe(now):
@@ -236,7 +235,7 @@ class Guard:
             log.warning("the pool is at a standstill")
             self._give_up_soon()
 
-    def _lost(self, worker: Recruit) -> list[Outcome]:
+    def _lost(self, worker: Recruit) -> list[Outcomes]:
         worker.join(1.0)
         if worker.exitcode is None:
             worker.reason = worker.reason or "worker closed its connection to main"
@@ -253,7 +252,7 @@ class Guard:
             log.warning("%s is replaced: %s", worker.name, reason)
         return outcomes + self._mourn(worker, reason)
 
-    def _mourn(self, worker: Recruit, reason: str) -> list[Outcome]:
+    def _mourn(self, worker: Recruit, reason: str) -> list[Outcomes]:
         """Blame what it held, and the Pool if it may have spoilt that."""
         death = Death(worker.name, reason, time.monotonic() - worker.since)
         if worker.ready and worker.slots[AT_PIPES]:
@@ -276,9 +275,9 @@ class Guard:
         self._close()
         self.give_up_at = min(self.give_up_at, time.monotonic() + SETTLE_SECONDS)
 
-    def _give_up(self) -> list[Outcome]:
+    def _give_up(self) -> list[Outcomes]:
         """End this Pool; what has no outcome is for the next."""
-        outcomes: list[Outcome] = []
+        outcomes: list[Outcomes] = []
         if roster := self._discharge():
             roster.kill()
         for worker in list(self.workers):

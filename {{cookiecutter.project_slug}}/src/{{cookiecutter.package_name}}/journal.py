@@ -3,13 +3,15 @@
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
 from .messages import DONE, FAILED, Outcome, Pair
+from .outcomes import Outcomes
 from .settings import check_writable
 
 SCHEMA = """
@@ -115,7 +117,8 @@ class Journal:
         except BaseException:
             self.lock.close()
             raise
-        self.pending: list[Outcome] = []
+        self.pending: list[Outcomes | Sequence[Outcome]] = []
+        self.rows = 0
         self.committed = time.monotonic()
         self.skipped = {DONE: 0, FAILED: 0}
         """How many items were left out, by the outcome that they have."""
@@ -143,15 +146,16 @@ class Journal:
         with _explained(self.path, "cannot be read"):
             return [pair for pair in pairs if not self._is_settled(pair[0])]
 
-    def record(self, outcomes: list[Outcome]) -> None:
+    def record(self, outcomes: Outcomes | Sequence[Outcome]) -> None:
         """Take outcomes in; they are committed in batches, at the latest ``COMMIT_SECONDS`` later.
 
         Raises:
             JournalError: They cannot be written, on a full disk for example. They stay pending.
         """
-        self.pending += outcomes
+        self.pending.append(outcomes)
+        self.rows += len(outcomes)
         due = time.monotonic() - self.committed > COMMIT_SECONDS
-        if len(self.pending) >= COMMIT_ROWS or (self.pending and due):
+        if self.rows >= COMMIT_ROWS or (self.rows and due):
             self.commit()
 
     def commit(self) -> None:
@@ -160,14 +164,15 @@ class Journal:
         Raises:
             JournalError: It cannot be written.
         """
-        if not self.pending:
+        if not self.rows:
             return
         with _explained(self.path, "cannot be written"), self.database:
             self.database.executemany(
                 "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                map(_storable, self.pending),
+                map(_storable, chain.from_iterable(self.pending)),
             )
         self.pending.clear()
+        self.rows = 0
         self.committed = time.monotonic()
 
     def _is_settled(self, key: str) -> bool:

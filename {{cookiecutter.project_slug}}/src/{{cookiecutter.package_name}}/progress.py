@@ -4,14 +4,14 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from .batches import Holding
-from .messages import DONE, Outcome
+from .outcomes import Outcomes
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -36,9 +36,9 @@ class Tally:
     signal: int | None = None
     """What stopped the run early."""
 
-    def add(self, outcomes: Sequence[Outcome]) -> None:
+    def add(self, outcomes: Outcomes) -> None:
         """Count outcomes, and log those that failed."""
-        failures = [outcome for outcome in outcomes if outcome.status != DONE]
+        failures = outcomes.failures
         self.done += len(outcomes) - len(failures)
         self.failed += len(failures)
         for outcome in failures:
