@@ -47,6 +47,7 @@ def _foreign_database(folder: Path) -> str:
 BAD_INPUT: dict[str, tuple[list[str], str]] = {
     "missing path": (["run", "{tmp}/missing"], r"missing: No such file"),
     "no workers": (["run", "--workers", "0"], r"--workers .*command line.* 0 .*at least 1"),
+    "too many workers": (["run", "--workers", "100000"], r"--workers .*at most 1000"),
     "workers no number": (["run", "--workers", "x"], r"--workers .*'x'.*whole number"),
     "grace not finite": (["run", "--grace", "nan"], r"--grace .*nan"),
     "no timeout at all": (["run", "--item-timeout", "0"], r"--item-timeout .*above 0"),

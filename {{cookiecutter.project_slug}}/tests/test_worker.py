@@ -160,6 +160,24 @@ def test_the_tiniest_items_share_a_reading_of_the_clock() -> None:
     assert sum(report.seconds) == pytest.approx(report.elapsed)
 
 
+def test_time_of_an_item_behind_which_all_is_revoked() -> None:
+    """What is at hand when main revokes the rest has a time of its own, however quick the others."""
+    revoked = [0]
+
+    def work(payload: float) -> None:
+        time.sleep(payload)
+        revoked[0] = 10_000 if payload else 0
+
+    bench = Bench(work, [IDLE], 0, revoked)
+    bench.unpack(Task(0, pickle.dumps([0.0] * 3_000 + [0.05, 0.0]), 3_002))
+    bench.do()
+    report = bench.report()
+    assert report is not None
+    assert len(report.seconds) == 3_001
+    assert report.elapsed >= 0.05
+    assert sum(report.seconds) == pytest.approx(report.elapsed)
+
+
 def test_what_is_done_of_a_stride_is_reported_before_its_end() -> None:
     """An item that is slow among the tiniest does not keep their results back."""
     begun, go_on = threading.Event(), threading.Event()

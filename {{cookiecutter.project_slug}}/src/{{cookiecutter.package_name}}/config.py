@@ -116,7 +116,8 @@ def allowed(param: click.Parameter) -> str:
     if isinstance(kind, click.Choice):
         return "one of " + ", ".join(map(str, kind.choices))
     if isinstance(kind, click.IntRange):
-        return f"a whole number, at least {kind.min}"
+        most = "" if kind.max is None else f" and at most {kind.max}"
+        return f"a whole number, at least {kind.min}{most}"
     if isinstance(kind, click.FloatRange):
         return f"a number, {'above' if kind.min_open else 'at least'} {kind.min}"
     return "a text"

@@ -15,6 +15,10 @@ from .settings import TEXT_LAYOUT, start_methods, usable_cores
 SLUG, VERSION = slug_and_version()
 Command = Callable[..., Any]
 
+MOST_WORKERS = 1_000
+"""A slip of the finger shall not take a whole machine down."""
+MOST_BACKUPS = 10_000
+
 
 def _finite(context: click.Context, param: click.Parameter, value: float | None) -> float | None:
     if value is not None and not math.isfinite(value):
@@ -56,7 +60,7 @@ start_method_option = click.option(
 RUN = [
     click.option(
         "--workers",
-        type=click.IntRange(min=1),
+        type=click.IntRange(1, MOST_WORKERS),
         default=usable_cores,
         show_default="usable cores",
         help="Worker processes.",
@@ -100,7 +104,7 @@ RUN = [
     ),
     click.option(
         "--log-backups",
-        type=click.IntRange(min=0),
+        type=click.IntRange(0, MOST_BACKUPS),
         default=5,
         show_default=True,
         help="Rotated log files to keep.",
@@ -141,7 +145,7 @@ RUN = [
 SCALE = [
     click.option(
         "--workers",
-        type=click.IntRange(min=1),
+        type=click.IntRange(1, MOST_WORKERS),
         default=lambda: 2 * usable_cores(),
         show_default="twice the usable cores",
         help="The most workers to try.",

@@ -75,10 +75,12 @@ class Bench:
             self.todo = deque(payloads)
 
     def do(self) -> None:
-        """Do the items, stride by stride."""
-        while self.todo and self._do_some(self.stride):
+        """Do the items, stride by stride, unless main revokes them."""
+        go_on = True
+        while go_on and self.todo:
+            go_on = self._do_some(self.stride)
             with self.lock:
-                self._clock_in()
+                self._clock_in(at_hand=False)
         self.slot[self.index] = whole_task(self.first)
 
     def _do_some(self, count: int) -> bool:
@@ -110,18 +112,24 @@ class Bench:
                 done("")
         return True
 
-    def _clock_in(self) -> None:
-        """Note how long the items since the last time took, and how many to do until the next."""
-        now = time.perf_counter()
-        if new := len(self.results) - len(self.seconds):
-            self.each = (now - self.clock) / new
-            self._note(new)
-            fitting = int(STRIDE_SECONDS / max(self.each, 1e-9))
-            self.stride = max(1, min(fitting, self.stride * STRIDE_GROWTH, STRIDE_ITEMS))
+    def _clock_in(self, *, at_hand: bool) -> None:
+        """Note how long the items took that were done since the last time.
 
-    def _note(self, count: int) -> None:
-        self.seconds.extend([self.each] * count)
-        self.clock += self.each * count
+        Args:
+            at_hand: Whether another has begun since: it may be a slow one, those before it were
+                as quick as ever.
+        """
+        if not (new := len(self.results) - len(self.seconds)):
+            return
+        each = (time.perf_counter() - self.clock) / new
+        if at_hand:
+            each = min(each, self.each)
+        else:
+            self.each = each
+            fitting = int(STRIDE_SECONDS / max(each, 1e-9))
+            self.stride = max(1, min(fitting, self.stride * STRIDE_GROWTH, STRIDE_ITEMS))
+        self.seconds.extend([each] * new)
+        self.clock += each * new
 
     def report(self, *, again: bool = False) -> Report | None:
         """Return what was done since the last report, or None if that is nothing.
@@ -132,8 +140,8 @@ class Bench:
         with self.lock:
             if again:
                 self.sent, self.sent_at = 0, self.start
-            # In the middle of a stride: the item at hand may be the slow one.
-            self._note(len(self.results) - len(self.seconds))
+            next_one = self.first + len(self.results)
+            self._clock_in(at_hand=self.slot[self.index] == next_one)
             start, stop = self.sent, len(self.seconds)
             if start == stop:
                 return None
