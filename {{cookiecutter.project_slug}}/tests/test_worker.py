@@ -161,7 +161,7 @@ def test_the_tiniest_items_share_a_reading_of_the_clock() -> None:
 
 
 def test_time_of_an_item_behind_which_all_is_revoked() -> None:
-    """What is at hand when main revokes the rest has a time of its own, however quick the others."""
+    """The item at hand when main revokes the rest keeps its own time, however quick the others."""
     revoked = [0]
 
     def work(payload: float) -> None:
