@@ -52,7 +52,7 @@ REASONS: dict[str, str] = {
         "the source and the one that accounts for items: one interpreter, one lock."
     ),
     f"{MILLISECOND}: {PROCESS} against the best peer": (
-        "batches of 8 ms, where the best peer sends 1,000 items at a time; the two workers and "
+        "batches of 20 ms, where the best peer sends 1,000 items at a time; the two workers and "
         "main share two cores, so that each look of main's at signals, times and outcomes is "
         "taken from a worker."
     ),

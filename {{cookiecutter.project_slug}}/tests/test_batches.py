@@ -231,7 +231,7 @@ def test_sizer_makes_batches_of_some_milliseconds() -> None:
     for _ in range(30):
         sizer.observe(sizer.size, sizer.size * 1e-5, sizer.size)
     assert sizer.quick
-    assert 400 < sizer.size <= 800
+    assert 1_000 < sizer.size <= 2_000
     sizer.observe(1, 1.0, 1)
     assert (sizer.size, sizer.quick) == (1, False)
 

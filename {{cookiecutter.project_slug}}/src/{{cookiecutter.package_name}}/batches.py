@@ -18,7 +18,7 @@ from .outcomes import Outcomes
 from .source import READ_AHEAD, Source
 from .worker import describe, whole_task
 
-BATCH_SECONDS = 0.008
+BATCH_SECONDS = 0.02
 BATCH_ITEMS = 2_000
 BATCH_BYTES = 1 << 18
 QUICK_SECONDS = 0.05
