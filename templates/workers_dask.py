@@ -27,6 +27,7 @@ from .messages import (
     WorkersCannotStartError,
 )
 from .outcomes import NOTHING, Outcomes
+from .processes import continue_helpers
 from .settings import EngineOption, Settings
 from .signals import Stop
 from .worker import IDLE, whole_task
@@ -252,6 +253,7 @@ class Supervisor:
         """
         now, outcomes = time.monotonic(), list[Outcomes]()
         self.next_look = now + self.tick
+        continue_helpers()  # from whom dask's nannies learn that a worker ended
         for seat in list(self.seats.values()):
             if seat.reason and now - seat.killed > KILL_SECONDS:
                 outcomes += self._lost(seat.address, "", None)

@@ -141,7 +141,9 @@ class Guard:
         if not self.roster and possible and self.backlog.has_some:
             self.roster, self.moved = self.new_roster(), time.monotonic()
             try:
-                self.roster.open(self.settings.workers)
+                self.roster.open(self.settings.workers, self.stop)
+            except InterruptedError:
+                self._give_up()
             except OSError as error:  # no more processes or descriptors are to be had
                 self._give_up()
                 reason = f"{type(error).__name__}: {error}"

@@ -58,7 +58,7 @@ class Supervisor:
         self.backlog, self.settings, self.stop = backlog, settings, stop
         self.selector = selectors.DefaultSelector()
         self.selector.register(stop.waker, selectors.EVENT_READ, None)
-        self.crew = Crew(backlog, settings, logs, self.selector)
+        self.crew = Crew(backlog, settings, logs, self.selector, stop)
         self.tick = min(TICK, (settings.item_timeout or TICK) / 4)
         self.next_look = 0.0
 

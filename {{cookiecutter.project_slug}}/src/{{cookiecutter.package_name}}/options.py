@@ -2,6 +2,7 @@
 
 import logging
 import math
+import re
 from collections.abc import Callable
 from functools import reduce
 from pathlib import Path
@@ -27,9 +28,11 @@ def _finite(context: click.Context, param: click.Parameter, value: float | None)
 
 
 def _layout(context: click.Context, param: click.Parameter, value: str) -> str:
+    """Try a layout on a record; a field of the owner's own, which only some have, is fine."""
+    fields = dict.fromkeys(re.findall(r"%\((\w+)\)", value), "-")
     try:
-        logging.Formatter(value)
-    except ValueError as error:
+        logging.Formatter(value, defaults=fields).format(logging.makeLogRecord({}))
+    except (TypeError, ValueError) as error:
         raise click.BadParameter(f"{error}.", context, param) from None
     return value
 
