@@ -2,7 +2,9 @@
 
 import pickle
 import threading
+from array import array
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from file_digest.batches import (
     Sizer,
 )
 from file_digest.messages import Outcome, Pair, Report, Task
+from file_digest.outcomes import Outcomes
 from file_digest.source import READ_AHEAD, Source
 from file_digest.worker import IDLE, whole_task
 
@@ -49,13 +52,13 @@ def take(backlog: Backlog) -> tuple[Batch, Task]:
 
 def report_on(first: int, count: int, **errors: Any) -> Report:
     """Return the report on ``count`` items that took a second each."""
-    results: list[str | None] = [str(number) for number in range(first, first + count)]
-    return Report(first, results, 100.0, [1.0] * count, **errors)
+    results = "\n".join(str(number) for number in range(first, first + count))
+    return Report(first, results, 100.0, float(count), array("d", [1.0] * count), **errors)
 
 
-def keys(outcomes: list[Outcome]) -> list[str]:
+def keys(outcomes: Iterable[Outcomes]) -> list[str]:
     """Return whose outcomes these are."""
-    return [outcome.key for outcome in outcomes]
+    return [outcome.key for outcome in chain.from_iterable(outcomes)]
 
 
 def test_report_becomes_outcomes() -> None:
@@ -63,14 +66,16 @@ def test_report_becomes_outcomes() -> None:
     backlog = backlog_of(numbered(3), size=3)
     batch, task = take(backlog)
     assert pickle.loads(task.blob) == [0, 1, 2]
-    assert backlog.completed(batch, report_on(0, 1), "worker-1") == [
+    assert list(backlog.completed(batch, report_on(0, 1), "worker-1")) == [
         Outcome("0", "done", "0", None, 1, "worker-1", 100.0, 1.0)
     ]
-    failed = Report(1, [None, "2"], 101.0, [1.0, 2.0], {0: "ValueError"})
-    assert backlog.completed(batch, failed, "worker-1") == [
+    failed = Report(1, "\n2", 101.0, 3.0, array("d", [1.0, 2.0]), {0: "ValueError"})
+    outcomes = backlog.completed(batch, failed, "worker-1")
+    assert list(outcomes) == [
         Outcome("1", "failed", None, "ValueError", 1, "worker-1", 101.0, 1.0),
         Outcome("2", "done", "2", None, 1, "worker-1", 102.0, 2.0),
     ]
+    assert [outcome.key for outcome in outcomes.failures] == ["1"]
     assert (batch.open, backlog.exhausted) == ([], True)
 
 
@@ -108,10 +113,10 @@ def test_death_with_the_whole_task_suspects_each_alone() -> None:
         batch, task = take(backlog)
         assert [key for key, _ in batch.pairs] == [str(number)]
         if number == 1:
-            outcomes = backlog.lost(batch, whole_task(task.first), KILLED)
+            (outcomes,) = backlog.lost(batch, whole_task(task.first), KILLED)
             assert [(o.key, o.error) for o in outcomes] == [("1", KILLED.reason)]
         else:
-            assert keys(backlog.completed(batch, report_on(task.first, 1), "w")) == [str(number)]
+            assert keys([backlog.completed(batch, report_on(task.first, 1), "w")]) == [str(number)]
     assert backlog.exhausted
 
 
@@ -119,14 +124,14 @@ def test_death_with_the_whole_task_suspects_each_alone() -> None:
 def test_item_fails_after_max_attempts(max_attempts: int) -> None:
     """An item is handed out max_attempts times if its worker dies each time."""
     backlog = backlog_of(numbered(1), max_attempts)
-    outcomes: list[Outcome] = []
+    outcomes: list[Outcomes] = []
     tries = 0
     while not backlog.exhausted:
         batch, _ = take(backlog)
         tries += 1
         outcomes += backlog.lost(batch, batch.first, KILLED)
     assert tries == max_attempts
-    assert [(o.key, o.status, o.attempts, o.seconds) for o in outcomes] == [
+    assert [(o.key, o.status, o.attempts, o.seconds) for o in chain.from_iterable(outcomes)] == [
         ("0", "failed", max_attempts, 0.5)
     ]
 
@@ -181,7 +186,7 @@ class Crew:
     def __init__(self, backlog: Backlog) -> None:
         """Take batches from ``backlog``."""
         self.backlog = backlog
-        self.outcomes: list[Outcome] = []
+        self.outcomes: list[Outcomes] = []
 
     def do(self, event: str, at: int) -> None:
         """Have ``event`` happen to the next batch, at its item ``at``."""
@@ -192,7 +197,7 @@ class Crew:
         if event == "give back":
             done = report_on(task.first, at)
             self.backlog.give_back(batch, range(task.first + at, task.first + task.count))
-            self.outcomes += self.backlog.completed(batch, done, "w") if at else []
+            self.outcomes += [self.backlog.completed(batch, done, "w")] if at else []
         elif event == "die":
             self.outcomes += self.backlog.lost(batch, task.first + at, KILLED)
         elif event == "die whole":
@@ -201,7 +206,7 @@ class Crew:
             self.outcomes += self.backlog.unreadable(batch, "no", "w")
         else:
             done = report_on(task.first, task.count)
-            self.outcomes += self.backlog.completed(batch, done, "w")
+            self.outcomes.append(self.backlog.completed(batch, done, "w"))
 
 
 EVENTS = st.sampled_from(["done", "die", "die whole", "give back", "unreadable"])
@@ -217,7 +222,7 @@ def test_every_item_has_exactly_one_outcome(count: int, events: list[tuple[str, 
     while not backlog.exhausted:
         crew.do("done", 0)
     assert sorted(keys(crew.outcomes), key=int) == [str(number) for number in range(count)]
-    assert all(1 <= outcome.attempts <= 3 for outcome in crew.outcomes)
+    assert all(1 <= outcomes.attempts <= 3 for outcomes in crew.outcomes)
 
 
 def test_sizer_makes_batches_of_some_milliseconds() -> None:
@@ -226,7 +231,7 @@ def test_sizer_makes_batches_of_some_milliseconds() -> None:
     for _ in range(30):
         sizer.observe(sizer.size, sizer.size * 1e-5, sizer.size)
     assert sizer.quick
-    assert 400 < sizer.size <= 800
+    assert 1_000 < sizer.size <= 2_000
     sizer.observe(1, 1.0, 1)
     assert (sizer.size, sizer.quick) == (1, False)
 

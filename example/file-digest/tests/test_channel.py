@@ -137,8 +137,8 @@ def test_station_does_tasks_until_goodbye() -> None:
     assert isinstance(first, Report)
     assert isinstance(second, Unreadable)
     assert isinstance(third, Report)
-    assert (first.first, first.results) == (0, ["2", "3"])
-    assert (second.first, third.first, third.results) == (2, 3, ["6"])
+    assert (first.first, first.results) == (0, "2\n3")
+    assert (second.first, third.first, third.results) == (2, 3, "6")
     assert serving.bench.slot[0] == IDLE
 
 
@@ -160,12 +160,12 @@ def test_station_gives_back_what_waits_behind_a_slow_item() -> None:
         serving.link.send(Recall())
         early, given = received(serving.link, 2)
         assert isinstance(early, Report)
-        assert early.results == ["0"]
+        assert early.results == "0"
         assert given == GivenBack([range(2, 4), range(4, 6)])
         go_on.set()
         (late,) = received(serving.link, 1)
         assert isinstance(late, Report)
-        assert (late.first, late.results) == (1, ["1"])
+        assert (late.first, late.results) == (1, "1")
 
 
 def test_station_leaves_when_main_is_gone() -> None:

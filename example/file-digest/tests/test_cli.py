@@ -6,6 +6,7 @@ import pty
 import re
 import signal
 import sqlite3
+import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -47,6 +48,7 @@ def _foreign_database(folder: Path) -> str:
 BAD_INPUT: dict[str, tuple[list[str], str]] = {
     "missing path": (["run", "{tmp}/missing"], r"missing: No such file"),
     "no workers": (["run", "--workers", "0"], r"--workers .*command line.* 0 .*at least 1"),
+    "too many workers": (["run", "--workers", "100000"], r"--workers .*at most 1000"),
     "workers no number": (["run", "--workers", "x"], r"--workers .*'x'.*whole number"),
     "grace not finite": (["run", "--grace", "nan"], r"--grace .*nan"),
     "no timeout at all": (["run", "--item-timeout", "0"], r"--item-timeout .*above 0"),
@@ -61,6 +63,24 @@ BAD_INPUT: dict[str, tuple[list[str], str]] = {
     "log is a folder": (["run", "--log-file", "{tmp}"], r"--log-file.*is a folder"),
     "log below a file": (["run", "--log-file", "{file}/x.log"], r"--log-file.*not a folder"),
     "log where nothing can be made": (["run", "--log-file", "/proc/x/y.log"], r"--log-file"),
+    "results are a device": (["run", "--results", os.devnull], r"--results: .*no file at all"),
+    "log is the journal": (
+        ["run", "--results", "{tmp}/r.db", "--log-file", "{tmp}/r.db"],
+        r"--log-file: .*belongs to the results file",
+    ),
+    "log is the journal's lock": (
+        ["run", "--results", "{tmp}/r.db", "--log-file", "{tmp}/r.db-lock"],
+        r"--log-file: .*belongs to the results file",
+    ),
+    "layout that fits no record": (["run", "--log-layout", "%(asctime)d"], r"--log-layout"),
+    "export into the journal": (
+        ["export", "--format", "csv", "--results", "{foreign}", "--output", "{foreign}"],
+        r"--output: .*the file of --results",
+    ),
+    "page and trace in one": (
+        ["timeline", "--html", "{tmp}/new", "--output", "{tmp}/new"],
+        r"--html: .*the file of --output",
+    ),
     "status of nothing": (["status", "--results", "{tmp}/none.db"], r"does not exist"),
     "export without a format": (["export"], r"--format is missing.*jsonl, csv"),
     "missing settings file": (["--config", "{tmp}/none.toml", "run"], r"none.toml"),
@@ -87,6 +107,7 @@ BAD_SETTINGS = {
     "a boolean for a number": ("workers = true", r"workers = True.*whole number"),
     "a number for a text": ("log_file = 5", r"log_file = 5"),
     "out of range": ("workers = 0", rf"--workers .*{SLUG}\.toml.* 0 "),
+    "NUL": ('results = "a\\u0000b"', r"results = 'a.x00b'"),
     "syntax error": ("workers = ", r"not valid TOML"),
 }
 
@@ -99,6 +120,41 @@ def test_bad_settings_file_is_one_clear_line(
     digest = service()
     (digest.folder / f"{SLUG}.toml").write_text(content)
     _assert_one_line(digest.command("run"), message)
+
+
+STREAMS = {
+    "run, nobody reads": ("run {tmp} | true", 0, ""),
+    "run, closed": ("run {tmp} >&-", 0, ""),
+    "status, closed": ("status >&-", 0, ""),
+    "help, nobody reads": ("--help | true", 0, ""),
+    "export, closed": ("export --format csv >&-", 2, "standard output is closed"),
+    "names from nowhere": ("run - <&-", 2, "standard input is closed"),
+    "status, disk full": ("status > /dev/full", 1, "standard output: No space left"),
+    "export, disk full": ("export --format csv > /dev/full", 2, "standard output: No space left"),
+}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="that device is Linux's")
+@pytest.mark.parametrize(("line", "code", "message"), STREAMS.values(), ids=list(STREAMS))
+def test_standard_streams_that_are_closed_or_full(
+    service: Callable[..., Service], tmp_path: Path, line: str, code: int, message: str
+) -> None:
+    """What cannot be printed is one line at most, and no traceback; what was done stays done."""
+    digest = service()
+    assert digest.command("run", "--no-progress").code == 0
+    (tmp_path / "some").mkdir()
+    command = line.format(tmp=tmp_path / "some")
+    finished = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; '{sys.executable}' -m {PACKAGE} {command}"],
+        cwd=digest.folder,
+        env=digest.environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == code, finished.stderr
+    assert message in finished.stderr
+    assert len(finished.stderr.splitlines()) == bool(message)
 
 
 def test_bad_environment_variable_is_named(service: Callable[..., Service]) -> None:

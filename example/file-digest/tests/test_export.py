@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from file_digest.messages import DONE, FAILED, Outcome
 
 OUTCOMES = [
     Outcome("plain", DONE, '{"a": [1, 2.5, null]}', None, 1, "worker-1", 1.5, 0.25),
+    Outcome("carriage\rreturn", DONE, "1", None, 1, "worker-1", 2.0, 0.25),
     Outcome('comma, "quote"\nline', FAILED, None, "Error: é ☕", 3, "worker-2", 2.5, 0.5),
 ]
 
@@ -34,7 +36,7 @@ def test_jsonl_gives_every_column_and_the_result_as_json(results: Path, tmp_path
     export.write(results, "jsonl", tmp_path / "out")
     rows = [json.loads(line) for line in (tmp_path / "out").read_text().splitlines()]
     assert rows[0] == OUTCOMES[0]._asdict() | {"result": {"a": [1, 2.5, None]}}
-    assert rows[1] == OUTCOMES[1]._asdict()
+    assert rows[2] == OUTCOMES[2]._asdict()
 
 
 def test_csv_gives_back_any_text(results: Path, tmp_path: Path) -> None:
@@ -44,7 +46,7 @@ def test_csv_gives_back_any_text(results: Path, tmp_path: Path) -> None:
         header, *rows = csv.reader(file)
     assert header == list(Outcome._fields)
     assert [row[0] for row in rows] == [outcome.key for outcome in OUTCOMES]
-    assert rows[1][3] == "Error: é ☕"
+    assert rows[2][3] == "Error: é ☕"
 
 
 @pytest.mark.parametrize("form", list(export.WRITERS))
@@ -59,6 +61,17 @@ def test_a_file_that_was_there_stays_until_the_new_one_is_complete(
         export.write(tmp_path / "none.db", form, output)
     assert output.read_text() == "earlier"
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_link_stays_and_a_device_is_written_to(results: Path, tmp_path: Path) -> None:
+    """A link's target is replaced, not the link; what is no regular file is not replaced."""
+    target, link = tmp_path / "target", tmp_path / "link"
+    link.symlink_to(target)
+    export.write(results, "csv", link)
+    assert link.is_symlink()
+    assert target.read_text().startswith('"key"')
+    export.write(results, "csv", Path(os.devnull))
+    assert not Path(os.devnull).is_file()
 
 
 def test_a_reader_that_leaves_early_is_no_error(service: Callable[..., Service]) -> None:

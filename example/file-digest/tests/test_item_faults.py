@@ -45,6 +45,7 @@ def test_work_raises(service: Services, what: str, code: str, text: str) -> None
 
 RESULTS = [
     ("that json cannot write", "result = lambda: 0", "is not JSON serializable"),
+    ("that JSON has no word for", "result = [float('nan')]", "not JSON compliant"),
     ("that holds itself", "result = []; result.append(result)", "Circular reference"),
     (
         "nested too deep",
@@ -141,6 +142,21 @@ def test_items_raises_in_the_middle(service: Services) -> None:
     finished = one.run()
     assert (finished.code, one.count()) == (1, 1_000)
     assert finished.stderr.strip().splitlines() == ["Error: items() raised RuntimeError: no more"]
+    assert "Traceback" in one.log_text()
+
+
+def test_items_raises_at_its_call(service: Services) -> None:
+    """An error that is not about the inputs is one line, with its traceback in the log."""
+    one = service("""
+        def items(inputs):
+            raise RuntimeError("not today")
+
+        def work(payload):
+            return payload
+    """)
+    finished = one.run()
+    assert finished.code == 1
+    assert finished.stderr.strip().splitlines() == ["Error: items() raised RuntimeError: not today"]
     assert "Traceback" in one.log_text()
 
 

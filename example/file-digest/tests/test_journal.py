@@ -1,5 +1,6 @@
 """The journal keeps what is done, belongs to one run at a time, and touches no foreign file."""
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from file_digest import journal as journal_module
@@ -18,10 +19,10 @@ from file_digest.journal import (
     JournalError,
     check,
     rows,
-    storable,
     summarize,
 )
 from file_digest.messages import DONE, FAILED, Outcome
+from file_digest.stored import storable, stored_key
 
 
 def outcome(key: str, status: str = DONE, error: str | None = None) -> Outcome:
@@ -80,7 +81,18 @@ def test_any_text_can_be_a_key_or_an_error(
         journal.record([outcome(key, FAILED, error)])
     with Journal(path) as journal:
         assert journal.unfinished([(key, 0)]) == []
-    assert [(row.key, row.error) for row in rows(path)] == [(storable(key), storable(error))]
+    assert [(row.key, row.error) for row in rows(path)] == [(stored_key(key), storable(error))]
+
+
+NAMES = st.text(st.sampled_from("\\ud0\udcff\udcfeé"))
+
+
+@given(NAMES, NAMES)
+@settings(max_examples=300)
+@example("\udcff", "\\udcff")
+def test_no_two_keys_are_the_same(one: str, other: str) -> None:
+    """A name of odd bytes is not mixed up with one that spells their escapes."""
+    assert (stored_key(one) == stored_key(other)) == (one == other)
 
 
 def test_the_errors_are_counted_by_their_last_line(tmp_path: Path) -> None:
@@ -230,6 +242,60 @@ def test_a_damaged_journal_is_told_in_one_line(tmp_path: Path) -> None:
         summarize(path)
     with pytest.raises(JournalError, match="malformed"), Journal(path) as journal:
         journal.unfinished([(f"key {number}", number) for number in range(500)])
+
+
+def test_a_link_leads_to_the_journal(tmp_path: Path) -> None:
+    """What it leads to is made and locked, by whichever name; the link stays."""
+    (tmp_path / "data").mkdir()
+    link, path = tmp_path / "results.db", tmp_path / "data" / "real.db"
+    link.symlink_to(path)
+    with Journal(link) as journal:
+        journal.record([outcome("a")])
+        with pytest.raises(JournalError, match="in use by another run"):
+            Journal(path)
+    assert link.is_symlink()
+    assert keys(path) == keys(link) == ["a"]
+
+
+def a_view(path: Path) -> None:
+    """The right columns, but nothing can be written to them."""
+    columns = ", ".join(f"1 AS {name}" for name in COLUMNS)
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(f"CREATE VIEW outcomes AS SELECT {columns}")
+
+
+def a_link_to_itself(path: Path) -> None:
+    """It leads nowhere."""
+    path.symlink_to(path)
+
+
+def a_device(path: Path) -> None:
+    """It must not be replaced by a file, as root could do."""
+    path.symlink_to(os.devnull)
+
+
+@pytest.mark.parametrize("what", [a_view, a_link_to_itself, a_device])
+def test_what_cannot_be_a_journal_is_refused(tmp_path: Path, what: Callable[[Path], None]) -> None:
+    """One line says so, and it stays what it is."""
+    path = tmp_path / "results.db"
+    what(path)
+    before = path.lstat().st_mtime_ns
+    with pytest.raises(JournalError):
+        Journal(path)
+    assert (path.lstat().st_mtime_ns, os.path.exists(os.devnull)) == (before, True)
+
+
+def test_a_journal_that_is_removed_during_the_run_is_missed(tmp_path: Path) -> None:
+    """Outcomes that went nowhere are not reported as kept."""
+    path = tmp_path / "results.db"
+    journal = Journal(path)
+    path.unlink()
+    journal.record([outcome("a")])
+    with pytest.raises(JournalError, match="was removed during the run"):
+        journal.commit()
+    journal.pending.clear()
+    journal.rows = 0
+    journal.__exit__()
 
 
 def test_a_journal_that_is_not_there_is_told_so(tmp_path: Path) -> None:

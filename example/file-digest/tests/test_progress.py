@@ -3,17 +3,23 @@
 import pytest
 from service import wait_for
 
-from file_digest.messages import DONE, FAILED, Outcome
+from file_digest.outcomes import Outcomes
 from file_digest.progress import Bar, Lines, Progress, Tally
-
-
-def _outcome(status: str) -> Outcome:
-    return Outcome("key", status, None, "Traceback\nError: why", 1, "worker-1", 0.0, 0.0)
 
 
 def _tally(done: int, failed: int) -> Tally:
     tally = Tally()
-    tally.add([_outcome(DONE)] * done + [_outcome(FAILED)] * failed)
+    tally.add(
+        Outcomes(
+            keys=["key"] * (done + failed),
+            results=["1"] * done + [""] * failed,
+            errors=dict.fromkeys(range(done, done + failed), "Traceback\nError: why"),
+            attempts=1,
+            worker="worker-1",
+            started=0.0,
+            seconds=[0.0] * (done + failed),
+        )
+    )
     return tally
 
 

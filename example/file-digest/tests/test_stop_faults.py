@@ -81,9 +81,15 @@ stubborn = pytest.mark.parametrize(
 )
 
 
+HELPERS = ("multiprocessing.forkserver", "multiprocessing.resource_tracker")
+
+
 def stop_processes(run: Run, stopped: list[str]) -> None:
     """Send SIGSTOP to the processes with these roles."""
     pids = [*run.worker_pids()] if "workers" in stopped else []
+    if "helpers" in stopped:
+        ours = [one for one in run.processes() if one.ppid() == run.process.pid]
+        pids += [one.pid for one in ours if any(name in one.cmdline()[-1] for name in HELPERS)]
     if "listener" in stopped:
         pids.append(wait_for(run.listener_pid, "the listener"))
     for pid in pids:
@@ -108,6 +114,24 @@ def test_what_does_not_finish_is_killed(
     done = {f"item-{number}" for number in bench.noted("logged")}
     assert done - set(bench.service.outcomes()) == set()
     report(f"stopped with {what}", tries=1, seconds=took)
+
+
+def test_stopped_helpers_of_multiprocessing_keep_nobody(service: Services) -> None:
+    """The forkserver and the resource tracker are continued where main would wait for them."""
+    bench = Bench(service, SHORT)
+    run = bench.start("--grace", "1")
+    stop_processes(run, ["helpers"])
+    worker = run.worker_pids()[0]
+    kill_process(worker, signal.SIGKILL)
+    wait_for(lambda: len(set(run.worker_pids()) - {worker}) >= 2, "the worker's successor")
+    stop_processes(run, ["helpers"])
+    began = time.monotonic()
+    run.send(signal.SIGTERM)
+    finished = run.wait(10)
+    run.wait_until_gone(1)
+    took = time.monotonic() - began
+    assert (finished.code, took < 1 + 2) == (143, True)
+    report("multiprocessing's own processes are stopped", tries=2, seconds=took)
 
 
 @stubborn

@@ -3,6 +3,7 @@
 import json
 import pickle
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,6 @@ from file_digest.worker import (
     IDLE,
     Bench,
     describe,
-    to_json,
     whole_task,
 )
 
@@ -39,7 +39,7 @@ def test_items_are_done_in_order() -> None:
     assert (seen, bench.slot[0]) == ([10, 11, 12], whole_task(10))
     report = bench.report()
     assert report is not None
-    assert (report.first, report.results, report.errors) == (10, ["2", "4", "6"], {})
+    assert (report.first, report.results, report.errors) == (10, "2\n4\n6", {})
     assert bench.report() is None
 
 
@@ -58,7 +58,7 @@ def test_what_work_raises_is_its_items_error(error: BaseException) -> None:
     bench.do()
     report = bench.report()
     assert report is not None
-    assert report.results == ["0", None, "2"]
+    assert report.results == "0\n\n2"
     assert list(report.errors) == [1]
     assert type(error).__name__ in report.errors[1]
 
@@ -85,8 +85,8 @@ def test_slow_item_gives_back_the_rest_and_reports_what_is_done() -> None:
     late = bench.report()
     assert early is not None
     assert late is not None
-    assert (early.first, early.results) == (5, ["0"])
-    assert (late.first, late.results) == (6, ["1"])
+    assert (early.first, early.results) == (5, "0")
+    assert (late.first, late.results) == (6, "1")
 
 
 def test_revoked_items_are_not_begun() -> None:
@@ -102,13 +102,13 @@ def test_revoked_items_are_not_begun() -> None:
     bench.do()
     report = bench.report()
     assert report is not None
-    assert report.results == ["0", "1"]
+    assert report.results == "0\n1"
     assert bench.give_back() == range(7, 9)
     bench.unpack(Task(100, pickle.dumps([4]), 1))
     bench.do()
     report = bench.report()
     assert report is not None
-    assert (report.first, report.results) == (100, ["4"])
+    assert (report.first, report.results) == (100, "4")
 
 
 def test_each_item_is_done_or_given_back() -> None:
@@ -126,7 +126,7 @@ def test_each_item_is_done_or_given_back() -> None:
         reports.append(bench.report())
         assert done == list(range(given[0].start))
         assert given[0].stop == 2_000
-        parts = sorted((r.first, len(r.results)) for r in reports if r)
+        parts = sorted((r.first, len(r.seconds)) for r in reports if r)
         assert sum(count for _, count in parts) == len(done)
         assert not parts or parts[0][0] == 0
 
@@ -139,9 +139,67 @@ def _control(bench: Bench, given: list[range], reports: list[Report | None]) -> 
 @pytest.mark.parametrize(
     "value", [0, -(10**30), True, None, 1.5, "é\ud800", [1, {"a": None}], (1, 2)]
 )
-def test_to_json_is_what_json_writes(value: object) -> None:
+def test_a_result_is_what_json_writes(value: object) -> None:
     """The short cut for integers makes no difference."""
-    assert to_json(value) == json.dumps(value)
+    bench = bench_for(lambda payload: payload, [value])
+    bench.do()
+    report = bench.report()
+    assert report is not None
+    assert report.results == json.dumps(value)
+
+
+def test_the_tiniest_items_share_a_reading_of_the_clock() -> None:
+    """Slow items are timed one by one, the tiniest many at a time; all times add up."""
+    bench = bench_for(time.sleep, [0.0] * 5_000 + [0.01] * 2)
+    bench.do()
+    report = bench.report()
+    assert report is not None
+    assert len(report.seconds) == 5_002
+    assert len(set(report.seconds)) < 2_500
+    assert max(report.seconds) >= 0.01
+    assert sum(report.seconds) == pytest.approx(report.elapsed)
+
+
+def test_time_of_an_item_behind_which_all_is_revoked() -> None:
+    """The item at hand when main revokes the rest keeps its own time, however quick the others."""
+    revoked = [0]
+
+    def work(payload: float) -> None:
+        time.sleep(payload)
+        revoked[0] = 10_000 if payload else 0
+
+    bench = Bench(work, [IDLE], 0, revoked)
+    bench.unpack(Task(0, pickle.dumps([0.0] * 3_000 + [0.05, 0.0]), 3_002))
+    bench.do()
+    report = bench.report()
+    assert report is not None
+    assert len(report.seconds) == 3_001
+    assert report.elapsed >= 0.05
+    assert sum(report.seconds) == pytest.approx(report.elapsed)
+
+
+def test_what_is_done_of_a_stride_is_reported_before_its_end() -> None:
+    """An item that is slow among the tiniest does not keep their results back."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def work(payload: int) -> int:
+        if payload == 3_000:
+            begun.set()
+            go_on.wait(10)
+        return payload
+
+    bench = bench_for(work, list(range(3_010)))
+    worker = threading.Thread(target=bench.do)
+    worker.start()
+    assert begun.wait(10)
+    early = bench.report()
+    go_on.set()
+    worker.join(10)
+    late = bench.report()
+    assert early is not None
+    assert late is not None
+    assert (early.first, len(early.seconds), late.first, len(late.seconds)) == (0, 3_000, 3_000, 10)
+    assert early.elapsed + late.elapsed == pytest.approx(bench.clock - bench.start)
 
 
 class SelfishError(Exception):

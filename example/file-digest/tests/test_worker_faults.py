@@ -241,6 +241,9 @@ CANNOT_START = [
     ("a bad import", IN_WORKER + "import no_such_module", "No module named 'no_such_module'"),
     ("a bad import, in main too", EVERYWHERE + "import no_such", "No module named 'no_such'"),
     ("a syntax error", EVERYWHERE + "1 +", "SyntaxError: invalid syntax"),
+    ("no work()", EVERYWHERE + "del work", "has no attribute 'work'"),
+    ("no items()", EVERYWHERE + "del items", "has no attribute 'items'"),
+    ("SystemExit, in main too", EVERYWHERE + "raise SystemExit(5)", "SystemExit: 5"),
     ("leaving at import", IN_WORKER + "os._exit(7)", "worker died: exit code 7"),
     ("a segfault at import", IN_WORKER + "ctypes.string_at(0)", "worker died: SIGSEGV"),
     (

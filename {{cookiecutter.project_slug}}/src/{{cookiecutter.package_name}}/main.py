@@ -94,7 +94,7 @@ def open_items(settings: Settings, inputs: Sequence[str]) -> Iterable[Pair]:
         items, _ = job.items, job.work
     except (Exception, SystemExit) as error:
         reason = describe(error)
-        check_files(settings)
+        check_log(settings)
         with listening(settings, Stop(settings.grace)):
             log.error("the job cannot be imported:\n%s", reason)  # noqa: TRY400 - reason has it
         raise WorkersCannotStartError(reason) from error
@@ -103,7 +103,7 @@ def open_items(settings: Settings, inputs: Sequence[str]) -> Iterable[Pair]:
     except (OSError, ValueError) as error:
         raise RefusedError(_one_line(error)) from error
     except (Exception, SystemExit) as error:
-        check_files(settings)
+        check_log(settings)
         with listening(settings, Stop(settings.grace)):
             raise _items_error(error) from error
     return pairs
@@ -122,6 +122,15 @@ def check_files(settings: Settings) -> None:
     log_file = settings.log_file.resolve()
     if log_file in files_of(settings.results):
         raise RefusedError(f"--log-file: {log_file} belongs to the results file")
+    check_log(settings)
+
+
+def check_log(settings: Settings) -> None:
+    """Have a log file.
+
+    Raises:
+        RefusedError: It cannot be written.
+    """
     try:
         check_writable(settings.log_file)
         settings.log_file.parent.mkdir(parents=True, exist_ok=True)

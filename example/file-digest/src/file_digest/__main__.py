@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+from contextlib import suppress
 
 STOPPED_BY_CTRL_C = 130
 
@@ -23,8 +24,9 @@ def main() -> None:
     if threading.active_count() > 1:
         # The owner's source may wait for input in a thread that nobody can end; to shut down an
         # interpreter around it may abort: https://github.com/python/cpython/issues/87430
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            with suppress(OSError):  # nobody reads it any more
+                stream.flush()
         os._exit(code)
     sys.exit(code)
 

@@ -12,18 +12,14 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from itertools import accumulate, repeat
 
-from .messages import DONE, FAILED, Outcome, Pair, Report, Task
+from .messages import Pair, Report, Task
+from .outcomes import Outcomes
 from .source import READ_AHEAD, Source
 from .worker import describe, whole_task
 
-NEW_OUTCOME = partial(tuple.__new__, Outcome)
-"""What ``Outcome._make`` does, without a call of Python for every item."""
-
-BATCH_SECONDS = 0.008
-BATCH_ITEMS = 10_000
+BATCH_SECONDS = 0.02
+BATCH_ITEMS = 2_000
 BATCH_BYTES = 1 << 18
 QUICK_SECONDS = 0.05
 SKIP_ROUNDS = 100
@@ -109,9 +105,9 @@ class Backlog:
         """Take items from ``source``, leave out those that ``unfinished`` leaves out."""
         self.source, self.unfinished, self.max_attempts = source, unfinished, max_attempts
         self.sizer = Sizer()
-        self.returned: deque[Pair] = deque()
+        self.returned: list[Pair] = []
         self.alone: deque[tuple[Pair, int]] = deque()
-        self.failed: list[Outcome] = []
+        self.failed: list[Outcomes] = []
         self.number = 0
         self.cpu_seconds = 0.0
         """Processor time of all workers so far, as they report it."""
@@ -137,47 +133,51 @@ class Backlog:
             self._read_ahead()
         return bool(self.alone or self.returned)
 
-    def next_batch(self) -> tuple[Batch, Task] | None:
-        """Return the next batch and its task; None where there is nothing to do at the moment."""
+    def next_batch(self, *, only_full: bool = False) -> tuple[Batch, Task] | None:
+        """Return the next batch and its task; None where there is nothing to do at the moment.
+
+        Args:
+            only_full: Whether to wait for more, where there is less to do than a batch can hold:
+                for a worker that still has another, many small ones would only be slower.
+        """
         while not self.stopped:
             if self.alone:
                 pair, attempts = self.alone.popleft()
                 batch = self._batch([pair], attempts)
             elif self.has_some:
-                count = min(self.sizer.size, len(self.returned))
-                batch = self._batch([self.returned.popleft() for _ in range(count)])
+                size = self.sizer.size
+                if only_full and len(self.returned) < size and not self.source.exhausted:
+                    break
+                batch = self._batch(self.returned[:size])
+                del self.returned[:size]
             else:
                 break
             if task := self._pack(batch):
                 return batch, task
         return None
 
-    def take_failed(self) -> list[Outcome]:
+    def take_failed(self) -> list[Outcomes]:
         """Return the outcomes of items that could not even be sent."""
         failed, self.failed = self.failed, []
         return failed
 
-    def completed(self, batch: Batch, report: Report, worker: str) -> list[Outcome]:
+    def completed(self, batch: Batch, report: Report, worker: str) -> Outcomes:
         """Turn a report on some items of a batch into their outcomes."""
-        count = len(report.results)
+        results = report.results.split("\n")
+        count = len(results)
         pairs = batch.pairs[batch.done : batch.done + count]
         batch.done += count
         self.cpu_seconds += report.cpu
-        self.sizer.observe(count, sum(report.seconds), sum(map(len, filter(None, report.results))))
-        rows = zip(
-            [key for key, _ in pairs],
-            [FAILED if at in report.errors else DONE for at in range(count)]
-            if report.errors
-            else repeat(DONE),
-            report.results,
-            map(report.errors.get, range(count)) if report.errors else repeat(None),
-            repeat(batch.attempts + 1),
-            repeat(worker),
-            accumulate(report.seconds, initial=report.started),
-            report.seconds,
-            strict=False,
+        self.sizer.observe(count, report.elapsed, len(report.results))
+        return Outcomes(
+            keys=[key for key, _ in pairs],
+            results=results,
+            errors=report.errors,
+            attempts=batch.attempts + 1,
+            worker=worker,
+            started=report.started,
+            seconds=report.seconds,
         )
-        return list(map(NEW_OUTCOME, rows))
 
     def give_back(self, batch: Batch, numbers: range) -> None:
         """Take back the last items of a batch, which were not begun."""
@@ -185,17 +185,17 @@ class Backlog:
         self._return(batch.pairs[keep : batch.end], batch.attempts)
         batch.end = min(batch.end, keep)
 
-    def unreadable(self, batch: Batch, reason: str, worker: str) -> list[Outcome]:
+    def unreadable(self, batch: Batch, reason: str, worker: str) -> list[Outcomes]:
         """Fail an item whose payload does not unpickle; look for it where there are several."""
         if len(batch.pairs) == 1:
             outcomes = [_failed(batch.pairs[0], reason, batch.attempts + 1, worker)]
         else:
             self.alone.extend((pair, 0) for pair in batch.pairs)
-            outcomes = []
+            outcomes = list[Outcomes]()
         batch.done = batch.end
         return outcomes
 
-    def lost(self, batch: Batch, held: int, death: Death) -> list[Outcome]:
+    def lost(self, batch: Batch, held: int, death: Death) -> list[Outcomes]:
         """Try again, or fail, what a worker had when it died.
 
         Only the item that it held counts an attempt. Where its slot names the whole task (it was
@@ -219,7 +219,7 @@ class Backlog:
         self._return(open_pairs[:at] + open_pairs[at + 1 :], 0)
         return self._blame(open_pairs[at], batch.attempts + 1, death)
 
-    def _blame(self, pair: Pair, attempts: int, death: Death) -> list[Outcome]:
+    def _blame(self, pair: Pair, attempts: int, death: Death) -> list[Outcomes]:
         if attempts >= self.max_attempts:
             return [_failed(pair, death.reason, attempts, death.worker, death.seconds)]
         self.alone.append((pair, attempts))
@@ -235,7 +235,8 @@ class Backlog:
         """Have some unfinished items at hand, as far as the source gives any at the moment."""
         self.source.ahead = max(READ_AHEAD, 2 * self.sizer.size)
         for _ in range(SKIP_ROUNDS):
-            if self.returned or not (pairs := self.source.take()):
+            enough = len(self.returned) >= self.sizer.size
+            if enough or not (pairs := self.source.take(hungry=not self.returned)):
                 return
             self.returned.extend(self.unfinished(pairs))
         self.source.wake()  # go on skipping after main has seen to other things
@@ -261,6 +262,13 @@ class Backlog:
 
 def _failed(
     pair: Pair, reason: str, attempts: int, worker: str = "", seconds: float = 0.0
-) -> Outcome:
-    started = time.time() - seconds
-    return Outcome(pair[0], FAILED, None, reason, attempts, worker, started, seconds)
+) -> Outcomes:
+    return Outcomes(
+        keys=[pair[0]],
+        results=[""],
+        errors={0: reason},
+        attempts=attempts,
+        worker=worker,
+        started=time.time() - seconds,
+        seconds=[seconds],
+    )

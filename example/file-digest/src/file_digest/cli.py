@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
@@ -14,7 +14,6 @@ from . import chart as charts
 from . import config, export, figures, journal, timeline, workers
 from .config import PACKAGE
 from .messages import (
-    DONE,
     FAILED,
     EngineLostError,
     EngineRefusedError,
@@ -29,7 +28,7 @@ from .options import (
     run_options,
     scale_options,
 )
-from .progress import Bar, Lines, Progress, Tally
+from .progress import Bar, Lines, Progress, summary
 from .settings import Settings
 from .transport import has_atomic_pipes
 
@@ -86,7 +85,7 @@ def run(
         return _complain_of_start(error)
     except OSError as error:  # no more descriptors or processes are to be had
         return _complain(f"the run cannot go on: {error}", WORKERS_CANNOT_START)
-    _summarize(tally, settings)
+    _tell(*summary(tally), f"results: {settings.results}", f"log:     {settings.log_file}")
     if tally.signal:
         return STOPPED_BY_SIGNAL + tally.signal
     return SOME_FAILED if tally.failed or tally.skipped[FAILED] else ALL_DONE
@@ -117,7 +116,6 @@ def status(context: click.Context, results: Path) -> int:
 @results_option
 @click.option(
     "--format",
-    "form",
     type=click.Choice(list(export.WRITERS)),
     required=True,
     help="One JSON object a line, or comma-separated values.",
@@ -129,16 +127,22 @@ def status(context: click.Context, results: Path) -> int:
     help="File to write; it appears when it is complete.",
 )
 @click.pass_context
-def export_command(context: click.Context, results: Path, form: str, output: Path | None) -> int:
+def export_command(
+    context: click.Context, /, results: Path, *, output: Path | None, **values: str
+) -> int:
     """Write all outcomes, one a line."""
+    config.keep_apart(context, {"--results": results, "--output": output})
+    if not (output or sys.stdout):
+        raise click.UsageError("--output: standard output is closed", context)
     try:
-        export.write(results, form, output)
+        export.write(results, values["format"], output)
     except journal.JournalError as error:
         raise click.UsageError(str(error), context) from error
     except BrokenPipeError:
         _drop_standard_output()
     except OSError as error:
-        raise click.UsageError(f"--output: {output}: {error.strerror}", context) from error
+        where = output or "standard output"
+        raise click.UsageError(f"--output: {where}: {error.strerror}", context) from error
     return ALL_DONE
 
 
@@ -199,6 +203,10 @@ def timeline_command(
     """Draw who did what when, from the journal and the log."""
     if not (output or html):
         raise click.UsageError("give --output, --html or both", context)
+    config.keep_apart(
+        context,
+        {"--results": results, "--log-file": log_file, "--output": output, "--html": html},
+    )
     try:
         seen = timeline.collect(results, log_file)
     except journal.JournalError as error:
@@ -236,7 +244,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(config.one_line(error), USAGE)
     except click.Abort:
         return STOPPED_BY_SIGNAL + 2
+    except SystemExit:  # click's answer where the reader of standard output left, as head does
+        _drop_standard_output()
+        return ALL_DONE
+    except OSError as error:
+        _drop_standard_output()
+        return _complain(f"{error.filename or 'standard output'}: {error.strerror}", SOME_FAILED)
     return code
+
+
+def _tell(*lines: str) -> None:
+    """Write what a run did; that nobody reads it changes nothing of that."""
+    try:
+        for line in lines:
+            click.echo(line)
+    except BrokenPipeError:
+        _drop_standard_output()
 
 
 def _progress(inputs: Sequence[str], wanted: bool | None, *, verbose: bool) -> Progress:
@@ -250,30 +273,14 @@ def _progress(inputs: Sequence[str], wanted: bool | None, *, verbose: bool) -> P
 def _count(inputs: Sequence[str]) -> int | None:
     from . import job  # noqa: PLC0415 - by now it can be imported
 
-    count: Callable[[Sequence[str]], int | None] = getattr(job, "count", lambda _: None)
-    return count(inputs)
-
-
-def _summarize(tally: Tally, settings: Settings) -> None:
-    settled = tally.done + tally.failed
-    rate = settled / tally.seconds if tally.seconds else 0.0
-    click.echo(
-        f"{tally.done} done, {tally.failed} failed in {tally.seconds:.1f} s ({rate:.1f} items/s)"
-    )
-    earlier = tally.skipped
-    if earlier[DONE] or earlier[FAILED]:
-        click.echo(f"{earlier[DONE]} done and {earlier[FAILED]} failed in earlier runs")
-    if earlier[FAILED]:
-        click.echo("--retry-failed does the failed ones again")
-    if tally.signal:
-        click.echo("stopped before the end; run it again to do the rest")
-    elif not settled:
-        click.echo("nothing to do")
-    click.echo(f"results: {settings.results}\nlog:     {settings.log_file}")
+    count: Callable[[Sequence[str]], Any] = getattr(job, "count", lambda _: None)
+    total = count(inputs)
+    return total if isinstance(total, int) else None
 
 
 def _complain(message: str, code: int) -> int:
-    click.echo(f"Error: {message}", err=True)
+    with suppress(OSError):  # nobody reads it
+        click.echo(f"Error: {message}", err=True)
     return code
 
 
@@ -285,4 +292,5 @@ def _complain_of_start(error: WorkersCannotStartError) -> int:
 def _drop_standard_output() -> None:
     # The reader of a pipe left, as head does. What is still buffered has nowhere to go:
     # https://docs.python.org/3/library/signal.html#note-on-sigpipe
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if sys.stdout:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,7 +1,9 @@
 """Where settings come from, and what is said when one of them will not do."""
 
 import tomllib
+from collections.abc import Mapping
 from importlib import metadata
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +101,7 @@ def _fits(param: click.Parameter, value: Any) -> bool:
         return isinstance(value, int)
     if isinstance(param.type, click.types.FloatParamType):
         return isinstance(value, int | float)
-    return isinstance(value, str)
+    return isinstance(value, str) and "\0" not in value  # which no file name can have
 
 
 def _is_flag(param: click.Parameter) -> bool:
@@ -116,10 +118,27 @@ def allowed(param: click.Parameter) -> str:
     if isinstance(kind, click.Choice):
         return "one of " + ", ".join(map(str, kind.choices))
     if isinstance(kind, click.IntRange):
-        return f"a whole number, at least {kind.min}"
+        most = "" if kind.max is None else f" and at most {kind.max}"
+        return f"a whole number, at least {kind.min}{most}"
     if isinstance(kind, click.FloatRange):
         return f"a number, {'above' if kind.min_open else 'at least'} {kind.min}"
     return "a text"
+
+
+def keep_apart(context: click.Context, files: Mapping[str, Path | None]) -> None:
+    """Make sure that no file is to be read and written, or written twice.
+
+    Args:
+        context: Of the command.
+        files: Option to its value.
+
+    Raises:
+        click.UsageError: It is, and nothing was touched.
+    """
+    given = [(option, path.resolve()) for option, path in files.items() if path]
+    for (option, path), (other, same) in combinations(given, 2):
+        if path == same and (path.is_file() or not path.exists()):
+            raise click.UsageError(f"{other}: {same} is the file of {option} already", context)
 
 
 def one_line(error: click.ClickException) -> str:

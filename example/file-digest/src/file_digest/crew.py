@@ -15,6 +15,7 @@ from .configurer import LogSetup
 from .messages import Goodbye
 from .processes import Bond, Lifeline, context_for, join_all, kill, start_process
 from .settings import Settings
+from .signals import Stop
 from .trays import Tray
 from .watch import Starts, Watched
 from .worker import IDLE
@@ -64,9 +65,11 @@ class Crew:
         settings: Settings,
         logs: LogSetup,
         selector: selectors.BaseSelector,
+        stop: Stop,
     ) -> None:
-        """Prepare; ``fill`` starts them."""
+        """Prepare; ``fill`` starts them, unless ``stop`` says to begin nothing."""
         self.backlog, self.settings, self.logs, self.selector = backlog, settings, logs, selector
+        self.stop = stop
         self.context = context_for(settings.start_method)
         self.lifeline = Lifeline(settings.start_method)
         places = settings.workers
@@ -81,7 +84,7 @@ class Crew:
         Raises:
             WorkersCannotStartError: See ``failed``.
         """
-        while self.free and not self.starts.wait:
+        while self.free and not (self.starts.wait or self.stop.requested):
             if self.starts.failures and not all(worker.ready for worker in self.workers):
                 return
             try:

@@ -10,7 +10,7 @@ from errno import EISDIR
 from pathlib import Path
 from typing import TextIO
 
-from .journal import rows
+from .journal import rows, summarize
 from .messages import Outcome
 
 
@@ -23,6 +23,7 @@ def write(results: Path, form: str, output: Path | None) -> None:
         JournalError: There is no journal at ``results``.
         OSError: The output cannot be written.
     """
+    summarize(results)  # before anything is written
     outcomes = rows(results)
     if output is None:
         WRITERS[form](outcomes, sys.stdout)
@@ -40,7 +41,8 @@ def _write_jsonl(outcomes: Iterable[Outcome], file: TextIO) -> None:
 
 
 def _write_csv(outcomes: Iterable[Outcome], file: TextIO) -> None:
-    writer = csv.writer(file, lineterminator="\n")
+    # All texts in quotes: a carriage return would otherwise stand bare, and end a row.
+    writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writerow(Outcome._fields)
     writer.writerows(outcomes)
 
@@ -55,11 +57,19 @@ WRITERS: dict[str, Callable[[Iterable[Outcome], TextIO], None]] = {
 def replacing(path: Path) -> Iterator[TextIO]:
     """Open a file that takes the place of ``path`` once it is complete.
 
+    What is no regular file, such as a device or a FIFO, is written to as it is; of a link, what it
+    leads to is replaced.
+
     Raises:
         OSError: It cannot be written.
     """
     if path.is_dir():
         raise IsADirectoryError(EISDIR, "is a folder", str(path))
+    if path.exists() and not path.is_file():
+        with path.open("w", encoding="utf-8", newline="") as file:
+            yield file
+        return
+    path = path.resolve()
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         with unfinished.open("w", encoding="utf-8", newline="") as file:

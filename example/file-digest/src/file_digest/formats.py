@@ -71,7 +71,7 @@ class LineFormatter(SafeFormatter):
             second = int(record.created)
             stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
             self.now = second, stamp
-        return f"{stamp},{int(record.msecs):03d}"
+        return "%s,%03d" % (stamp, record.msecs)  # noqa: UP031 - 60 % of an f-string's time
 
 
 class JsonLineFormatter(JsonFormatter):

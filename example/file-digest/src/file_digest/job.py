@@ -40,8 +40,7 @@ def items(inputs: Sequence[str]) -> Iterable[tuple[str, str]]:
         ValueError: An input is neither a file nor a folder.
     """
     for name in inputs:
-        if name != "-":
-            _check(name)
+        _check(name)
     return ((path, path) for name in inputs for path in _files(name))
 
 
@@ -77,6 +76,10 @@ def count(inputs: Sequence[str]) -> int | None:
 
 
 def _check(name: str) -> None:
+    if name == "-":
+        if not sys.stdin:
+            raise ValueError("standard input is closed")
+        return
     mode = os.stat(name).st_mode
     if stat.S_ISDIR(mode):
         with os.scandir(name):

@@ -2,15 +2,19 @@
 
 import os
 import sqlite3
+import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
 from .messages import DONE, FAILED, Outcome, Pair
+from .outcomes import Outcomes
 from .settings import check_writable
+from .stored import beside, real_file, storable_row, stored_key
 
 SCHEMA = """
 CREATE TABLE outcomes (
@@ -51,10 +55,11 @@ def check(path: Path) -> None:
         JournalError: It cannot.
     """
     try:
+        path = real_file(path)
         check_writable(path)
     except OSError as error:
         raise JournalError(f"{error.filename} {error.strerror}") from None
-    if path.exists() and path.stat().st_size:
+    if path.exists() and (path.stat().st_size or not path.is_file()):
         _verify(path)
 
 
@@ -64,19 +69,26 @@ def _verify(path: Path) -> str:
     Raises:
         JournalError: It is none.
     """
-    if not path.is_file():
-        raise JournalError(f"{path} does not exist: nothing has been run into it yet")
+    with _explained(path, "cannot be read"):
+        if not path.exists():
+            raise JournalError(f"{path} does not exist: nothing has been run into it yet")
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise JournalError(f"{path} is not a results file: it is no file at all")
     # A reader of a write-ahead log would make one: https://sqlite.org/wal.html#readonly
-    mode = "mode=ro" if _beside(path, "-wal").exists() else "mode=ro&immutable=1"
+    mode = "mode=ro" if beside(path, "-wal").exists() else "mode=ro&immutable=1"
     with _explained(path, "is not a results file"), closing(_connect(path, mode)) as database:
         names = [name for _, name, *_ in database.execute("PRAGMA table_info(outcomes)")]
-    if names != COLUMNS:
+        kinds = database.execute("SELECT type FROM sqlite_master WHERE name = 'outcomes'")
+        is_table = kinds.fetchall() == [("table",)]
+    if names != COLUMNS or not is_table:
         raise JournalError(f"{path} is not a results file: it has no table 'outcomes' of ours")
     return mode
 
 
 def _open_to_read(path: Path) -> sqlite3.Connection:
     """Open a journal so that a run may write to it meanwhile; one that cannot be written, too."""
+    with _explained(path, "cannot be read"):
+        path = real_file(path)
     mode = _verify(path)
     if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
         mode = "mode=rw"
@@ -102,6 +114,7 @@ class Journal:
             JournalError: It is no journal, cannot be written, or another run works on it.
         """
         check(path)
+        path = real_file(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -115,7 +128,8 @@ class Journal:
         except BaseException:
             self.lock.close()
             raise
-        self.pending: list[Outcome] = []
+        self.pending: list[Outcomes | Sequence[Outcome]] = []
+        self.rows = 0
         self.committed = time.monotonic()
         self.skipped = {DONE: 0, FAILED: 0}
         """How many items were left out, by the outcome that they have."""
@@ -143,15 +157,16 @@ class Journal:
         with _explained(self.path, "cannot be read"):
             return [pair for pair in pairs if not self._is_settled(pair[0])]
 
-    def record(self, outcomes: list[Outcome]) -> None:
+    def record(self, outcomes: Outcomes | Sequence[Outcome]) -> None:
         """Take outcomes in; they are committed in batches, at the latest ``COMMIT_SECONDS`` later.
 
         Raises:
             JournalError: They cannot be written, on a full disk for example. They stay pending.
         """
-        self.pending += outcomes
+        self.pending.append(outcomes)
+        self.rows += len(outcomes)
         due = time.monotonic() - self.committed > COMMIT_SECONDS
-        if len(self.pending) >= COMMIT_ROWS or (self.pending and due):
+        if self.rows >= COMMIT_ROWS or (self.rows and due):
             self.commit()
 
     def commit(self) -> None:
@@ -160,19 +175,22 @@ class Journal:
         Raises:
             JournalError: It cannot be written.
         """
-        if not self.pending:
+        if not self.rows:
             return
+        if not self.path.exists():
+            raise JournalError(f"{self.path} was removed during the run: its outcomes are lost")
         with _explained(self.path, "cannot be written"), self.database:
             self.database.executemany(
                 "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                map(_storable, self.pending),
+                map(storable_row, chain.from_iterable(self.pending)),
             )
         self.pending.clear()
+        self.rows = 0
         self.committed = time.monotonic()
 
     def _is_settled(self, key: str) -> bool:
         query = "SELECT status FROM outcomes WHERE key = ?"
-        row = self.database.execute(query, (storable(key),)).fetchone()
+        row = self.database.execute(query, (stored_key(key),)).fetchone()
         if row is None or row[0] not in self.final:
             return False
         self.skipped[row[0]] += 1
@@ -205,18 +223,6 @@ def rows(path: Path) -> Iterator[Outcome]:
             yield Outcome._make(row)
 
 
-def storable(text: str) -> str:
-    """Return text as SQLite can hold it: a lone surrogate, of a file name for example, escaped."""
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
-
-
-def _storable(outcome: Outcome) -> Outcome:
-    if outcome.error is None and outcome.key.isascii():
-        return outcome
-    error = None if outcome.error is None else storable(outcome.error)
-    return outcome._replace(key=storable(outcome.key), error=error)
-
-
 def _open_to_write(path: Path) -> sqlite3.Connection:
     if not (path.exists() and path.stat().st_size):
         _create(path)
@@ -227,14 +233,14 @@ def _open_to_write(path: Path) -> sqlite3.Connection:
 
 def _create(path: Path) -> None:
     """Have an empty journal appear all at once, so that a kill leaves none that is half made."""
-    new = _beside(path, "-new")
+    new = beside(path, "-new")
     new.unlink(missing_ok=True)
     with closing(sqlite3.connect(new)) as database:
         database.execute("PRAGMA journal_mode = OFF")
         database.execute(SCHEMA)
         database.execute("PRAGMA journal_mode = WAL")
     for ending in ("-wal", "-shm"):  # of a file that somebody removed: SQLite would play them back
-        _beside(path, ending).unlink(missing_ok=True)
+        beside(path, ending).unlink(missing_ok=True)
     new.replace(path)
 
 
@@ -245,10 +251,6 @@ def _ask(database: sqlite3.Connection, query: str) -> list[Any]:
     except sqlite3.Error:
         database.close()
         raise
-
-
-def _beside(path: Path, ending: str) -> Path:
-    return path.with_name(path.name + ending)
 
 
 @contextmanager
@@ -268,7 +270,7 @@ def _lock(path: Path) -> sqlite3.Connection:
     Raises:
         JournalError: Another run holds it.
     """
-    lock_file = _beside(path, "-lock")
+    lock_file = beside(path, "-lock")
     with _explained(lock_file, "cannot be opened"):
         lock = sqlite3.connect(lock_file, timeout=0, isolation_level=None)
         try:

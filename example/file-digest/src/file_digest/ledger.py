@@ -107,19 +107,22 @@ class LogFile:
 
         A gap ends it: where a listener was killed in the middle of this, the next one goes on.
         """
-        names = [self.path.with_name(f"{self.path.name}.{n + 1}") for n in range(self.backups)]
-        gap = next((n for n, name in enumerate(names) if not name.exists()), len(names) - 1)
+        kept = range(1, self.backups + 1)
+        gap = next((n for n in kept if not self._backup(n).exists()), self.backups)
         try:
-            for number in range(gap, 0, -1):
-                os.replace(names[number - 1], names[number])
+            for number in range(gap, 1, -1):
+                os.replace(self._backup(number - 1), self._backup(number))
             with suppress(FileNotFoundError):
-                if names:
-                    os.replace(self.path, names[0])
+                if self.backups:
+                    os.replace(self.path, self._backup(1))
                 else:
                     self.path.unlink()
             self.reopen()
         except OSError as error:
             complain(f"{self.path} cannot be rotated", error)
+
+    def _backup(self, number: int) -> Path:
+        return self.path.with_name(f"{self.path.name}.{number}")
 
 
 def complain(what: str, error: OSError) -> None:

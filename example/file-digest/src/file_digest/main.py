@@ -17,6 +17,7 @@ from .progress import Progress, Tally
 from .settings import Settings, check_writable
 from .signals import Stop
 from .source import Source
+from .stored import files_of
 from .worker import describe
 
 log = logging.getLogger(__name__)
@@ -85,21 +86,27 @@ def open_items(settings: Settings, inputs: Sequence[str]) -> Iterable[Pair]:
 
     Raises:
         RefusedError: It says that they will not do, by an OSError or a ValueError.
+        ItemsError: It raised anything else.
         WorkersCannotStartError: It cannot be imported, so no worker could either.
     """
     try:
         job = importlib.import_module(f"{__package__}.job")
-    except Exception as error:
+        items, _ = job.items, job.work
+    except (Exception, SystemExit) as error:
         reason = describe(error)
-        check_files(settings)
+        check_log(settings)
         with listening(settings, Stop(settings.grace)):
             log.error("the job cannot be imported:\n%s", reason)  # noqa: TRY400 - reason has it
         raise WorkersCannotStartError(reason) from error
     try:
-        items: Iterable[Pair] = job.items(inputs)
+        pairs: Iterable[Pair] = items(inputs)
     except (OSError, ValueError) as error:
         raise RefusedError(_one_line(error)) from error
-    return items
+    except (Exception, SystemExit) as error:
+        check_log(settings)
+        with listening(settings, Stop(settings.grace)):
+            raise _items_error(error) from error
+    return pairs
 
 
 def check_files(settings: Settings) -> None:
@@ -111,7 +118,19 @@ def check_files(settings: Settings) -> None:
     try:
         check(settings.results)
     except JournalError as error:
-        raise RefusedError(str(error)) from error
+        raise RefusedError(f"--results: {error}") from error
+    log_file = settings.log_file.resolve()
+    if log_file in files_of(settings.results):
+        raise RefusedError(f"--log-file: {log_file} belongs to the results file")
+    check_log(settings)
+
+
+def check_log(settings: Settings) -> None:
+    """Have a log file.
+
+    Raises:
+        RefusedError: It cannot be written.
+    """
     try:
         check_writable(settings.log_file)
         settings.log_file.parent.mkdir(parents=True, exist_ok=True)
@@ -129,7 +148,7 @@ def open_journal(settings: Settings) -> Journal:
     try:
         return Journal(settings.results, retry_failed=settings.retry_failed)
     except JournalError as error:
-        raise RefusedError(str(error)) from error
+        raise RefusedError(f"--results: {error}") from error
 
 
 @contextmanager
@@ -158,8 +177,7 @@ def listening(settings: Settings, stop: Stop) -> Iterator[Listener]:
 def _conclude(tally: Tally, source: Source, stop: Stop) -> None:
     tally.signal = stop.signals[0] if stop.signals else None
     if source.error and not stop.signals:
-        log.error("items() raised:\n%s", describe(source.error))
-        raise ItemsError(f"items() raised {type(source.error).__name__}: {source.error}")
+        raise _items_error(source.error)
     log.info(
         "run ends: %d done, %d failed, %d done and %d failed in earlier runs",
         tally.done,
@@ -167,6 +185,11 @@ def _conclude(tally: Tally, source: Source, stop: Stop) -> None:
         tally.skipped[DONE],
         tally.skipped[FAILED],
     )
+
+
+def _items_error(error: BaseException) -> ItemsError:
+    log.error("items() raised:\n%s", describe(error))
+    return ItemsError(f"items() raised {type(error).__name__}: {error}")
 
 
 def _one_line(error: Exception) -> str:

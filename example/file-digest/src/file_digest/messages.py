@@ -1,7 +1,10 @@
 """The small values that travel between main and its workers."""
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from array import array
 
 DONE = "done"
 FAILED = "failed"
@@ -75,13 +78,17 @@ class Report:
 
     first: int
     """Number of the first item reported."""
-    results: list[str | None]
-    """JSON texts; None at the positions that ``errors`` explains."""
+    results: str
+    """JSON texts, a line each; empty at the positions that ``errors`` explains. One text and not
+    many, because main has to take it apart for all workers."""
     started: float
     """When the first of them began, in seconds since the epoch."""
-    seconds: list[float]
+    elapsed: float
+    """Seconds from then to the end of the last one."""
+    seconds: "array[float]"
+    """How long each took; the tiniest, which share one reading of the clock, took the same."""
     errors: dict[int, str] = field(default_factory=dict)
-    """Position in ``results`` to the error's text."""
+    """Position to the error's text."""
     cpu: float = 0.0
     """CPU seconds that the worker and its ended children took since the report before."""
 

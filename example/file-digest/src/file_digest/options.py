@@ -2,6 +2,7 @@
 
 import logging
 import math
+import re
 from collections.abc import Callable
 from functools import reduce
 from pathlib import Path
@@ -15,6 +16,10 @@ from .settings import TEXT_LAYOUT, start_methods, usable_cores
 SLUG, VERSION = slug_and_version()
 Command = Callable[..., Any]
 
+MOST_WORKERS = 1_000
+"""A slip of the finger shall not take a whole machine down."""
+MOST_BACKUPS = 10_000
+
 
 def _finite(context: click.Context, param: click.Parameter, value: float | None) -> float | None:
     if value is not None and not math.isfinite(value):
@@ -23,9 +28,11 @@ def _finite(context: click.Context, param: click.Parameter, value: float | None)
 
 
 def _layout(context: click.Context, param: click.Parameter, value: str) -> str:
+    """Try a layout on a record; a field of the owner's own, which only some have, is fine."""
+    fields = dict.fromkeys(re.findall(r"%\((\w+)\)", value), "-")
     try:
-        logging.Formatter(value)
-    except ValueError as error:
+        logging.Formatter(value, defaults=fields).format(logging.makeLogRecord({}))
+    except (TypeError, ValueError) as error:
         raise click.BadParameter(f"{error}.", context, param) from None
     return value
 
@@ -56,7 +63,7 @@ start_method_option = click.option(
 RUN = [
     click.option(
         "--workers",
-        type=click.IntRange(min=1),
+        type=click.IntRange(1, MOST_WORKERS),
         default=usable_cores,
         show_default="usable cores",
         help="Worker processes.",
@@ -100,7 +107,7 @@ RUN = [
     ),
     click.option(
         "--log-backups",
-        type=click.IntRange(min=0),
+        type=click.IntRange(0, MOST_BACKUPS),
         default=5,
         show_default=True,
         help="Rotated log files to keep.",
@@ -141,7 +148,7 @@ RUN = [
 SCALE = [
     click.option(
         "--workers",
-        type=click.IntRange(min=1),
+        type=click.IntRange(1, MOST_WORKERS),
         default=lambda: 2 * usable_cores(),
         show_default="twice the usable cores",
         help="The most workers to try.",

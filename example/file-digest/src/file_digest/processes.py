@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import connection, get_context, resource_tracker
+from multiprocessing import connection, forkserver, get_context, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
@@ -103,6 +103,7 @@ def start_process(
     process: BaseProcess = context.Process(  # type: ignore[attr-defined] # all contexts have it
         target=target, args=args, name=name
     )
+    continue_helpers()
     with stop_signals_blocked():
         process.start()
     return process
@@ -144,6 +145,7 @@ def await_end(process: Ending, seconds: float) -> None:
     ``Process.join`` would block there, for ever if it closed them itself and lives on.
     """
     deadline = time.monotonic() + seconds
+    continue_helpers()
     if process.exitcode is None:
         connection.wait([process.sentinel], seconds)
     while process.exitcode is None and time.monotonic() < deadline:
@@ -153,6 +155,7 @@ def await_end(process: Ending, seconds: float) -> None:
 def join_all(processes: Iterable[BaseProcess], seconds: float) -> None:
     """Wait until they have ended, ``seconds`` in all, then kill those that have not."""
     processes, deadline = list(processes), time.monotonic() + seconds
+    continue_helpers()
     while alive := [process for process in processes if process.exitcode is None]:
         left = deadline - time.monotonic()
         if left <= 0:
@@ -162,6 +165,21 @@ def join_all(processes: Iterable[BaseProcess], seconds: float) -> None:
         kill(process)
     for process in processes:
         process.join(1.0)
+
+
+def continue_helpers() -> None:
+    """Continue multiprocessing's own processes, in case somebody stopped them.
+
+    multiprocessing waits for the forkserver without a deadline when it starts a process, and learns
+    from it how one ended; a stopped resource tracker would stay behind.
+    """
+    if sys.platform == "win32":
+        return
+    server: Any = forkserver._forkserver  # noqa: SLF001 - there is no other way to know them
+    tracker: Any = resource_tracker._resource_tracker  # noqa: SLF001 - the same
+    for pid in filter(None, (server._forkserver_pid, tracker._pid)):  # noqa: SLF001 - the same
+        with suppress(OSError):  # it is gone
+            os.kill(pid, signal.SIGCONT)
 
 
 def how_it_ended(exitcode: int | None) -> str:

@@ -4,14 +4,16 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from .batches import Holding
-from .messages import DONE, Outcome
+from .messages import DONE, FAILED
+from .outcomes import Outcomes
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -36,15 +38,33 @@ class Tally:
     signal: int | None = None
     """What stopped the run early."""
 
-    def add(self, outcomes: Sequence[Outcome]) -> None:
+    def add(self, outcomes: Outcomes) -> None:
         """Count outcomes, and log those that failed."""
-        failures = [outcome for outcome in outcomes if outcome.status != DONE]
+        failures = outcomes.failures
         self.done += len(outcomes) - len(failures)
         self.failed += len(failures)
         for outcome in failures:
             reason = (outcome.error or "").rpartition("\n")[2]
             log.warning("item %s failed: %s", outcome.key, reason)
         self.seconds = time.monotonic() - self.began
+
+
+def summary(tally: Tally) -> list[str]:
+    """Return the lines that say, at the end of a run, what it did."""
+    settled, earlier = tally.done + tally.failed, Counter(tally.skipped)
+    rate = settled / tally.seconds if tally.seconds else 0.0
+    lines = [
+        f"{tally.done} done, {tally.failed} failed in {tally.seconds:.1f} s ({rate:.1f} items/s)"
+    ]
+    if earlier.total():
+        lines.append(f"{earlier[DONE]} done and {earlier[FAILED]} failed in earlier runs")
+    if earlier[FAILED]:
+        lines.append("--retry-failed does the failed ones again")
+    if tally.signal:
+        lines.append("stopped before the end; run it again to do the rest")
+    elif not settled:
+        lines.append("nothing to do")
+    return lines
 
 
 class Progress:
@@ -97,15 +117,17 @@ class Lines(Progress):
         """Write the line."""
         rate = tally.done / tally.seconds if tally.seconds else 0.0
         lines = [f"{tally.done} done, {tally.failed} failed, {rate:.1f} items/s"]
-        lines += at_work(tally.holding) if self.verbose else []
-        sys.stderr.writelines(f"{line}\n" for line in lines)
-        sys.stderr.flush()
+        self._write(*lines, *(at_work(tally.holding) if self.verbose else []))
 
     def note(self, text: str) -> None:
         """Write a line of its own."""
         super().note(text)
-        sys.stderr.write(f"{text}\n")
-        sys.stderr.flush()
+        self._write(text)
+
+    def _write(self, *lines: str) -> None:
+        with suppress(OSError):  # nobody reads it any more; the run goes on
+            sys.stderr.writelines(f"{line}\n" for line in lines)
+            sys.stderr.flush()
 
 
 class Bar(Progress):
@@ -162,7 +184,7 @@ class Bar(Progress):
         self.bar.console.print(text, markup=False, highlight=False)
 
     def _count(self) -> None:
-        with suppress(OSError):  # what cannot be counted is done all the same
+        with suppress(Exception):  # the owner's code; what cannot be counted is done all the same
             self.total = self.count()
 
 

@@ -22,7 +22,7 @@ from . import workers
 from .batches import Backlog, Batch
 from .configurer import LogSetup, configure_worker
 from .figures import PROCESSES, THREADS, Measured
-from .main import check_files, listening, open_items
+from .main import check_log, listening, open_items
 from .messages import DONE, FAILED, Outcome, Pair, Task
 from .processes import Bond, Lifeline, context_for, follow_main, how_it_ended, kill, start_process
 from .settings import Settings
@@ -66,7 +66,7 @@ def measure(settings: Settings, inputs: Sequence[str], seconds: float) -> Genera
         RefusedError, WorkersCannotStartError: As in a run.
     """
     items, stop = open_items(settings, inputs), Stop(grace=0.0)
-    check_files(settings)
+    check_log(settings)
     with stop.listening(), listening(settings, stop) as listener:
         trial = Trial(settings, listener.setup, stop, seconds)
         sample = trial.sample(items)

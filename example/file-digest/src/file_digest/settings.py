@@ -4,7 +4,7 @@ import multiprocessing
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from errno import EACCES, EISDIR, ENOTDIR
+from errno import EACCES, EISDIR, ENOTDIR, ENXIO
 from pathlib import Path
 from typing import Literal
 
@@ -80,6 +80,8 @@ def check_writable(path: Path) -> None:
     """
     if path.is_dir():
         raise IsADirectoryError(EISDIR, "is a folder", str(path))
+    if path.is_fifo():  # to open it would wait for a reader, perhaps for ever
+        raise OSError(ENXIO, "is a named pipe", str(path))
     target = next(p for p in (path, *path.absolute().parents) if p.exists())
     if target != path and not target.is_dir():
         raise NotADirectoryError(ENOTDIR, "is not a folder", str(target))

@@ -1,13 +1,17 @@
 """Reads the items that ``job.items`` yields: lazily, in a thread, a bounded number ahead."""
 
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from .messages import Pair
 
 READ_AHEAD = 16
+BULK_ITEMS = 255
+BULK_SECONDS = 0.001
 
 
 class Source:
@@ -19,12 +23,13 @@ class Source:
 
     def __init__(self, items: Iterable[Pair], wake: Callable[[], None]) -> None:
         """Read ``items`` lazily; call ``wake``, from the thread, when there is news for main."""
-        self.items: Iterable[Any] = items  # as typed; whether it is so is seen as they come
+        self.items = items
         self.wake = wake
         self.ready: deque[Pair] = deque()
         self.ahead = READ_AHEAD
+        self.bulk = 0
         self.error: BaseException | None = None
-        self.finished = self.stopped = False
+        self.finished = self.stopped = self.refused = False
         self.hungry = True
         self.room = threading.Event()
         self.thread = threading.Thread(target=self._read, name="source", daemon=True)
@@ -38,40 +43,76 @@ class Source:
         self.stopped = True
         self.room.set()
 
-    def take(self) -> list[Pair]:
-        """Return the items that are there by now; never blocks."""
-        self.hungry = True  # before the look: what comes in between wakes main
+    def take(self, *, hungry: bool = True) -> list[Pair]:
+        """Return the items that are there by now; never blocks.
+
+        Args:
+            hungry: Whether the next item is to wake main, if there is none now.
+        """
+        self.hungry = hungry  # before the look: what comes in between wakes main
         pairs = [self.ready.popleft() for _ in range(len(self.ready))]
-        self.hungry = not pairs
+        self.hungry = hungry and not pairs
         self.room.set()
-        return pairs
+        return self._checked(pairs)
 
     @property
     def exhausted(self) -> bool:
         """Whether nothing will come any more."""
-        return self.finished and not self.ready
+        return self.refused or (self.finished and not self.ready)
 
     def _read(self) -> None:
         try:
-            for pair in self.items:
-                if not (type(pair) is tuple and len(pair) == 2 and type(pair[0]) is str):
-                    _check_pair(pair)  # by itself, the call would cost as much as all the rest
+            items = iter(self.items)
+            began = time.perf_counter()
+            for pair in items:
                 self.ready.append(pair)
                 if self.hungry:
                     self.hungry = False
                     self.wake()
-                while len(self.ready) >= self.ahead and not self.stopped:
-                    self.room.clear()
-                    if len(self.ready) >= self.ahead:
-                        self.room.wait(1.0)
+                quick = time.perf_counter() - began < BULK_SECONDS
+                self.bulk = min(2 * self.bulk + 1, BULK_ITEMS) if quick else 0
+                self._await_room()
                 if self.stopped:
                     break
+                began = time.perf_counter()
+                self._read_more(items)
         except BaseException as error:  # the owner's code: main reports whatever it raised
-            self.error = error
+            self.error = self.error or error
         self.finished = True
         self.wake()
 
+    def _await_room(self) -> None:
+        while len(self.ready) >= self.ahead and not self.stopped:
+            self.room.clear()
+            if len(self.ready) >= self.ahead:
+                self.room.wait(1.0)
 
-def _check_pair(pair: object) -> None:
-    if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str)):
-        raise TypeError(f"items() must yield (str key, payload) tuples, but it gave {pair!r:.200}")
+    def _read_more(self, items: Iterator[Pair]) -> None:
+        """Read at the iterator's own speed, while main has enough to do.
+
+        Nobody wakes main for these; should it run out of others it finds them at its next tick.
+        """
+        if not self.hungry:
+            room = self.ahead - len(self.ready) - 1  # the next one comes by itself
+            self.ready.extend(islice(items, max(0, min(self.bulk, room))))
+
+    def _checked(self, pairs: list[Pair]) -> list[Pair]:
+        """Return what comes before the first that is no pair; that one ends the source."""
+        if self.refused or not pairs:
+            return []
+        if {*map(type, pairs)} == {tuple} and {*map(len, pairs)} == {2}:  # many at a time
+            keys = [key for key, _ in pairs]
+            if {*map(type, keys)} == {str}:
+                return pairs
+        good = next((at for at, pair in enumerate(pairs) if not _is_pair(pair)), len(pairs))
+        if good < len(pairs):
+            self.error = TypeError(
+                f"items() must yield (str key, payload) tuples, but it gave {pairs[good]!r:.200}"
+            )
+            self.refused = True
+            self.stop()
+        return pairs[:good]
+
+
+def _is_pair(pair: Any) -> bool:
+    return isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str)

@@ -1,7 +1,8 @@
 """The batches that one worker has, or one pool: what main knows of items that are under way."""
 
 from .batches import Backlog, Batch, Death
-from .messages import GivenBack, Outcome, Report, Unreadable
+from .messages import GivenBack, Report, Unreadable
+from .outcomes import Outcomes
 from .worker import whole_task
 
 News = Report | GivenBack | Unreadable
@@ -40,7 +41,7 @@ class Tray:
         batch = self.find(held) if held >= 0 else None
         return batch.pairs[held - batch.first][0] if batch else None
 
-    def take(self, news: News, worker: str) -> list[Outcome]:
+    def take(self, news: News, worker: str) -> list[Outcomes]:
         """Turn what a worker says into outcomes."""
         if isinstance(news, GivenBack):
             for numbers in filter(None, news.numbers):
@@ -48,10 +49,10 @@ class Tray:
                     self.backlog.give_back(batch, numbers)
                     self._drop_if_finished(batch)
             return []
-        outcomes: list[Outcome] = []
+        outcomes: list[Outcomes] = []
         if batch := self.find(news.first):
             if isinstance(news, Report):
-                outcomes = self.backlog.completed(batch, news, worker)
+                outcomes = [self.backlog.completed(batch, news, worker)]
             else:
                 outcomes = self.backlog.unreadable(batch, news.reason, worker)
             self._drop_if_finished(batch)
@@ -65,9 +66,9 @@ class Tray:
             self.backlog.give_back(batch, range(max(batch.first, held + 1), end))
             self._drop_if_finished(batch)
 
-    def blame(self, held: int, death: Death) -> list[Outcome]:
+    def blame(self, held: int, death: Death) -> list[Outcomes]:
         """Try again, or fail, what a dead worker's slot names; give back the rest of its batch."""
-        outcomes: list[Outcome] = []
+        outcomes: list[Outcomes] = []
         if batch := self.find(held):
             outcomes = self.backlog.lost(batch, held, death)
             self._drop_if_finished(batch)

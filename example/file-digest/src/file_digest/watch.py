@@ -8,7 +8,8 @@ from multiprocessing import connection
 from multiprocessing.process import BaseProcess
 
 from .channel import Link
-from .messages import Outcome, Ready, StartFailed, WorkersCannotStartError
+from .messages import Ready, StartFailed, WorkersCannotStartError
+from .outcomes import Outcomes
 from .trays import Tray
 from .worker import IDLE
 
@@ -48,9 +49,9 @@ class Watched:
         self.proven, self.recalled = True, False
         return True
 
-    def hear(self, tray: Tray) -> tuple[list[Outcome], bool]:
+    def hear(self, tray: Tray) -> tuple[list[Outcomes], bool]:
         """Take what its line brings; return the outcomes, and whether the line has ended."""
-        outcomes: list[Outcome] = []
+        outcomes: list[Outcomes] = []
         try:
             for message in self.link.receive():
                 match message:
@@ -67,9 +68,9 @@ class Watched:
             self.proven = self.proven or bool(outcomes)
         return outcomes, False
 
-    def last_words(self, tray: Tray) -> list[Outcome]:
+    def last_words(self, tray: Tray) -> list[Outcomes]:
         """Take everything that it sent before it died; its children may hold the line open."""
-        outcomes, ended = list[Outcome](), False
+        outcomes, ended = list[Outcomes](), False
         while not ended and connection.wait([self.link.sock], 0):
             more, ended = self.hear(tray)
             outcomes += more

@@ -6,9 +6,9 @@ import pickle
 import threading
 import time
 import traceback
+from array import array
 from collections import deque
 from collections.abc import Callable, MutableSequence, Sequence
-from itertools import pairwise
 from typing import Any
 
 from .messages import Report, Task
@@ -17,6 +17,14 @@ Work = Callable[[Any], Any]
 
 IDLE = -1
 """In a worker's slot: it holds no item."""
+
+TO_JSON = json.JSONEncoder(allow_nan=False).encode
+"""Refuses what JSON has no word for, so that every reader can read what is exported."""
+
+STRIDE_SECONDS = 0.0001
+"""The clock is read once in so long, or after every item: for the tiniest it would cost most."""
+STRIDE_ITEMS = 1_000
+STRIDE_GROWTH = 4
 
 
 def whole_task(first: int) -> int:
@@ -45,10 +53,12 @@ class Bench:
         self.revoked = revoked or [0] * (index + 1)
         self.first = self.end = self.sent = 0
         self.todo: deque[Any] = deque()
-        self.results: list[str | None] = []
+        self.results: list[str] = []
         self.errors: dict[int, str] = {}
-        self.ends: list[float] = []
-        self.begun = self.clock = 0.0
+        self.seconds = array("d")
+        """How long each item took; those of one stride took the same."""
+        self.stride, self.each = 1, 0.0
+        self.begun = self.start = self.clock = self.sent_at = 0.0
         self.cpu = cpu_seconds()
         self.lock = threading.Lock()
 
@@ -61,21 +71,33 @@ class Bench:
         self.slot[self.index] = whole_task(task.first)
         payloads = pickle.loads(task.blob)
         with self.lock:
-            self.results, self.errors, self.ends = [], {}, []
+            self.results, self.errors, self.seconds = [], {}, array("d")
             self.first, self.end, self.sent = task.first, task.first + task.count, 0
-            self.begun, self.clock = time.time(), time.perf_counter()
+            self.begun, self.start = time.time(), time.perf_counter()
+            self.clock = self.sent_at = self.start
             self.todo = deque(payloads)
 
     def do(self) -> None:
-        """Do the items one by one; what one raises, KeyboardInterrupt included, is its error.
+        """Do the items, stride by stride, unless main revokes them."""
+        go_on = True
+        while go_on and self.todo:
+            go_on = self._do_some(self.stride)
+            with self.lock:
+                self._clock_in(at_hand=False)
+        self.slot[self.index] = whole_task(self.first)
+
+    def _do_some(self, count: int) -> bool:
+        """Do so many items; what one raises, KeyboardInterrupt included, is its error.
 
         The slot is written before ``revoked`` is read, main does it the other way round: so either
         main sees that an item was begun, or this sees that it was revoked.
+
+        Returns:
+            Whether the next item may be begun.
         """
         work, slot, index, take = self.work, self.slot, self.index, self.todo.popleft
-        revoked = self.revoked
-        results, ends, now, number = self.results, self.ends, time.perf_counter, self.first
-        while True:
+        revoked, done, next_one = self.revoked, self.results.append, self.first + len(self.results)
+        for number in range(next_one, next_one + count):
             try:
                 payload = take()
             except IndexError:
@@ -83,31 +105,58 @@ class Bench:
             slot[index] = number
             if number < revoked[index]:
                 self.todo.appendleft(payload)
-                break
+                return False
             try:
-                results.append(to_json(work(payload)))
+                result = work(payload)
+                # For an int, what json writes, without the 1 µs that setting up an encoder takes.
+                done(repr(result) if type(result) is int else TO_JSON(result))
             except BaseException as error:
                 self.errors[number - self.first] = describe(error)
-                results.append(None)
-            ends.append(now())
-            number += 1
-        slot[index] = whole_task(self.first)
+                done("")
+        return True
 
-    def report(self) -> Report | None:
-        """Return what was done since the last report, or None if that is nothing."""
+    def _clock_in(self, *, at_hand: bool) -> None:
+        """Note how long the items took that were done since the last time.
+
+        Args:
+            at_hand: Whether another has begun since: it may be a slow one, those before it were
+                as quick as ever.
+        """
+        if not (new := len(self.results) - len(self.seconds)):
+            return
+        each = (time.perf_counter() - self.clock) / new
+        if at_hand:
+            each = min(each, self.each)
+        else:
+            self.each = each
+            fitting = int(STRIDE_SECONDS / max(each, 1e-9))
+            self.stride = max(1, min(fitting, self.stride * STRIDE_GROWTH, STRIDE_ITEMS))
+        self.seconds.extend([each] * new)
+        self.clock += each * new
+
+    def report(self, *, again: bool = False) -> Report | None:
+        """Return what was done since the last report, or None if that is nothing.
+
+        Args:
+            again: Whether to return all that was done of this task, reported or not.
+        """
         with self.lock:
-            start, stop = self.sent, len(self.ends)
+            if again:
+                self.sent, self.sent_at = 0, self.start
+            next_one = self.first + len(self.results)
+            self._clock_in(at_hand=self.slot[self.index] == next_one)
+            start, stop = self.sent, len(self.seconds)
             if start == stop:
                 return None
-            self.sent = stop
-            ends = [self.ends[start - 1] if start else self.clock, *self.ends[start:stop]]
+            began, self.sent, self.sent_at = self.sent_at, stop, self.clock
             errors = self.errors.copy()
             cpu, self.cpu = self.cpu, cpu_seconds()
             return Report(
                 first=self.first + start,
-                results=self.results[start:stop],
-                started=self.begun + (ends[0] - self.clock),
-                seconds=[end - begin for begin, end in pairwise(ends)],
+                results="\n".join(self.results[start:stop]),
+                started=self.begun + (began - self.start),
+                elapsed=self.clock - began,
+                seconds=self.seconds[start:stop],
                 errors={at - start: errors[at] for at in errors if start <= at < stop},
                 cpu=self.cpu - cpu,
             )
@@ -129,18 +178,6 @@ class Bench:
 def cpu_seconds() -> float:
     """Return the processor time that this process and its ended children have taken."""
     return sum(os.times()[:4])
-
-
-def to_json(value: object) -> str:
-    """Return a result as JSON text.
-
-    Raises:
-        TypeError: The value, or something in it, is nothing that JSON can write.
-        ValueError: It contains itself.
-    """
-    if type(value) is int:
-        return repr(value)  # what json writes, without the 1 µs that setting up an encoder takes
-    return json.dumps(value)
 
 
 def describe(error: BaseException) -> str:

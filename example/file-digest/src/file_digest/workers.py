@@ -17,7 +17,8 @@ from collections.abc import Generator
 from .batches import Backlog, Death
 from .configurer import LogSetup
 from .crew import Crew, Worker
-from .messages import Outcome, Recall
+from .messages import Recall
+from .outcomes import NOTHING, Outcomes
 from .processes import await_end, how_it_ended, kill
 from .settings import EngineOption, Settings
 from .signals import Stop
@@ -32,13 +33,11 @@ PREFETCH = 3
 GOODBYE_SECONDS = 1.0
 
 
-def run(
-    backlog: Backlog, settings: Settings, logs: LogSetup, stop: Stop
-) -> Generator[list[Outcome]]:
+def run(backlog: Backlog, settings: Settings, logs: LogSetup, stop: Stop) -> Generator[Outcomes]:
     """Do the items of a backlog; yield outcomes as they complete, at least once a ``TICK``.
 
-    An empty list is a chance for main to see to other things. Once ``stop`` says so, no item
-    starts, running ones may finish until its deadline, and the rest is left undone.
+    Without news it yields ``NOTHING``, a chance for main to see to other things. Once ``stop`` says
+    so, no item starts, running ones may finish until its deadline, and the rest is left undone.
 
     Raises:
         WorkersCannotStartError: They died at their start, again and again, in spite of back-off.
@@ -46,7 +45,7 @@ def run(
     supervisor = Supervisor(backlog, settings, logs, stop)
     try:
         while supervisor.has_work():
-            yield supervisor.turn()
+            yield from supervisor.turn() or [NOTHING]
     finally:
         supervisor.end()
 
@@ -59,7 +58,7 @@ class Supervisor:
         self.backlog, self.settings, self.stop = backlog, settings, stop
         self.selector = selectors.DefaultSelector()
         self.selector.register(stop.waker, selectors.EVENT_READ, None)
-        self.crew = Crew(backlog, settings, logs, self.selector)
+        self.crew = Crew(backlog, settings, logs, self.selector, stop)
         self.tick = min(TICK, (settings.item_timeout or TICK) / 4)
         self.next_look = 0.0
 
@@ -72,7 +71,7 @@ class Supervisor:
             return False
         return not self.backlog.exhausted or any(worker.tray for worker in self.crew.workers)
 
-    def turn(self) -> list[Outcome]:
+    def turn(self) -> list[Outcomes]:
         """Hand out batches, wait for news at most a tick, and return the outcomes."""
         if not self.backlog.stopped and self.backlog.has_some:
             self.crew.fill()
@@ -100,7 +99,7 @@ class Supervisor:
             for worker in self.crew.workers:
                 fit = worker.ready and not worker.stalled and not worker.link.outgoing
                 if fit and len(worker.tray) <= wanted:
-                    if not (work := self.backlog.next_batch()):
+                    if not (work := self.backlog.next_batch(only_full=bool(worker.tray))):
                         return
                     batch, task = work
                     if not worker.tray:
@@ -114,7 +113,7 @@ class Supervisor:
         if self.selector.get_key(worker.link.sock).events != wanted:
             self.selector.modify(worker.link.sock, wanted, worker)
 
-    def _handle(self, worker: Worker, events: int) -> list[Outcome]:
+    def _handle(self, worker: Worker, events: int) -> list[Outcomes]:
         if events & selectors.EVENT_WRITE:
             worker.link.flush()
             self._watch(worker)
@@ -126,9 +125,9 @@ class Supervisor:
         worker.stalled = worker.stalled and bool(worker.tray)
         return outcomes + self._lost(worker) if ended else outcomes
 
-    def _look_after_workers(self) -> list[Outcome]:
+    def _look_after_workers(self) -> list[Outcomes]:
         """Kill what hangs, find the dead, recall what waits behind a slow item."""
-        now, outcomes, limit = time.monotonic(), list[Outcome](), self.settings.item_timeout
+        now, outcomes, limit = time.monotonic(), list[Outcomes](), self.settings.item_timeout
         self.next_look = now + self.tick
         for worker in list(self.crew.workers):
             worker.observe(now)
@@ -157,7 +156,7 @@ class Supervisor:
             if worker.tray:
                 self._recall(worker)
 
-    def _lost(self, worker: Worker) -> list[Outcome]:
+    def _lost(self, worker: Worker) -> list[Outcomes]:
         await_end(worker.process, 1.0)
         if worker.process.exitcode is None:
             worker.reason = worker.reason or "worker closed its connection to main"
