@@ -18,7 +18,6 @@ Command = Callable[..., Any]
 
 MOST_WORKERS = 1_000
 """A slip of the finger shall not take a whole machine down."""
-MOST_BACKUPS = 10_000
 
 
 def _finite(context: click.Context, param: click.Parameter, value: float | None) -> float | None:
@@ -107,7 +106,7 @@ RUN = [
     ),
     click.option(
         "--log-backups",
-        type=click.IntRange(0, MOST_BACKUPS),
+        type=click.IntRange(min=0),
         default=5,
         show_default=True,
         help="Rotated log files to keep.",

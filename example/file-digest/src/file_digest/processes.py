@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import connection, forkserver, get_context, resource_tracker
+from multiprocessing import connection, get_context, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 if sys.platform != "win32":
     import fcntl
+    from multiprocessing import forkserver
 
 HAS_LIFELINE_SIGNALS = sys.platform == "linux" and os.path.exists("/proc/self/fd")
 LOST_TRACK = 255
