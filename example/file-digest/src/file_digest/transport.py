@@ -35,10 +35,15 @@ from .formats import MESSAGE, shown_safely
 from .ledger import COMMAND, INCLUDE, NEWLINE, part_named
 from .rescue import Patience, Rescue, append
 
+if sys.platform != "win32":
+    import fcntl
+
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue
 
 ATOMIC = getattr(select, "PIPE_BUF", 512)
+PIPE_BYTES = 1 << 18
+"""How much the pipe holds where that can be set: more than comes while the listener naps."""
 PATIENCE_SECONDS = 5.0
 QUEUE_RECORDS = 1_000
 """How many may wait in all processes; few, because those of a killed process are lost, and because
@@ -92,6 +97,9 @@ class PipeTransport:
         """Open the pipe."""
         self.reader, self.writer = multiprocessing.Pipe(duplex=False)
         os.set_blocking(self.writer.fileno(), False)
+        if sys.platform == "linux":
+            with suppress(OSError):  # this user's pipes take too much memory already
+                fcntl.fcntl(self.writer, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         self.sender = PipeSender(self.writer, log_file, os.getpid())
 
     def has_room(self) -> bool:
