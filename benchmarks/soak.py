@@ -16,6 +16,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -77,12 +78,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         project = _render(Path(folder), options.model)
         tables = sorted(project.glob("tests/test_*_faults.py"))
-        for number in range(1, options.times + 1):
-            with ThreadPoolExecutor(options.jobs) as executor:
-                played = partial(_play, options.tries, Path(folder))
-                failed = sum(_note(soak, *result) for result in executor.map(played, tables))
-            sys.stdout.write(f"round {number} of {options.times}: {failed or 'nothing'} failed\n")
-            sys.stdout.flush()
+        with suppress(KeyboardInterrupt):  # then what came out so far is shown
+            for number in range(1, options.times + 1):
+                with ThreadPoolExecutor(options.jobs) as executor:
+                    played = partial(_play, options.tries, Path(folder))
+                    failed = sum(_note(soak, *result) for result in executor.map(played, tables))
+                shown = f"round {number} of {options.times}: {failed or 'nothing'} failed\n"
+                sys.stdout.write(shown)
+                sys.stdout.flush()
     _print_table(soak)
     return int(not all(row.survived for row in soak.values()))
 
