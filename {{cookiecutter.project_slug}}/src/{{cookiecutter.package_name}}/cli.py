@@ -142,6 +142,8 @@ def export_command(
         _drop_standard_output()
     except OSError as error:
         where = output or "standard output"
+        if not output:
+            _drop_standard_output()
         raise click.UsageError(f"--output: {where}: {error.strerror}", context) from error
     return ALL_DONE
 
