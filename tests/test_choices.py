@@ -43,6 +43,29 @@ def test_a_wrong_choice_in_a_replay_file_is_refused(
     assert shown == f"{question} 'maybe' must be one of: {', '.join(CHOICES[question])}\n"
 
 
+def without(question: str) -> dict[str, object]:
+    """Return answers to all questions but one."""
+    return {asked: answer for asked, answer in ANSWERS.items() if asked != question}
+
+
+@pytest.mark.parametrize("question", ["project_slug", "package_name"])
+def test_a_replay_file_that_lacks_a_name_is_the_engines(
+    template: Path, tmp_path: Path, question: str
+) -> None:
+    """It asks only for what is missing, without this template's code; nothing is written."""
+    refuse(template, tmp_path, Way((), typed="\n", replayed=without(question)))
+
+
+@pytest.mark.parametrize("question", ["description", "license", "__year"])
+def test_a_replay_file_that_lacks_another_answer_gets_the_default(
+    template: Path, tmp_path: Path, question: str
+) -> None:
+    """Those that come from no other answer are taken as if asked."""
+    done = render(template, tmp_path, Way((), typed="\n", replayed=without(question)))
+    assert done.returncode == 0, done.stdout
+    assert b"MIT License" in BakedProject.at(tmp_path / "output" / "photo-index").files["LICENSE"]
+
+
 @pytest.mark.parametrize("answer", [True, 1, None, ["process"], {"a": 1}])
 def test_an_answer_that_is_no_text_is_refused(
     template: Path, tmp_path: Path, answer: object
