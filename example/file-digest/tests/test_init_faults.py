@@ -75,7 +75,7 @@ def test_first_process_reaps_and_passes_on(service: Services, as_first_process: 
 
 def states(process: psutil.Process) -> list[str]:
     """Return the states of a process's children; one that goes meanwhile has been reaped."""
-    found = []
+    found = list[str]()
     for child in process.children():
         with suppress(psutil.NoSuchProcess):
             found.append(child.status())
