@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 from disks import DISKS, Disk
 from service import TRIES, Finished, Service, kill_process, report, wait_for
@@ -187,6 +188,9 @@ def copy_and_truncate(writers: Writers, old: Path) -> None:
     """As logrotate's copytruncate does, while nobody writes; it is not safe by itself."""
     log, stopped = writers.service.log, wait_for(writers.listener, "the listener")
     kill_process(stopped, signal.SIGSTOP)
+    # The signal is sent before it is taken: meanwhile a write may still be under way.
+    process = psutil.Process(stopped)
+    wait_for(lambda: process.status() == psutil.STATUS_STOPPED, "the listener to stand still")
     shutil.copy(log, old)
     log.write_bytes(b"")
     kill_process(stopped, signal.SIGCONT)
