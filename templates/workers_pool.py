@@ -13,7 +13,7 @@ the pipes that all workers share: then the Pool is given up, another is made, an
 outcome begins again there.
 
 What the process model does better: a worker killed *between* items costs the others the time that
-they had spent on their items of that moment, for these begin again. None of them counts as tried.
+they had spent on theirs, for these begin again; they do not count as tried.
 """
 
 import gc
@@ -122,13 +122,12 @@ class Guard:
                 flush = 0.0 if self.stop.requested else self.flush_seconds
                 roster.dismiss(GOODBYE_SECONDS + flush)
             roster.kill()
+            roster.bury()
         if self.former:
             self.former.burial.join(GOODBYE_SECONDS)
         self.lifeline.close()
         self.selector.close()
-        # A semaphore goes with its last reference; multiprocessing's resource tracker would
-        # complain about those that are left where main leaves by os._exit.
-        gc.collect()
+        gc.collect()  # semaphores go with their last reference, or the resource tracker complains
 
     def _staff(self) -> None:
         """Have a Pool where there is something to do, and know its workers.
@@ -279,18 +278,19 @@ class Guard:
 
     def _give_up(self) -> list[Outcomes]:
         """End this Pool; what has no outcome is for the next."""
+        if not (roster := self._discharge()):
+            return []
+        roster.kill()
         outcomes: list[Outcomes] = []
-        if roster := self._discharge():
-            roster.kill()
         for worker in list(self.workers):
             outcomes += worker.last_words(self.tray)
             self._remove(worker)
+        roster.bury()
         outcomes += self._take_answers()
         for held, death in self.dead:
             outcomes += self.tray.blame(held, death)
         self.tray.give_back()
-        self.dead.clear()
-        self.give_up_at = float("inf")
+        self.dead, self.give_up_at = [], float("inf")
         return outcomes
 
     def _discharge(self) -> Roster | None:

@@ -2,7 +2,6 @@
 
 import os
 import sqlite3
-import stat
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -72,7 +71,7 @@ def _verify(path: Path) -> str:
     with _explained(path, "cannot be read"):
         if not path.exists():
             raise JournalError(f"{path} does not exist: nothing has been run into it yet")
-        if not stat.S_ISREG(path.stat().st_mode):
+        if not path.is_file():
             raise JournalError(f"{path} is not a results file: it is no file at all")
     # A reader of a write-ahead log would make one: https://sqlite.org/wal.html#readonly
     mode = "mode=ro" if beside(path, "-wal").exists() else "mode=ro&immutable=1"
@@ -213,12 +212,16 @@ def summarize(path: Path) -> Summary:
 
 
 def rows(path: Path) -> Iterator[Outcome]:
-    """Yield all outcomes, in the order in which they were recorded.
+    """Open a journal and return its outcomes, in the order in which they were recorded.
 
     Raises:
-        JournalError: There is no journal at ``path``.
+        JournalError: There is no journal at ``path``; on the way: it is damaged.
     """
-    with closing(_open_to_read(path)) as database, _explained(path, "cannot be read"):
+    return _each_row(path, _open_to_read(path))
+
+
+def _each_row(path: Path, database: sqlite3.Connection) -> Iterator[Outcome]:
+    with closing(database), _explained(path, "cannot be read"):
         for row in database.execute("SELECT * FROM outcomes ORDER BY rowid"):
             yield Outcome._make(row)
 

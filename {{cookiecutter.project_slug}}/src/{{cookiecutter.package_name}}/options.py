@@ -2,7 +2,6 @@
 
 import logging
 import math
-import re
 from collections.abc import Callable
 from functools import reduce
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import click
 
 from .config import slug_and_version
+from .formats import LineFormatter
 from .settings import TEXT_LAYOUT, start_methods, usable_cores
 
 SLUG, VERSION = slug_and_version()
@@ -28,9 +28,8 @@ def _finite(context: click.Context, param: click.Parameter, value: float | None)
 
 def _layout(context: click.Context, param: click.Parameter, value: str) -> str:
     """Try a layout on a record; a field of the owner's own, which only some have, is fine."""
-    fields = dict.fromkeys(re.findall(r"%\((\w+)\)", value), "-")
     try:
-        logging.Formatter(value, defaults=fields).format(logging.makeLogRecord({}))
+        LineFormatter(value).format(logging.makeLogRecord({}))
     except (TypeError, ValueError) as error:
         raise click.BadParameter(f"{error}.", context, param) from None
     return value

@@ -10,7 +10,7 @@ from errno import EISDIR
 from pathlib import Path
 from typing import TextIO
 
-from .journal import rows, summarize
+from .journal import rows
 from .messages import Outcome
 
 
@@ -23,8 +23,7 @@ def write(results: Path, form: str, output: Path | None) -> None:
         JournalError: There is no journal at ``results``.
         OSError: The output cannot be written.
     """
-    summarize(results)  # before anything is written
-    outcomes = rows(results)
+    outcomes = rows(results)  # opened before anything is written
     if output is None:
         WRITERS[form](outcomes, sys.stdout)
         sys.stdout.flush()

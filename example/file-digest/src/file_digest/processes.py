@@ -95,19 +95,30 @@ def start_process(
 ) -> BaseProcess:
     """Start a process that calls ``follow_main`` or ``outlive_main`` first.
 
-    Until then stop signals are blocked in it; otherwise a Ctrl-C that comes while it boots ends it
-    with a traceback.
-
     Raises:
-        OSError: No more processes, memory or descriptors are to be had.
+        OSError: See ``start``.
     """
     process: BaseProcess = context.Process(  # type: ignore[attr-defined] # all contexts have it
         target=target, args=args, name=name
     )
-    continue_helpers()
-    with stop_signals_blocked():
-        process.start()
+    start(process)
     return process
+
+
+def start(process: BaseProcess) -> None:
+    """Start a process with stop signals blocked in it, until it calls ``follow_main`` or the like.
+
+    Otherwise a Ctrl-C that comes while it boots ends it with a traceback.
+
+    Raises:
+        OSError: No more processes, memory or descriptors are to be had, or the forkserver died.
+    """
+    continue_helpers()
+    try:
+        with stop_signals_blocked():
+            process.start()
+    except EOFError as error:
+        raise ConnectionResetError("the forkserver died") from error
 
 
 def follow_main(bond: Bond) -> None:
