@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -61,6 +62,19 @@ def test_a_file_that_was_there_stays_until_the_new_one_is_complete(
         export.write(tmp_path / "none.db", form, output)
     assert output.read_text() == "earlier"
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_ctrl_c_leaves_nothing_half_written(tmp_path: Path) -> None:
+    """It ends the writing whatever else it would do, and the unfinished file goes."""
+    meanwhile = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with pytest.raises(KeyboardInterrupt), export.replacing(tmp_path / "out"):
+            signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, meanwhile)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_link_stays_and_a_device_is_written_to(results: Path, tmp_path: Path) -> None:

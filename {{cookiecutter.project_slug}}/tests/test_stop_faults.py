@@ -68,6 +68,34 @@ def test_stopped_while_it_starts(
     report(f"stopped by {way} while it starts", tries=TRIES, seconds=longest)
 
 
+SIGNALS_MAIN_JOB = """
+import multiprocessing, os, signal, weakref
+
+class Passing:
+    pass
+
+def items(inputs):
+    return ((f"item-{number}", number) for number in range(100))
+
+def work(payload):
+    return payload
+
+if multiprocessing.parent_process() is None:
+    passing = Passing()
+    reference = weakref.ref(passing, lambda _: os.kill(os.getpid(), signal.NUMBER))
+    del passing
+"""
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_stopped_in_a_callback_while_it_starts(service: Services, name: str, code: int) -> None:
+    """Not even a signal that comes where Python drops exceptions is lost; nothing has begun."""
+    one = service(SIGNALS_MAIN_JOB.replace("NUMBER", name))
+    finished = one.run()
+    assert (finished.code, finished.stdout, finished.stderr) == (code, "", "")
+    assert not one.results.exists()
+
+
 STUBBORN = [
     ("an endless item", ENDLESS, []),
     ("an item that ignores SIGTERM", f"ctypes.CDLL(None).signal(15, 1); {ENDLESS}", []),

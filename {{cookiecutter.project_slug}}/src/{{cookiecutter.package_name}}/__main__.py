@@ -1,11 +1,13 @@
 """The console script. Workers import this file again when they start, so it imports little."""
 
 import os
+import signal
 import sys
 import threading
 from contextlib import suppress
+from types import FrameType
 
-STOPPED_BY_CTRL_C = 130
+STOPPED_BY_SIGNAL = 128
 
 
 def main() -> None:
@@ -14,13 +16,12 @@ def main() -> None:
         from .init import run_in_child  # noqa: PLC0415 - see above
 
         run_in_child()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)
     _open_standard_descriptors()
-    try:
-        from .cli import main as run_command_line  # noqa: PLC0415 - see above
+    from .cli import main as run_command_line  # noqa: PLC0415 - see above
 
-        code = run_command_line()
-    except KeyboardInterrupt:  # before anyone was there to catch it
-        code = STOPPED_BY_CTRL_C
+    code = run_command_line()
     if threading.active_count() > 1:
         # The owner's source may wait for input in a thread that nobody can end; to shut down an
         # interpreter around it may abort: https://github.com/python/cpython/issues/87430
@@ -29,6 +30,15 @@ def main() -> None:
                 stream.flush()
         os._exit(code)
     sys.exit(code)
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    """End at once, as long as a run has not begun, which lets running items finish.
+
+    KeyboardInterrupt is lost where it comes in a callback, and every import has some:
+    https://docs.python.org/3/library/weakref.html#weakref.ref
+    """
+    os._exit(STOPPED_BY_SIGNAL + number)
 
 
 def _open_standard_descriptors() -> None:

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -70,9 +71,11 @@ def replacing(path: Path) -> Iterator[TextIO]:
         return
     path = path.resolve()
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with unfinished.open("w", encoding="utf-8", newline="") as file:
             yield file
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+        signal.signal(signal.SIGINT, before)

@@ -55,7 +55,7 @@ def run(settings: Settings, inputs: Sequence[str], progress: Progress) -> Tally:
     source = Source(items, stop.wake)
     backlog = Backlog(source, journal.unfinished, settings.max_attempts)
     tally = Tally(skipped=journal.skipped)
-    with journal, stop.listening(), listening(settings, stop) as listener, progress:
+    with stop.listening(), journal, listening(settings, stop) as listener, progress:
         source.start()
         with closing(workers.run(backlog, settings, listener.setup, stop)) as news:
             for outcomes in news:
