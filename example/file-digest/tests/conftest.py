@@ -1,6 +1,7 @@
 """Fixtures of all tests."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from importlib import import_module, util
 from pathlib import Path
@@ -12,6 +13,12 @@ from file_digest.settings import start_methods
 
 ROWS = int(os.environ.get("FAULT_ROWS", "0"))
 """Of each fault test, how many rows of its table to run at most; 0 for all."""
+
+
+def pytest_configure() -> None:
+    """Have services heed Ctrl-C from the first moment: a shell's ``pytest &`` would ignore it."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -167,11 +167,10 @@ class Service:
 
     def __init__(self, folder: Path, job: str | None = None) -> None:
         """Copy the package to ``folder`` and replace ``job.py`` by the text ``job``."""
-        self.folder = folder
-        package = folder / "src" / PACKAGE
-        shutil.copytree(SOURCE, package, ignore=shutil.ignore_patterns("__pycache__"))
+        self.folder, self.package = folder, folder / "src" / PACKAGE
+        shutil.copytree(SOURCE, self.package, ignore=shutil.ignore_patterns("__pycache__"))
         if job is not None:
-            (package / "job.py").write_text(textwrap.dedent(job))
+            (self.package / "job.py").write_text(textwrap.dedent(job))
         self.environment = os.environ | {
             "PYTHONPATH": str(folder / "src"),
             "PYTHONDONTWRITEBYTECODE": "1",
