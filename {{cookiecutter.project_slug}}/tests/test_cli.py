@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from service import PACKAGE, Finished, Service, wait_for
 
-from {{ cookiecutter.package_name }} import cli, config
+from {{ cookiecutter.package_name }} import STOPPED_BY_SIGNAL, cli, config
 from {{ cookiecutter.package_name }}.settings import start_methods
 
 PREFIX = PACKAGE.upper()
@@ -219,7 +219,7 @@ def test_ctrl_c_on_a_terminal_leaves_a_readable_screen(service: Callable[..., Se
     """Ctrl-C: the bar stays, the summary says what was done, exit 130; a rerun does the rest."""
     slow = service(SLOW_JOB)
     code, screen = _on_terminal(slow, "30")
-    assert code == cli.STOPPED_BY_SIGNAL + signal.SIGINT
+    assert code == STOPPED_BY_SIGNAL + signal.SIGINT
     assert "\x1b[?25h" in screen  # the cursor is back
     assert "Traceback" not in screen
     done = slow.count()

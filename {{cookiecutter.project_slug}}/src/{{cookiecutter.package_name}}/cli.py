@@ -10,8 +10,8 @@ from typing import Any, TextIO
 
 import click
 
+from . import STOPPED_BY_SIGNAL, config, export, figures, journal, timeline, workers
 from . import chart as charts
-from . import config, export, figures, journal, timeline, workers
 from .config import PACKAGE
 from .messages import (
     FAILED,
@@ -36,8 +36,6 @@ ALL_DONE = 0
 SOME_FAILED = 1
 USAGE = 2
 WORKERS_CANNOT_START = 3
-STOPPED_BY_SIGNAL = 128
-"""To which the signal's number is added: 130 for SIGINT, 143 for SIGTERM."""
 
 
 @click.group(name=SLUG, no_args_is_help=False)

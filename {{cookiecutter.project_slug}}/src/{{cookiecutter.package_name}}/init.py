@@ -10,6 +10,8 @@ import signal
 import sys
 from contextlib import suppress
 
+from . import STOPPED_BY_SIGNAL
+
 SI_KERNEL = 0x80
 """What sigaction(2) tells of a signal that nobody sent, such as a terminal's Ctrl-C."""
 
@@ -40,4 +42,4 @@ if sys.platform == "linux":
             while code is None and (ended := os.waitpid(-1, os.WNOHANG))[0]:
                 if ended[0] == service:
                     code = os.waitstatus_to_exitcode(ended[1])
-        return code if code is None or code >= 0 else 128 - code
+        return code if code is None or code >= 0 else STOPPED_BY_SIGNAL - code

@@ -7,7 +7,7 @@ import threading
 from contextlib import suppress
 from types import FrameType
 
-STOPPED_BY_SIGNAL = 128
+from . import STOPPED_BY_SIGNAL
 
 
 def main() -> None:
