@@ -27,6 +27,7 @@ from itertools import count
 
 from .batches import Backlog, Batch, Death
 from .configurer import LogSetup
+from .errors import describe
 from .messages import Recall, Unreadable
 from .outcomes import NOTHING, Outcomes
 from .processes import Lifeline, context_for, how_it_ended
@@ -36,7 +37,6 @@ from .settings import EngineOption, Settings
 from .signals import Stop
 from .trays import Tray
 from .watch import RECALL_SECONDS, Starts
-from .worker import describe
 
 log = logging.getLogger(__name__)
 

@@ -13,14 +13,23 @@ import pytest
 from service import PACKAGE, Service
 
 from {{ cookiecutter.package_name }} import export
-from {{ cookiecutter.package_name }}.journal import Journal, JournalError
+from {{ cookiecutter.package_name }}.files import replacing
+from {{ cookiecutter.package_name }}.journal import Journal
 from {{ cookiecutter.package_name }}.messages import DONE, FAILED, Outcome
+from {{ cookiecutter.package_name }}.reading import JournalError
 
 OUTCOMES = [
     Outcome("plain", DONE, '{"a": [1, 2.5, null]}', None, 1, "worker-1", 1.5, 0.25),
     Outcome("carriage\rreturn", DONE, "1", None, 1, "worker-1", 2.0, 0.25),
     Outcome('comma, "quote"\nline', FAILED, None, "Error: é ☕", 3, "worker-2", 2.5, 0.5),
 ]
+
+
+def write(results: Path, form: str, output: Path) -> list[tuple[str, str]]:
+    """Export a journal; return what was said to be damaged."""
+    damaged: list[tuple[str, str]] = []
+    export.write(results, form, output, lambda *fault: damaged.append(fault))
+    return damaged
 
 
 @pytest.fixture
@@ -34,7 +43,7 @@ def results(tmp_path: Path) -> Path:
 
 def test_jsonl_gives_every_column_and_the_result_as_json(results: Path, tmp_path: Path) -> None:
     """A line is an object with the journal's columns; the result is no text but what it was."""
-    export.write(results, "jsonl", tmp_path / "out")
+    write(results, "jsonl", tmp_path / "out")
     rows = [json.loads(line) for line in (tmp_path / "out").read_text().splitlines()]
     assert rows[0] == OUTCOMES[0]._asdict() | {"result": {"a": [1, 2.5, None]}}
     assert rows[2] == OUTCOMES[2]._asdict()
@@ -42,7 +51,7 @@ def test_jsonl_gives_every_column_and_the_result_as_json(results: Path, tmp_path
 
 def test_csv_gives_back_any_text(results: Path, tmp_path: Path) -> None:
     """Commas, quotes, line breaks and any script come back from the table."""
-    export.write(results, "csv", tmp_path / "out")
+    write(results, "csv", tmp_path / "out")
     with (tmp_path / "out").open(encoding="utf-8", newline="") as file:
         header, *rows = csv.reader(file)
     assert header == list(Outcome._fields)
@@ -50,7 +59,7 @@ def test_csv_gives_back_any_text(results: Path, tmp_path: Path) -> None:
     assert rows[2][3] == "Error: é ☕"
 
 
-@pytest.mark.parametrize("form", list(export.WRITERS))
+@pytest.mark.parametrize("form", list(export.FORMS))
 def test_a_file_that_was_there_stays_until_the_new_one_is_complete(
     tmp_path: Path, form: str
 ) -> None:
@@ -59,7 +68,7 @@ def test_a_file_that_was_there_stays_until_the_new_one_is_complete(
     output.write_text("earlier")
     before = sorted(tmp_path.iterdir())
     with pytest.raises(JournalError):
-        export.write(tmp_path / "none.db", form, output)
+        write(tmp_path / "none.db", form, output)
     assert output.read_text() == "earlier"
     assert sorted(tmp_path.iterdir()) == before
 
@@ -69,7 +78,7 @@ def test_ctrl_c_leaves_nothing_half_written(tmp_path: Path) -> None:
     meanwhile = signal.getsignal(signal.SIGINT)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with pytest.raises(KeyboardInterrupt), export.replacing(tmp_path / "out"):
+        with pytest.raises(KeyboardInterrupt), replacing(tmp_path / "out"):
             signal.raise_signal(signal.SIGINT)
         assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
     finally:
@@ -81,10 +90,10 @@ def test_a_link_stays_and_a_device_is_written_to(results: Path, tmp_path: Path) 
     """A link's target is replaced, not the link; what is no regular file is not replaced."""
     target, link = tmp_path / "target", tmp_path / "link"
     link.symlink_to(target)
-    export.write(results, "csv", link)
+    write(results, "csv", link)
     assert link.is_symlink()
     assert target.read_text().startswith('"key"')
-    export.write(results, "csv", Path(os.devnull))
+    write(results, "csv", Path(os.devnull))
     assert not Path(os.devnull).is_file()
 
 

@@ -38,9 +38,10 @@ def test_the_longest_comes_first() -> None:
     ("key", "shown"),
     [
         ("plain é 漢", "plain é 漢"),
-        ("\x1b[2J\x07bell", "?[2J?bell"),
-        ("two\nlines\r\t", "two?lines??"),
-        ("no \udcff unicode", "no ? unicode"),
+        ("\x1b[2J\x07bell", r"\x1b[2J\x07bell"),
+        ("two\nlines\r\t", r"two\nlines\x0d\t"),
+        ("no \udcff unicode", r"no \udcff unicode"),
+        ("exe.\u202egpj", r"exe.\u202egpj"),
         ("[bold]markup[/]", "[bold]markup[/]"),
     ],
 )

@@ -58,6 +58,10 @@ def stamp(seconds: float) -> str:
     return f"{clock},{int(moment % 1 * 1000):03d}"
 
 
+def collect(results: Path, log: Path) -> timeline.Timeline:
+    return timeline.collect(results, log, lambda *fault: pytest.fail(f"{fault}"))
+
+
 def trace(seen: timeline.Timeline) -> list[dict[str, Any]]:
     file = io.StringIO()
     timeline.write_trace(seen, file)
@@ -78,7 +82,7 @@ def test_every_item_is_a_bar_in_its_workers_lane(tmp_path: Path) -> None:
     failed = Outcome("bad", FAILED, None, "Traceback\nError: no", 3, "worker-10", BEGIN + 2, 0.5)
     unsent = Outcome("unsent", FAILED, None, "cannot be sent", 1, "", BEGIN + 3, 0.0)
     results = journal_of(tmp_path / "r.db", outcome("good", 0, 1, "worker-2"), failed, unsent)
-    events = trace(timeline.collect(results, tmp_path / "none.log"))
+    events = trace(collect(results, tmp_path / "none.log"))
     lanes = {event["tid"]: event["args"]["name"] for event in events if event["ph"] == "M"}
     assert list(lanes.values()) == ["main", "worker-2", "worker-10"]
     bars = {event["name"]: event for event in events if event["ph"] == "X"}
@@ -95,7 +99,7 @@ def test_bars_of_a_lane_never_overlap(tmp_path: Path) -> None:
     third = 1 / 3
     items = [outcome(str(n), n * third, third + 1e-7) for n in range(1000)]
     results = journal_of(tmp_path / "r.db", *items)
-    events = trace(timeline.collect(results, tmp_path / "none.log"))
+    events = trace(collect(results, tmp_path / "none.log"))
     bars = sorted((event["ts"], event["dur"]) for event in events if event["ph"] == "X")
     assert len(bars) == 1000
     assert all(start + length <= following for (start, length), (following, _) in pairwise(bars))
@@ -126,7 +130,7 @@ def test_starts_and_deaths_come_from_the_log(
     log.with_name("service.log.1").write_text("".join(f"{line}\n" for line in lines[:rotated]))
     log.write_text("".join(f"{line}\n" for line in lines[rotated:]))
     results = journal_of(tmp_path / "r.db", outcome("good", 0, 1))
-    marks = timeline.collect(results, log).marks
+    marks = collect(results, log).marks
     assert [(mark.worker, mark.kind) for mark in marks] == [
         ("worker-1", "started"),
         ("worker-1", "died"),
@@ -153,14 +157,14 @@ def test_nothing_else_in_the_log_is_believed(tmp_path: Path, line: str) -> None:
     log = tmp_path / "service.log"
     log.write_text(f"{line}\n")
     results = journal_of(tmp_path / "r.db", outcome("good", 0, 1))
-    assert timeline.collect(results, log).marks == []
+    assert collect(results, log).marks == []
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_no_name_breaks_out_of_the_page(tmp_path: Path, name: str) -> None:
     """A hostile item name or error comes back as it was, and is nothing but data."""
     bad = Outcome(name, FAILED, None, name, 1, "worker-1", BEGIN, 1.0)
-    seen = timeline.collect(journal_of(tmp_path / "r.db", bad), tmp_path / "none.log")
+    seen = collect(journal_of(tmp_path / "r.db", bad), tmp_path / "none.log")
     html, data = page(seen)
     assert (data["key"], data["errors"]) == ([name], {"0": name})
     assert html.count("<script") == html.count("</script>") == 2
@@ -169,7 +173,7 @@ def test_no_name_breaks_out_of_the_page(tmp_path: Path, name: str) -> None:
 
 def test_the_page_needs_no_network(tmp_path: Path) -> None:
     """It refers to nothing outside itself, and forbids itself to."""
-    seen = timeline.collect(journal_of(tmp_path / "r.db", outcome("a", 0, 1)), tmp_path / "no.log")
+    seen = collect(journal_of(tmp_path / "r.db", outcome("a", 0, 1)), tmp_path / "no.log")
     html, _ = page(seen)
     assert "default-src 'none'" in html
     assert not re.search(r"https?:|//[a-z]+\.|@import|url\(", html)
@@ -178,14 +182,14 @@ def test_the_page_needs_no_network(tmp_path: Path) -> None:
 def test_the_page_opens_at_the_last_run(tmp_path: Path) -> None:
     """A journal that was filled on two days does not show a day of nothing."""
     items = [outcome("a", 0, 1), outcome("b", 86_400, 1), outcome("c", 86_401, 1)]
-    seen = timeline.collect(journal_of(tmp_path / "r.db", *items), tmp_path / "none.log")
+    seen = collect(journal_of(tmp_path / "r.db", *items), tmp_path / "none.log")
     assert page(seen)[1]["view"] == 86_400
 
 
 def test_a_hundred_thousand_items_make_a_page_of_some_megabytes(tmp_path: Path) -> None:
     """As large as their names, and some twenty bytes for each."""
     items = (outcome(f"item-{n:06}", n * 0.01, 0.01, f"worker-{n % 8}") for n in range(100_000))
-    seen = timeline.collect(journal_of(tmp_path / "r.db", *items), tmp_path / "none.log")
+    seen = collect(journal_of(tmp_path / "r.db", *items), tmp_path / "none.log")
     html, data = page(seen)
     assert len(data["key"]) == 100_000
     assert len(html) < 7_000_000

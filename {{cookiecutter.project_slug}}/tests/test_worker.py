@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from {{ cookiecutter.package_name }}.errors import describe
 from {{ cookiecutter.package_name }}.messages import Report, Task
 from {{ cookiecutter.package_name }}.worker import (
     IDLE,
     Bench,
-    describe,
     whole_task,
 )
 

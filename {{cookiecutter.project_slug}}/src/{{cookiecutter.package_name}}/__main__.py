@@ -7,7 +7,7 @@ import threading
 from contextlib import suppress
 from types import FrameType
 
-from . import STOPPED_BY_SIGNAL
+from . import STOPPED_BY_SIGNAL, streams
 
 
 def main() -> None:
@@ -19,6 +19,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
     _open_standard_descriptors()
+    streams.protect()
     from .cli import main as run_command_line  # noqa: PLC0415 - see above
 
     code = run_command_line()

@@ -13,10 +13,11 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .errors import describe, name_of
 from .messages import Pair, Report, Task
 from .outcomes import Outcomes
 from .source import READ_AHEAD, Source
-from .worker import describe, whole_task
+from .worker import whole_task
 
 BATCH_SECONDS = 0.02
 BATCH_ITEMS = 2_000
@@ -251,7 +252,7 @@ class Backlog:
             task = batch.task()
         except BaseException as error:  # the owner's types: what they raise is an outcome
             if len(batch.pairs) == 1:
-                reason = f"payload cannot be sent to a worker: {describe(error)}"
+                reason = f"payload cannot be sent to a worker: {name_of(error)}\n{describe(error)}"
                 self.failed.append(_failed(batch.pairs[0], reason, batch.attempts + 1))
             else:
                 self.alone.extend((pair, 0) for pair in batch.pairs)

@@ -20,9 +20,10 @@ from queue import Empty, SimpleQueue
 from typing import BinaryIO
 
 from .configurer import LogSetup, configure_worker
+from .errors import describe
 from .messages import GivenBack, Goodbye, Ready, Recall, Report, StartFailed, Task, Unreadable
 from .processes import Bond, follow_main
-from .worker import IDLE, Bench, describe
+from .worker import IDLE, Bench
 
 HEADER = struct.Struct("!Q")
 READ_BYTES = 1 << 18

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .figures import PROCESSES, THREADS, Measured
+from .files import shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,9 +17,9 @@ STYLES = {THREADS: ("o-", "#c2571a"), PROCESSES: ("s-", "#1a6cc2")}
 def problem(path: Path) -> str:
     """Return why no picture can be drawn there, or nothing; to be asked before measuring."""
     if path.suffix not in FORMATS:
-        return f"{path} must end in {' or '.join(FORMATS)}"
+        return f"{shown(path)} must end in {' or '.join(FORMATS)}"
     if not path.parent.is_dir():
-        return f"{path.parent} is not a folder"
+        return f"{shown(path.parent)} is not a folder"
     if find_spec("matplotlib") is None:
         return "needs matplotlib; install this project with its dependency group 'chart'"
     return ""

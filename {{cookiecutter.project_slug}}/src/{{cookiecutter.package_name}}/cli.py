@@ -1,18 +1,19 @@
 """The command line: what a person can ask for, and the answers."""
 
 import os
-import sys
 from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
 import click
 
-from . import STOPPED_BY_SIGNAL, config, export, figures, journal, timeline, workers
+from . import STOPPED_BY_SIGNAL, config, export, figures, reading, streams, timeline, workers
 from . import chart as charts
 from .config import PACKAGE
+from .errors import error_name
+from .files import replacing, shown
 from .messages import (
     FAILED,
     EngineLostError,
@@ -20,6 +21,7 @@ from .messages import (
     WorkersCannotStartError,
 )
 from .options import (
+    FILE_PATH,
     SLUG,
     VERSION,
     inputs_argument,
@@ -29,7 +31,10 @@ from .options import (
     scale_options,
 )
 from .progress import Bar, Lines, Progress, summary
+from .reading import JournalError
 from .settings import Settings
+from .streams import hurry, tell
+from .text import visible
 from .transport import has_atomic_pipes
 
 ALL_DONE = 0
@@ -42,7 +47,7 @@ WORKERS_CANNOT_START = 3
 @click.version_option(VERSION, prog_name=SLUG)
 @click.option(
     "--config",
-    type=click.Path(path_type=Path),
+    type=FILE_PATH,
     is_eager=True,
     expose_value=False,
     callback=config.load,
@@ -70,20 +75,25 @@ def run(
 
     names = {option.name.removeprefix("--").replace("-", "_") for option in workers.OPTIONS}
     engine = {name: values.pop(name) for name in names}
+    engine |= {name: str(value) for name, value in engine.items() if isinstance(value, Path)}
     settings = Settings(**values, engine=engine)
     if settings.log_transport == "pipe" and not has_atomic_pipes():
         raise click.UsageError("--log-transport: pipe is not available on this platform", context)
+    hurry()
     try:
         tally = main.run(settings, inputs, _progress(inputs, progress, verbose=verbose))
     except (main.RefusedError, EngineRefusedError) as error:
         raise click.UsageError(str(error), context) from error
-    except (main.ItemsError, journal.JournalError, EngineLostError) as error:
+    except (main.ItemsError, JournalError, EngineLostError) as error:
         return _complain(str(error), SOME_FAILED)
     except WorkersCannotStartError as error:
         return _complain_of_start(error)
     except OSError as error:  # no more descriptors or processes are to be had
         return _complain(f"the run cannot go on: {error}", WORKERS_CANNOT_START)
-    _tell(*summary(tally), f"results: {settings.results}", f"log:     {settings.log_file}")
+    files = f"results: {shown(settings.results)}", f"log:     {shown(settings.log_file)}"
+    tell(*summary(tally), *files)
+    if problem := streams.take_problem():  # the journal has it all, so the run is none the worse
+        _complain(f"standard output: {problem}", ALL_DONE)
     if tally.signal:
         return STOPPED_BY_SIGNAL + tally.signal
     return SOME_FAILED if tally.failed or tally.skipped[FAILED] else ALL_DONE
@@ -91,7 +101,12 @@ def run(
 
 for engine_option in workers.OPTIONS:
     run.params.append(
-        click.Option([engine_option.name], help=engine_option.help, is_flag=engine_option.is_flag)
+        click.Option(
+            [engine_option.name],
+            help=engine_option.help,
+            is_flag=engine_option.is_flag,
+            type=FILE_PATH if engine_option.is_path else None,
+        )
     )
 
 
@@ -101,12 +116,12 @@ for engine_option in workers.OPTIONS:
 def status(context: click.Context, results: Path) -> int:
     """Say what the journal holds: done, failed, by error."""
     try:
-        summary = journal.summarize(results)
-    except journal.JournalError as error:
+        summary = reading.summarize(results)
+    except JournalError as error:
         raise click.UsageError(str(error), context) from error
-    click.echo(f"{results}: {summary.done} done, {summary.failed} failed")
-    for error_name, count in sorted(summary.errors.items(), key=lambda pair: -pair[1]):
-        click.echo(f"  {count} x {error_name}")
+    tell(f"{shown(results)}: {summary.done} done, {summary.failed} failed")
+    by_count = sorted(summary.errors.items(), key=lambda pair: -pair[1])
+    tell(*(f"  {count} x {visible(name)}" for name, count in by_count))
     return ALL_DONE
 
 
@@ -114,13 +129,13 @@ def status(context: click.Context, results: Path) -> int:
 @results_option
 @click.option(
     "--format",
-    type=click.Choice(list(export.WRITERS)),
+    type=click.Choice(list(export.FORMS)),
     required=True,
     help="One JSON object a line, or comma-separated values.",
 )
 @click.option(
     "--output",
-    type=click.Path(path_type=Path),
+    type=FILE_PATH,
     show_default="standard output",
     help="File to write; it appears when it is complete.",
 )
@@ -130,18 +145,16 @@ def export_command(
 ) -> int:
     """Write all outcomes, one a line."""
     config.keep_apart(context, {"--results": results, "--output": output})
-    if not (output or sys.stdout):
+    if not output and streams.stdout_is_closed():
         raise click.UsageError("--output: standard output is closed", context)
     try:
-        export.write(results, values["format"], output)
-    except journal.JournalError as error:
+        export.write(results, values["format"], output, _tell_of_damage)
+    except JournalError as error:
         raise click.UsageError(str(error), context) from error
     except BrokenPipeError:
-        _drop_standard_output()
+        return ALL_DONE  # the reader has what it wanted, as head does
     except OSError as error:
-        where = output or "standard output"
-        if not output:
-            _drop_standard_output()
+        where = shown(output) if output else "standard output"
         raise click.UsageError(f"--output: {where}: {error.strerror}", context) from error
     return ALL_DONE
 
@@ -169,12 +182,13 @@ def scale(
     settings, measured = Settings(**values, results=Path(os.devnull)), list[figures.Measured]()
     if chart and (problem := charts.problem(chart)):
         raise click.UsageError(f"--chart: {problem}", context)
+    hurry()
     if figures.is_busy():
-        click.echo("Other programs keep this machine busy; the figures will be off.", err=True)
+        tell("Other programs keep this machine busy; the figures will be off.", error=True)
     try:
         with closing(scaling.measure(settings, inputs, seconds)) as news:
             for one in news:
-                click.echo(one.row(measured[0].rate) if measured else figures.heading(one))
+                tell(one.row(measured[0].rate) if measured else figures.heading(one))
                 measured.append(one)
     except main.RefusedError as error:
         raise click.UsageError(str(error), context) from error
@@ -184,18 +198,18 @@ def scale(
         return _complain_of_start(error)
     except scaling.StoppedError as stopped:
         return STOPPED_BY_SIGNAL + stopped.number
-    click.echo(figures.advice(measured, gil=figures.has_gil()))
+    tell(figures.advice(measured, gil=figures.has_gil()))
     if chart:
         charts.draw(measured, f"{SLUG}, {measured[0].items} items", chart)
-        click.echo(f"chart: {chart}")
+        tell(f"chart: {shown(chart)}")
     return ALL_DONE
 
 
 @cli.command("timeline")
 @results_option
 @log_file_option
-@click.option("--output", type=click.Path(path_type=Path), help="Trace file for Perfetto.")
-@click.option("--html", type=click.Path(path_type=Path), help="Page for a browser.")
+@click.option("--output", type=FILE_PATH, help="Trace file for Perfetto.")
+@click.option("--html", type=FILE_PATH, help="Page for a browser.")
 @click.pass_context
 def timeline_command(
     context: click.Context, results: Path, log_file: Path, output: Path | None, html: Path | None
@@ -208,15 +222,15 @@ def timeline_command(
         {"--results": results, "--log-file": log_file, "--output": output, "--html": html},
     )
     try:
-        seen = timeline.collect(results, log_file)
-    except journal.JournalError as error:
+        seen = timeline.collect(results, log_file, _tell_of_damage)
+    except JournalError as error:
         raise click.UsageError(str(error), context) from error
     if not seen.items:
-        raise click.UsageError(f"{results} has no items", context)
-    click.echo(f"{len(seen.items)} items, {len(seen.lanes)} workers")
+        raise click.UsageError(f"{shown(results)} has no items", context)
+    tell(f"{len(seen.items)} items, {len(seen.lanes)} workers")
     for option, path, write in (
         ("--output", output, timeline.write_trace),
-        ("--html", html, partial(timeline.write_html, title=f"{SLUG}: {results}")),
+        ("--html", html, partial(timeline.write_html, title=f"{SLUG}: {shown(results)}")),
     ):
         if path:
             _write(context, option, path, partial(write, seen))
@@ -227,11 +241,11 @@ def _write(
     context: click.Context, option: str, path: Path, write: Callable[[TextIO], None]
 ) -> None:
     try:
-        with export.replacing(path) as file:
+        with replacing(path) as file:
             write(file)
     except OSError as error:
-        raise click.UsageError(f"{option}: {path}: {error.strerror}", context) from error
-    click.echo(f"{option.removeprefix('--')}: {path}")
+        raise click.UsageError(f"{option}: {shown(path)}: {error.strerror}", context) from error
+    tell(f"{option.removeprefix('--')}: {shown(path)}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -244,28 +258,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(config.one_line(error), USAGE)
     except click.Abort:
         return STOPPED_BY_SIGNAL + 2
-    except SystemExit:  # click's answer where the reader of standard output left, as head does
-        _drop_standard_output()
-        return ALL_DONE
     except OSError as error:
-        _drop_standard_output()
-        return _complain(f"{error.filename or 'standard output'}: {error.strerror}", SOME_FAILED)
+        return _complain(f"{shown(error.filename or '')}: {error.strerror}", SOME_FAILED)
+    tell()
+    if problem := streams.take_problem():
+        return _complain(f"standard output: {problem}", SOME_FAILED)
     return code
-
-
-def _tell(*lines: str) -> None:
-    """Write what a run did; that nobody reads it changes nothing of that."""
-    try:
-        for line in lines:
-            click.echo(line)
-    except BrokenPipeError:
-        _drop_standard_output()
 
 
 def _progress(inputs: Sequence[str], wanted: bool | None, *, verbose: bool) -> Progress:
     if wanted is False:
         return Progress()
-    if not sys.stderr or not sys.stderr.isatty():
+    if not streams.stderr().isatty():
         return Lines(verbose=verbose)
     return Bar(lambda: _count(inputs), verbose=verbose)
 
@@ -278,19 +282,14 @@ def _count(inputs: Sequence[str]) -> int | None:
     return total if isinstance(total, int) else None
 
 
+def _tell_of_damage(key: str, what: str) -> None:
+    tell(f"Damaged: {visible(key)}: {what}", error=True)
+
+
 def _complain(message: str, code: int) -> int:
-    with suppress(OSError):  # nobody reads it
-        click.echo(f"Error: {message}", err=True)
+    tell(f"Error: {visible(message)}", error=True)
     return code
 
 
 def _complain_of_start(error: WorkersCannotStartError) -> int:
-    reason = str(error).strip().rpartition("\n")[2]
-    return _complain(f"workers cannot start: {reason}", WORKERS_CANNOT_START)
-
-
-def _drop_standard_output() -> None:
-    # The reader of a pipe left, as head does. What is still buffered has nowhere to go:
-    # https://docs.python.org/3/library/signal.html#note-on-sigpipe
-    if sys.stdout:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return _complain(f"workers cannot start: {error_name(str(error))}", WORKERS_CANNOT_START)

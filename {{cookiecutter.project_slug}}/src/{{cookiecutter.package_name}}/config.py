@@ -1,5 +1,6 @@
 """Where settings come from, and what is said when one of them will not do."""
 
+import os
 import tomllib
 from collections.abc import Mapping
 from importlib import metadata
@@ -9,6 +10,9 @@ from typing import Any
 
 import click
 from click.core import ParameterSource
+
+from .files import shown
+from .text import visible
 
 PACKAGE = __package__ or ""
 
@@ -33,14 +37,15 @@ def load(context: click.Context, _param: click.Parameter, given: Path | None) ->
     path = given or Path(f"{context.info_name}.toml")
     if not (given or path.exists()):
         return
+    name = shown(path)
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise click.UsageError(f"{path}: {error.strerror}") from error
+        raise click.UsageError(f"{name}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise click.UsageError(f"{path} is not valid TOML: {error}") from error
-    context.meta["config"] = path
-    context.default_map = _defaults(path, content, _commands(context))
+        raise click.UsageError(f"{name} is not valid TOML: {error}") from error
+    context.meta["config"] = name
+    context.default_map = _defaults(name, content, _commands(context))
 
 
 def _commands(context: click.Context) -> dict[str, click.Command]:
@@ -49,16 +54,16 @@ def _commands(context: click.Context) -> dict[str, click.Command]:
 
 
 def _defaults(
-    path: Path, content: dict[str, Any], commands: dict[str, click.Command]
+    file: str, content: dict[str, Any], commands: dict[str, click.Command]
 ) -> dict[str, dict[str, Any]]:
     defaults: dict[str, dict[str, Any]] = {name: {} for name in commands}
     known = {name: _parameters(command) for name, command in commands.items()}
     for key, value in content.items():
         if key in commands and isinstance(value, dict):
             for inner, setting in value.items():
-                _set(path, defaults, {key: known[key]}, inner, setting)
+                _set(file, defaults, {key: known[key]}, inner, setting)
         else:
-            _set(path, defaults, known, key, value)
+            _set(file, defaults, known, key, value)
     return defaults
 
 
@@ -74,7 +79,7 @@ def _parameters(command: click.Command) -> dict[str, click.Parameter]:
 
 
 def _set(
-    path: Path,
+    file: str,
     defaults: dict[str, dict[str, Any]],
     known: dict[str, dict[str, click.Parameter]],
     key: str,
@@ -84,11 +89,11 @@ def _set(
     having = [command for command, parameters in known.items() if name in parameters]
     if not having:
         names = sorted({key for parameters in known.values() for key in parameters})
-        raise click.UsageError(f"{path}: unknown key {key!r}; known are {', '.join(names)}")
+        raise click.UsageError(f"{file}: unknown key {key!r}; known are {', '.join(names)}")
     for command in having:
         param = known[command][name]
         if not _fits(param, value):
-            raise click.UsageError(f"{path}: {key} = {value!r}: give {allowed(param)}")
+            raise click.UsageError(f"{file}: {key} = {value!r}: give {allowed(param)}")
         defaults[command][param.name or name] = value
 
 
@@ -122,7 +127,7 @@ def allowed(param: click.Parameter) -> str:
         return f"a whole number, at least {kind.min}{most}"
     if isinstance(kind, click.FloatRange):
         return f"a number, {'above' if kind.min_open else 'at least'} {kind.min}"
-    return "a text"
+    return "a file's path" if kind.name == "path" else "a text"
 
 
 def keep_apart(context: click.Context, files: Mapping[str, Path | None]) -> None:
@@ -135,14 +140,20 @@ def keep_apart(context: click.Context, files: Mapping[str, Path | None]) -> None
     Raises:
         click.UsageError: It is, and nothing was touched.
     """
-    given = [(option, path.resolve()) for option, path in files.items() if path]
+    given = [(option, Path(os.path.realpath(path))) for option, path in files.items() if path]
     for (option, path), (other, same) in combinations(given, 2):
         if path == same and (path.is_file() or not path.exists()):
-            raise click.UsageError(f"{other}: {same} is the file of {option} already", context)
+            raise click.UsageError(
+                f"{other}: {shown(same)} is the file of {option} already", context
+            )
 
 
 def one_line(error: click.ClickException) -> str:
     """Say in one line which option is wrong, where it came from and what is allowed."""
+    return visible(_one_line(error))
+
+
+def _one_line(error: click.ClickException) -> str:
     if not (isinstance(error, click.BadParameter) and error.param and error.ctx):
         return " ".join(error.format_message().split())
     if isinstance(error, click.MissingParameter):

@@ -1,81 +1,102 @@
 """The journal's rows as JSON lines or comma-separated values."""
 
-import csv
-import json
-import os
-import signal
-import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from errno import EISDIR
+import re
+from collections.abc import Callable, Iterator
+from itertools import islice
+from json import dumps
+from json.encoder import encode_basestring_ascii as quoted
 from pathlib import Path
-from typing import TextIO
+from typing import Any
 
-from .journal import rows
+from .files import replacing
 from .messages import Outcome
+from .reading import rows
+from .streams import PatientWriter
+
+CHUNK_ROWS = 500
+JSON_LINE = "{" + ", ".join(f'"{name}": %s' for name in Outcome._fields) + "}\n"
+NOT_IN_A_LINE = re.compile(r"[\t\n\r]|[^\x00-\x7f]")
 
 
-def write(results: Path, form: str, output: Path | None) -> None:
+def write(
+    results: Path, form: str, output: Path | None, damaged: Callable[[str, str], None]
+) -> None:
     """Write all outcomes to ``output``, or to standard output.
 
-    A file appears when it is complete; until then a file that was there stays as it was.
+    A file appears when it is complete; until then a file that was there stays as it was. It is
+    UTF-8, also on a terminal that is not.
+
+    Args:
+        results: The journal.
+        form: One of ``FORMS``.
+        output: The file; None for standard output.
+        damaged: See ``rows``.
 
     Raises:
         JournalError: There is no journal at ``results``.
         OSError: The output cannot be written.
     """
-    outcomes = rows(results)  # opened before anything is written
-    if output is None:
-        WRITERS[form](outcomes, sys.stdout)
-        sys.stdout.flush()
-    else:
+    lines = FORMS[form](rows(results, damaged))  # opened before anything is written
+    if output:
         with replacing(output) as file:
-            WRITERS[form](outcomes, file)
-
-
-def _write_jsonl(outcomes: Iterable[Outcome], file: TextIO) -> None:
-    for outcome in outcomes:
-        row = outcome._asdict()
-        row["result"] = None if outcome.result is None else json.loads(outcome.result)
-        file.write(json.dumps(row) + "\n")
-
-
-def _write_csv(outcomes: Iterable[Outcome], file: TextIO) -> None:
-    # All texts in quotes: a carriage return would otherwise stand bare, and end a row.
-    writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-    writer.writerow(Outcome._fields)
-    writer.writerows(outcomes)
-
-
-WRITERS: dict[str, Callable[[Iterable[Outcome], TextIO], None]] = {
-    "jsonl": _write_jsonl,
-    "csv": _write_csv,
-}
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[TextIO]:
-    """Open a file that takes the place of ``path`` once it is complete.
-
-    What is no regular file, such as a device or a FIFO, is written to as it is; of a link, what it
-    leads to is replaced.
-
-    Raises:
-        OSError: It cannot be written.
-    """
-    if path.is_dir():
-        raise IsADirectoryError(EISDIR, "is a folder", str(path))
-    if path.exists() and not path.is_file():
-        with path.open("w", encoding="utf-8", newline="") as file:
-            yield file
+            file.writelines(lines)
         return
-    path = path.resolve()
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with unfinished.open("w", encoding="utf-8", newline="") as file:
-            yield file
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-        signal.signal(signal.SIGINT, before)
+    with open(1, "wb", buffering=0, closefd=False) as descriptor:
+        writer = PatientWriter(descriptor)
+        while text := "".join(islice(lines, CHUNK_ROWS)):
+            writer.write(text.encode())
+
+
+def _json_lines(outcomes: Iterator[Outcome]) -> Iterator[str]:
+    for outcome in outcomes:
+        try:
+            yield JSON_LINE % _json_values(*outcome)
+        except TypeError:  # of a damaged row, in which something is missing or is something else
+            yield JSON_LINE % _json_values_of_damaged(outcome)
+
+
+def _json_values(key: str, status: str, result: str | None, *more: Any) -> tuple[str, ...]:
+    """Return an outcome's values as JSON; its result is that already, and stays as it is."""
+    error, attempts, worker, started, seconds = more
+    if result and not (result.isascii() and result.isprintable()):
+        result = NOT_IN_A_LINE.sub(_in_a_line, result)
+    return (
+        quoted(key),
+        quoted(status),
+        result or "null",
+        "null" if error is None else quoted(error),
+        int.__repr__(attempts),
+        quoted(worker),
+        float.__repr__(started),
+        float.__repr__(seconds),
+    )
+
+
+def _json_values_of_damaged(outcome: Outcome) -> tuple[str, ...]:
+    result = NOT_IN_A_LINE.sub(_in_a_line, outcome.result or "null")
+    values: dict[str, Any] = outcome._asdict()
+    return tuple(result if name == "result" else dumps(values[name]) for name in values)
+
+
+def _in_a_line(match: re.Match[str]) -> str:
+    """Return a character of JSON in ASCII; a line break can only stand between two values."""
+    return " " if match[0].isspace() and match[0].isascii() else dumps(match[0])[1:-1]
+
+
+def _csv_lines(outcomes: Iterator[Outcome]) -> Iterator[str]:
+    yield ",".join(map(_csv_value, Outcome._fields)) + "\n"
+    for outcome in outcomes:
+        yield ",".join(map(_csv_value, outcome)) + "\n"
+
+
+def _csv_value(value: str | float | None) -> str:
+    """Quote every text: a carriage return would otherwise stand bare, and end a row."""
+    if value is None:
+        return '""'
+    return '"' + value.replace('"', '""') + '"' if isinstance(value, str) else repr(value)
+
+
+FORMS: dict[str, Callable[[Iterator[Outcome]], Iterator[str]]] = {
+    "jsonl": _json_lines,
+    "csv": _csv_lines,
+}

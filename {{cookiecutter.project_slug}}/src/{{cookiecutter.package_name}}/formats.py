@@ -8,17 +8,10 @@ from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
 
+from .text import ESCAPES
+
 CONTINUATION = "\n  | "
 """Begins each further line of a record. Records begin with a date, so no message can forge one."""
-
-ESCAPES = {
-    code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"
-} | {
-    # Line and paragraph separator, and what makes a terminal show text in another order:
-    # https://trojansource.codes
-    code: f"\\u{code:04x}"
-    for code in (0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-}
 
 
 class SafeFormatter(logging.Formatter):

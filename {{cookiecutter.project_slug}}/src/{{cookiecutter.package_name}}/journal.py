@@ -1,18 +1,17 @@
 """The journal: outcomes in SQLite, so that what is done stays done."""
 
-import os
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import closing
 from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
+from .files import check_writable, shown
 from .messages import DONE, FAILED, Outcome, Pair
 from .outcomes import Outcomes
-from .settings import check_writable
+from .reading import JournalError, explained, verify
 from .stored import beside, real_file, storable_row, stored_key
 
 SCHEMA = """
@@ -27,24 +26,10 @@ CREATE TABLE outcomes (
     seconds REAL
 )
 """
-COLUMNS = list(Outcome._fields)
 COMMIT_SECONDS = 0.5
 COMMIT_ROWS = 5_000
 BUSY_SECONDS = 5.0
-
-
-class JournalError(Exception):
-    """The results file cannot serve as a journal; the message is one line that says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What a journal holds."""
-
-    done: int
-    failed: int
-    errors: dict[str, int]
-    """Last line of an error's text to how many items failed with it."""
+NAMES_BESIDE = ("-lock", "-new-wal", "-new-shm")
 
 
 def check(path: Path) -> None:
@@ -55,48 +40,11 @@ def check(path: Path) -> None:
     """
     try:
         path = real_file(path)
-        check_writable(path)
+        check_writable(path, NAMES_BESIDE)
     except OSError as error:
-        raise JournalError(f"{error.filename} {error.strerror}") from None
+        raise JournalError(f"{shown(error.filename)} {error.strerror}") from None
     if path.exists() and (path.stat().st_size or not path.is_file()):
-        _verify(path)
-
-
-def _verify(path: Path) -> str:
-    """Return how SQLite can open a journal without making files beside it.
-
-    Raises:
-        JournalError: It is none.
-    """
-    with _explained(path, "cannot be read"):
-        if not path.exists():
-            raise JournalError(f"{path} does not exist: nothing has been run into it yet")
-        if not path.is_file():
-            raise JournalError(f"{path} is not a results file: it is no file at all")
-    # A reader of a write-ahead log would make one: https://sqlite.org/wal.html#readonly
-    mode = "mode=ro" if beside(path, "-wal").exists() else "mode=ro&immutable=1"
-    with _explained(path, "is not a results file"), closing(_connect(path, mode)) as database:
-        names = [name for _, name, *_ in database.execute("PRAGMA table_info(outcomes)")]
-        kinds = database.execute("SELECT type FROM sqlite_master WHERE name = 'outcomes'")
-        is_table = kinds.fetchall() == [("table",)]
-    if names != COLUMNS or not is_table:
-        raise JournalError(f"{path} is not a results file: it has no table 'outcomes' of ours")
-    return mode
-
-
-def _open_to_read(path: Path) -> sqlite3.Connection:
-    """Open a journal so that a run may write to it meanwhile; one that cannot be written, too."""
-    with _explained(path, "cannot be read"):
-        path = real_file(path)
-    mode = _verify(path)
-    if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
-        mode = "mode=rw"
-    with _explained(path, "cannot be opened"):
-        return _connect(path, mode)
-
-
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)
+        verify(path)
 
 
 class Journal:
@@ -117,11 +65,11 @@ class Journal:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise JournalError(f"{error.filename}: {error.strerror}") from None
+            raise JournalError(f"{shown(error.filename)}: {error.strerror}") from None
         self.path, self.final = path, (DONE,) if retry_failed else (DONE, FAILED)
         self.lock = _lock(path)
         try:
-            with _explained(path, "cannot be opened"):
+            with explained(path, "cannot be opened"):
                 self.database = _open_to_write(path)
                 self.may_have_rows = bool(_ask(self.database, "SELECT 1 FROM outcomes LIMIT 1"))
         except BaseException:
@@ -153,7 +101,7 @@ class Journal:
         """
         if not self.may_have_rows:
             return pairs
-        with _explained(self.path, "cannot be read"):
+        with explained(self.path, "cannot be read"):
             return [pair for pair in pairs if not self._is_settled(pair[0])]
 
     def record(self, outcomes: Outcomes | Sequence[Outcome]) -> None:
@@ -177,8 +125,9 @@ class Journal:
         if not self.rows:
             return
         if not self.path.exists():
-            raise JournalError(f"{self.path} was removed during the run: its outcomes are lost")
-        with _explained(self.path, "cannot be written"), self.database:
+            what = "was removed during the run: its outcomes are lost"
+            raise JournalError(f"{shown(self.path)} {what}")
+        with explained(self.path, "cannot be written"), self.database:
             self.database.executemany(
                 "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 map(storable_row, chain.from_iterable(self.pending)),
@@ -194,36 +143,6 @@ class Journal:
             return False
         self.skipped[row[0]] += 1
         return True
-
-
-def summarize(path: Path) -> Summary:
-    """Count what a journal holds; also while a run writes to it.
-
-    Raises:
-        JournalError: There is no journal at ``path``.
-    """
-    with closing(_open_to_read(path)) as database, _explained(path, "cannot be read"):
-        counts = dict(database.execute("SELECT status, COUNT(*) FROM outcomes GROUP BY status"))
-        errors: dict[str, int] = {}
-        for (error,) in database.execute("SELECT error FROM outcomes WHERE status = ?", (FAILED,)):
-            last = (error or "").rpartition("\n")[2]
-            errors[last] = errors.get(last, 0) + 1
-    return Summary(counts.get(DONE, 0), counts.get(FAILED, 0), errors)
-
-
-def rows(path: Path) -> Iterator[Outcome]:
-    """Open a journal and return its outcomes, in the order in which they were recorded.
-
-    Raises:
-        JournalError: There is no journal at ``path``; on the way: it is damaged.
-    """
-    return _each_row(path, _open_to_read(path))
-
-
-def _each_row(path: Path, database: sqlite3.Connection) -> Iterator[Outcome]:
-    with closing(database), _explained(path, "cannot be read"):
-        for row in database.execute("SELECT * FROM outcomes ORDER BY rowid"):
-            yield Outcome._make(row)
 
 
 def _open_to_write(path: Path) -> sqlite3.Connection:
@@ -256,14 +175,6 @@ def _ask(database: sqlite3.Connection, query: str) -> list[Any]:
         raise
 
 
-@contextmanager
-def _explained(path: Path, what: str) -> Iterator[None]:
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        raise JournalError(f"{path} {what}: {error}") from None
-
-
 def _lock(path: Path) -> sqlite3.Connection:
     """Hold the journal for this run alone.
 
@@ -274,12 +185,12 @@ def _lock(path: Path) -> sqlite3.Connection:
         JournalError: Another run holds it.
     """
     lock_file = beside(path, "-lock")
-    with _explained(lock_file, "cannot be opened"):
+    with explained(lock_file, "cannot be opened"):
         lock = sqlite3.connect(lock_file, timeout=0, isolation_level=None)
         try:
             _ask(lock, "BEGIN EXCLUSIVE")
         except sqlite3.OperationalError as error:
             if "locked" in str(error):
-                raise JournalError(f"{path} is in use by another run") from None
+                raise JournalError(f"{shown(path)} is in use by another run") from None
             raise
     return lock

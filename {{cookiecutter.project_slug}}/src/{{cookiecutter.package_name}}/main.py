@@ -3,25 +3,29 @@
 import gc
 import importlib
 import logging
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 
 from . import workers
 from .batches import Backlog
 from .configurer import configure_worker
-from .journal import Journal, JournalError, check
+from .errors import describe, name_of
+from .files import check_writable, shown
+from .journal import Journal, check
 from .listener import Listener
 from .messages import DONE, FAILED, Pair, WorkersCannotStartError
 from .progress import Progress, Tally
-from .settings import Settings, check_writable
+from .reading import JournalError
+from .settings import Settings
 from .signals import Stop
 from .source import Source
 from .stored import files_of
-from .worker import describe
+from .streams import tell
 
 log = logging.getLogger(__name__)
 
+BESIDE_LOG = 64 * "x"
+"""What the names of files beside the log add to its own, at most: its parts have the longest."""
 MAIN_PATIENCE_SECONDS = 0.2
 COLLECT_AFTER = 50_000
 LEAVE_SECONDS = 10.0
@@ -121,7 +125,7 @@ def check_files(settings: Settings) -> None:
         raise RefusedError(f"--results: {error}") from error
     log_file = settings.log_file.resolve()
     if log_file in files_of(settings.results):
-        raise RefusedError(f"--log-file: {log_file} belongs to the results file")
+        raise RefusedError(f"--log-file: {shown(log_file)} belongs to the results file")
     check_log(settings)
 
 
@@ -132,11 +136,11 @@ def check_log(settings: Settings) -> None:
         RefusedError: It cannot be written.
     """
     try:
-        check_writable(settings.log_file)
+        check_writable(settings.log_file, [BESIDE_LOG])
         settings.log_file.parent.mkdir(parents=True, exist_ok=True)
         settings.log_file.open("ab").close()
     except OSError as error:
-        raise RefusedError(f"--log-file: {_one_line(error)}") from error
+        raise RefusedError(f"--log-file: {shown(error.filename)}: {error.strerror}") from error
 
 
 def open_journal(settings: Settings) -> Journal:
@@ -171,7 +175,7 @@ def listening(settings: Settings, stop: Stop) -> Iterator[Listener]:
         raise
     finally:
         if not listener.stop(LEAVE_QUICKLY_SECONDS if stop.requested else LEAVE_SECONDS):
-            sys.stderr.write(f"not everything could be written to {settings.log_file}\n")
+            tell(f"not everything could be written to {shown(settings.log_file)}", error=True)
 
 
 def _conclude(tally: Tally, source: Source, stop: Stop) -> None:
@@ -189,10 +193,10 @@ def _conclude(tally: Tally, source: Source, stop: Stop) -> None:
 
 def _items_error(error: BaseException) -> ItemsError:
     log.error("items() raised:\n%s", describe(error))
-    return ItemsError(f"items() raised {type(error).__name__}: {error}")
+    return ItemsError(f"items() raised {name_of(error)}")
 
 
 def _one_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}"
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return " ".join(str(error).split())

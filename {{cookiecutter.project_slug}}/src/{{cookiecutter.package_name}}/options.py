@@ -2,6 +2,7 @@
 
 import logging
 import math
+import os
 from collections.abc import Callable
 from functools import reduce
 from pathlib import Path
@@ -10,11 +11,26 @@ from typing import Any
 import click
 
 from .config import slug_and_version
+from .files import meant_by
 from .formats import LineFormatter
 from .settings import TEXT_LAYOUT, start_methods, usable_cores
 
 SLUG, VERSION = slug_and_version()
 Command = Callable[..., Any]
+
+
+class FilePath(click.Path):
+    """A file's path, from wherever it comes: it means what it meant when the command was given."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the absolute path."""
+        try:
+            return meant_by(os.fspath(value))
+        except ValueError as error:
+            self.fail(f"{value}: {error}", param, ctx)
+
+
+FILE_PATH = FilePath()
 
 MOST_WORKERS = 1_000
 """A slip of the finger shall not take a whole machine down."""
@@ -38,14 +54,14 @@ def _layout(context: click.Context, param: click.Parameter, value: str) -> str:
 inputs_argument = click.argument("inputs", nargs=-1)
 log_file_option = click.option(
     "--log-file",
-    type=click.Path(path_type=Path),
+    type=FILE_PATH,
     default=Path("logs", f"{SLUG}.log"),
     show_default=True,
     help="The one log of all processes.",
 )
 results_option = click.option(
     "--results",
-    type=click.Path(path_type=Path),
+    type=FILE_PATH,
     default=Path("results.db"),
     show_default=True,
     help="SQLite file that keeps the outcomes.",
@@ -161,12 +177,12 @@ SCALE = [
     ),
     click.option(
         "--chart",
-        type=click.Path(path_type=Path),
+        type=FILE_PATH,
         help="Also draw the figures: a file that ends in .svg or .png.",
     ),
     click.option(
         "--log-file",
-        type=click.Path(path_type=Path),
+        type=FILE_PATH,
         default=Path("logs", f"{SLUG}-scale.log"),
         show_default=True,
         help="What the job logs meanwhile.",

@@ -16,6 +16,8 @@ from multiprocessing.process import BaseProcess
 from types import FrameType
 from typing import Any, Protocol
 
+from . import streams
+
 if sys.platform != "win32":
     import fcntl
     from multiprocessing import forkserver
@@ -123,6 +125,7 @@ def start(process: BaseProcess) -> None:
 
 def follow_main(bond: Bond) -> None:
     """In a new process: live and end with main, and leave stop signals to main."""
+    streams.protect()
     for end in bond.mains_ends:
         end.close()
     _die_with_main(bond.lifeline)
@@ -134,6 +137,7 @@ def outlive_main(bond: Bond) -> None:
 
     One that is stopped is continued by main's end, or it would stay for ever.
     """
+    streams.protect()
     for end in bond.mains_ends:
         end.close()
     if HAS_LIFELINE_SIGNALS:

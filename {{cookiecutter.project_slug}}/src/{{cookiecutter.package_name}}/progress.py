@@ -1,7 +1,6 @@
 """What a person sees while a run works: a bar on a terminal, a line now and then elsewhere."""
 
 import logging
-import sys
 import threading
 import time
 from collections import Counter
@@ -12,8 +11,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from .batches import Holding
+from .errors import error_name
 from .messages import DONE, FAILED
 from .outcomes import Outcomes
+from .streams import stderr, stderr_is_ready, tell
+from .text import visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -44,8 +46,7 @@ class Tally:
         self.done += len(outcomes) - len(failures)
         self.failed += len(failures)
         for outcome in failures:
-            reason = (outcome.error or "").rpartition("\n")[2]
-            log.warning("item %s failed: %s", outcome.key, reason)
+            log.warning("item %s failed: %s", outcome.key, error_name(outcome.error or ""))
         self.seconds = time.monotonic() - self.began
 
 
@@ -90,10 +91,11 @@ class Progress:
         """Leave the screen as a person wants to read it afterwards."""
 
     def show(self, tally: Tally) -> None:
-        """Show where the run is, unless that was shown just now."""
+        """Show where the run is, unless that was shown just now, or would have to be waited for."""
         if (now := time.monotonic()) - self.shown >= self.every:
             self.shown = now
-            self.draw(tally)
+            if stderr_is_ready():
+                self.draw(tally)
 
     def draw(self, tally: Tally) -> None:
         """Show where the run is."""
@@ -117,17 +119,12 @@ class Lines(Progress):
         """Write the line."""
         rate = tally.done / tally.seconds if tally.seconds else 0.0
         lines = [f"{tally.done} done, {tally.failed} failed, {rate:.1f} items/s"]
-        self._write(*lines, *(at_work(tally.holding) if self.verbose else []))
+        tell(*lines, *(at_work(tally.holding) if self.verbose else []), error=True)
 
     def note(self, text: str) -> None:
         """Write a line of its own."""
         super().note(text)
-        self._write(text)
-
-    def _write(self, *lines: str) -> None:
-        with suppress(OSError):  # nobody reads it any more; the run goes on
-            sys.stderr.writelines(f"{line}\n" for line in lines)
-            sys.stderr.flush()
+        tell(visible(text), error=True)
 
 
 class Bar(Progress):
@@ -181,7 +178,7 @@ class Bar(Progress):
     def note(self, text: str) -> None:
         """Write a line above the bar."""
         super().note(text)
-        self.bar.console.print(text, markup=False, highlight=False)
+        self.bar.console.print(visible(text), markup=False, highlight=False)
 
     def _count(self) -> None:
         with suppress(Exception):  # the owner's code; what cannot be counted is done all the same
@@ -192,12 +189,9 @@ def at_work(holding: Holding) -> list[str]:
     """Return a line for each worker that is at an item, the one that takes longest first."""
     now = time.monotonic()
     longest_first = sorted(holding.items(), key=lambda entry: entry[1][1])
-    return [f"{name}: {now - since:.1f} s at {_shown(key)}" for name, (key, since) in longest_first]
-
-
-def _shown(key: str) -> str:
-    """Return a key that cannot command the terminal: a file name may hold any character."""
-    return "".join(character if character.isprintable() else "?" for character in key)
+    return [
+        f"{name}: {now - since:.1f} s at {visible(key)}" for name, (key, since) in longest_first
+    ]
 
 
 def _rich_bar(workers: list[str]) -> "RichProgress":
@@ -222,6 +216,6 @@ def _rich_bar(workers: list[str]) -> "RichProgress":
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
         TextColumn("[red]{task.fields[failed]}"),
-        console=Console(stderr=True),
+        console=Console(file=stderr()),
         auto_refresh=False,
     )

@@ -21,6 +21,7 @@ from multiprocessing.connection import Connection
 from . import workers
 from .batches import Backlog, Batch
 from .configurer import LogSetup, configure_worker
+from .errors import error_name, name_of
 from .figures import PROCESSES, THREADS, Measured
 from .main import check_log, listening, open_items
 from .messages import DONE, FAILED, Outcome, Pair, Task
@@ -115,7 +116,7 @@ class Trial:
         outcomes, _ = self._run(noted(), 1)
         if sample := [read[outcome.key] for outcome in outcomes if outcome.status == DONE]:
             return sample
-        why = (outcomes[-1].error or "").rpartition("\n")[2] if outcomes else "there are no items"
+        why = error_name(outcomes[-1].error or "") if outcomes else "there are no items"
         raise ScaleError(f"nothing to measure: {why}")
 
     def processes(self, sample: list[Pair], count: int) -> Measured:
@@ -161,7 +162,7 @@ class Trial:
                     backlog.stop()
         self._check_stop()
         if source.error:
-            raise ScaleError(f"items() raised {type(source.error).__name__}: {source.error}")
+            raise ScaleError(f"items() raised {name_of(source.error)}")
         return outcomes, backlog.cpu_seconds
 
     def _check_stop(self) -> None:

@@ -6,15 +6,15 @@ The journal says which item was done where, when and how; the log says when work
 import json
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib import resources
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, TextIO
 
-from .journal import rows
 from .messages import Outcome
+from .reading import rows
 
 MAIN = "MainProcess"
 NOBODY = "main"
@@ -60,13 +60,19 @@ class Timeline:
         return sorted(names, key=lambda name: [int(n) for n in re.findall(r"\d+", name)])
 
 
-def collect(results: Path, log_file: Path) -> Timeline:
+def collect(results: Path, log_file: Path, damaged: Callable[[str, str], None]) -> Timeline:
     """Read a journal, and what the log says of the time that its items were done.
+
+    Args:
+        results: The journal.
+        log_file: The log.
+        damaged: See ``rows``; a row that does not say when it was is not drawn.
 
     Raises:
         JournalError: There is no journal at ``results``.
     """
-    items = sorted(rows(results), key=lambda item: item.started)
+    drawable = (item for item in rows(results, damaged) if _has_times(item))
+    items = sorted(drawable, key=lambda item: item.started)
     if not items:
         return Timeline([], [])
     begin, end = items[0].started - NEAR_SECONDS, _end(items) + NEAR_SECONDS
@@ -134,6 +140,12 @@ def _last_run(items: list[Outcome]) -> float:
             begin = item.started
         end = max(end, item.started + item.seconds)
     return begin
+
+
+def _has_times(item: Outcome) -> bool:
+    """Whether a row has them; a damaged one may lack anything."""
+    times: list[Any] = [item.started, item.seconds]
+    return all(isinstance(time, float) for time in times)
 
 
 def _lane(item: Outcome) -> str:

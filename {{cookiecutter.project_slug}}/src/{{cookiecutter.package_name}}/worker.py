@@ -5,12 +5,12 @@ import os
 import pickle
 import threading
 import time
-import traceback
 from array import array
 from collections import deque
 from collections.abc import Callable, MutableSequence, Sequence
 from typing import Any
 
+from .errors import describe
 from .messages import Report, Task
 
 Work = Callable[[Any], Any]
@@ -178,12 +178,3 @@ class Bench:
 def cpu_seconds() -> float:
     """Return the processor time that this process and its ended children have taken."""
     return sum(os.times()[:4])
-
-
-def describe(error: BaseException) -> str:
-    """Return an exception as text, with its traceback and causes, whatever it does to hinder it."""
-    first = error.__traceback__.tb_next if error.__traceback__ else None  # without our own frame
-    try:
-        return "".join(traceback.format_exception(type(error), error, first)).rstrip("\n")
-    except BaseException as trouble:  # its __str__, or a cause's, may raise anything
-        return f"{type(error).__name__} (cannot be shown: {type(trouble).__name__})"
