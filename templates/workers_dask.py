@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from .batches import Backlog, Batch, Death, Sizer
 from .configurer import LogSetup
 from .desk import Left, Opened, unknown_part
+from .files import leave_lost_folder
 from .messages import (
     GivenBack,
     Report,
@@ -39,11 +40,11 @@ log = logging.getLogger(__name__)
 
 OPTIONS = (
     EngineOption("--scheduler", "Address of a dask scheduler, tcp://host:port. [a local cluster]"),
-    EngineOption("--scheduler-file", "File in which a dask scheduler left its address."),
+    EngineOption("--scheduler-file", "File that a dask scheduler wrote.", is_path=True),
     EngineOption("--no-dashboard", "Show no dashboard of the local cluster.", is_flag=True),
-    EngineOption("--tls-ca", "Certificate of the authority that all sides trust."),
-    EngineOption("--tls-cert", "Certificate of this side."),
-    EngineOption("--tls-key", "Key of that certificate."),
+    EngineOption("--tls-ca", "Certificate of the authority that all sides trust.", is_path=True),
+    EngineOption("--tls-cert", "Certificate of this side.", is_path=True),
+    EngineOption("--tls-key", "Key of that certificate.", is_path=True),
 )
 TICK = 0.1
 BATCH_SECONDS = 0.1
@@ -254,6 +255,7 @@ class Supervisor:
         now, outcomes = time.monotonic(), list[Outcomes]()
         self.next_look = now + self.tick
         continue_helpers()  # from whom dask's nannies learn that a worker ended
+        leave_lost_folder()  # or they cannot start another
         for seat in list(self.seats.values()):
             if seat.reason and now - seat.killed > KILL_SECONDS:
                 outcomes += self._lost(seat.address, "", None)

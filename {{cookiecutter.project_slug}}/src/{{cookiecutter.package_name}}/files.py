@@ -13,6 +13,11 @@ from .text import visible
 MOST_NAME_BYTES = 255
 """Where the system does not tell how long a file's name may be."""
 
+try:
+    _began = os.getcwd()
+except FileNotFoundError:
+    _began = os.sep
+
 _given: dict[str, str] = {}
 """Absolute paths, and what a person called them."""
 
@@ -32,12 +37,25 @@ def meant_by(text: str) -> Path:
         try:
             folder = os.path.join(os.getcwd(), "")
         except FileNotFoundError:
-            raise ValueError("the working directory does not exist any more") from None
+            why = "the working directory does not exist any more: change to another"
+            raise ValueError(why) from None
         path = folder + path
         _given[folder] = ""
     absolute = Path(path)
     _given[str(absolute)] = str(Path(text))
     return absolute
+
+
+def leave_lost_folder() -> None:
+    """Return to where this process began if its working directory does not exist any more.
+
+    A process cannot be started from such a one: multiprocessing tells the new one where it is. The
+    job may have changed to a folder that it removed later.
+    """
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        os.chdir(_began if os.path.isdir(_began) else os.sep)
 
 
 def shown(path: str | Path) -> str:

@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any, Protocol
 
 from . import streams
+from .files import leave_lost_folder
 
 if sys.platform != "win32":
     import fcntl
@@ -116,6 +117,7 @@ def start(process: BaseProcess) -> None:
         OSError: No more processes, memory or descriptors are to be had, or the forkserver died.
     """
     continue_helpers()
+    leave_lost_folder()
     try:
         with stop_signals_blocked():
             process.start()
