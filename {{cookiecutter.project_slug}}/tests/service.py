@@ -190,9 +190,9 @@ class Service:
         """Run to the end."""
         return self.start(*arguments, **options).wait()
 
-    def command(self, *arguments: str) -> Finished:
+    def command(self, *arguments: str, **options: Any) -> Finished:
         """Run any command of the service to its end."""
-        run = Run(self, arguments)
+        run = Run(self, arguments, **options)
         self.runs.append(run)
         return run.wait()
 

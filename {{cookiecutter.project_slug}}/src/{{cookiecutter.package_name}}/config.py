@@ -174,4 +174,4 @@ def _origin(context: click.Context, param: click.Parameter) -> str:
         return f" (from the environment variable {variable})"
     if source is ParameterSource.DEFAULT_MAP:
         return f" (from {context.meta['config']})"
-    return " (from the command line)"
+    return " (from the command line)" if source is ParameterSource.COMMANDLINE else ""

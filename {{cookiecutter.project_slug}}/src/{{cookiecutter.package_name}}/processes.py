@@ -127,7 +127,7 @@ def start(process: BaseProcess) -> None:
 
 def follow_main(bond: Bond) -> None:
     """In a new process: live and end with main, and leave stop signals to main."""
-    streams.protect()
+    streams.protect(streams.HURRY_SECONDS)
     for end in bond.mains_ends:
         end.close()
     _die_with_main(bond.lifeline)
@@ -139,7 +139,7 @@ def outlive_main(bond: Bond) -> None:
 
     One that is stopped is continued by main's end, or it would stay for ever.
     """
-    streams.protect()
+    streams.protect(streams.HURRY_SECONDS)
     for end in bond.mains_ends:
         end.close()
     if HAS_LIFELINE_SIGNALS:

@@ -7,7 +7,6 @@ escaped one level above.
 
 import errno
 import io
-import math
 import os
 import select
 import sys
@@ -17,6 +16,7 @@ from typing import Any, TextIO
 PATIENCE_SECONDS = 60.0
 """How long to wait for room where a descriptor does not block, before it counts as unread."""
 HURRY_SECONDS = 1.0
+"""The same while a run goes on: it waits for nobody, whether the descriptor blocks or not."""
 PIECE = 512
 """Wherever there is room at all, in a pipe or a terminal, so many bytes fit without blocking."""
 NOBODY_READS = {errno.EPIPE, errno.EIO, errno.EBADF, errno.ENXIO, errno.ETIMEDOUT}
@@ -68,53 +68,50 @@ class PatientWriter(io.RawIOBase):
 class Screen(PatientWriter):
     """Writes for a person: what cannot be written is dropped, and ``error`` tells why."""
 
-    def __init__(self, raw: Any) -> None:
-        """See ``PatientWriter``."""
+    def __init__(self, raw: Any, kept: object) -> None:
+        """Write to ``raw``; keep its owner, which would close the descriptor at its end."""
         super().__init__(raw)
+        self.kept = kept
         self.error: OSError | None = None
-        self.kept: object = None
         self.hurried = self.stuck = False
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether a line can be written without waiting."""
-        return has_room(self.fileno(), 0.0)
 
     def write(self, data: Any) -> int:
         """Write as much of it as can be; return its length all the same."""
         view = memoryview(data).cast("B")
+        size, most = len(view), PIECE if self.hurried else len(view)
         try:
-            if self.hurried:
-                self._write_pieces(view)
-            else:
-                super().write(view)
+            while view and not (self.hurried and not self.has_room()):
+                written = self.raw.write(view[:most])
+                if written is None and not self.has_room():
+                    break
+                view = view[written or 0 :]
         except OSError as error:
             self.error = self.error or error
-        return len(view)
+        return size
 
-    def _write_pieces(self, view: memoryview) -> None:
-        """Write without blocking for longer than ``HURRY_SECONDS``, and only once in a row."""
-        while view:
-            if not has_room(self.fileno(), 0.0 if self.stuck else HURRY_SECONDS):
-                self.stuck = True
-                return
-            self.stuck = False
-            view = view[self.raw.write(view[:PIECE]) or 0 :]
+    def has_room(self) -> bool:
+        """Wait for room; but only once, until there was some again."""
+        self.stuck = not has_room(self.fileno(), 0.0 if self.stuck else self.seconds)
+        return not self.stuck
 
 
 def has_room(descriptor: int, seconds: float) -> bool:
     """Whether something can be written now or within some seconds; an error to come counts too."""
     if sys.platform == "win32":
         return True
-    poll = select.poll()
-    poll.register(descriptor, select.POLLOUT)
-    return bool(poll.poll(None if seconds == math.inf else seconds * 1000))
+    try:
+        return bool(select.select([], [descriptor], [], seconds)[1])
+    except OSError:  # it is closed
+        return True
 
 
-def protect() -> None:
+def protect(seconds: float = PATIENCE_SECONDS) -> None:
     """Have standard output and standard error of this process never fail.
 
     One that was closed becomes one that nobody reads.
+
+    Args:
+        seconds: How long to wait for room where a descriptor does not block.
     """
     for name in ("stdout", "stderr"):
         text = getattr(sys, name)
@@ -125,11 +122,12 @@ def protect() -> None:
         if isinstance(text, io.TextIOWrapper) and not isinstance(raw, Screen):
             # Not where somebody put something else there, nor in a fork of a protected process.
             setattr(sys, name, _protected(name, text, raw))
+    for screen in _screens.values():
+        screen.seconds, screen.hurried = seconds, False
 
 
 def _protected(name: str, text: io.TextIOWrapper, raw: Any) -> TextIO:
-    screen = _screens[name] = Screen(raw)
-    screen.kept = text  # it would close the descriptor at its end
+    screen = _screens[name] = Screen(raw, text)
     buffer: Any = screen if text.write_through else io.BufferedWriter(screen)
     _texts[name] = io.TextIOWrapper(
         buffer,
@@ -144,7 +142,7 @@ def _protected(name: str, text: io.TextIOWrapper, raw: Any) -> TextIO:
 def hurry() -> None:
     """From now on, have nobody wait for who reads, or does not: a run goes on meanwhile."""
     for screen in _screens.values():
-        screen.hurried = sys.platform != "win32"
+        screen.seconds, screen.hurried = HURRY_SECONDS, sys.platform != "win32"
 
 
 def stdout() -> TextIO:
@@ -164,7 +162,7 @@ def stdout_is_closed() -> bool:
 
 def stderr_is_ready() -> bool:
     """Whether something can be shown there without waiting."""
-    return "stderr" not in _screens or _screens["stderr"].is_ready
+    return "stderr" not in _screens or has_room(_screens["stderr"].fileno(), 0.0)
 
 
 def tell(*lines: str, error: bool = False) -> None:
