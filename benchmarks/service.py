@@ -67,12 +67,13 @@ def running(model: str, given: Any, pairs: Iterator[Any]) -> Iterator[Iterator[A
     module(model, "main").spare_the_collector()
     stop = module(model, "signals").Stop(given.grace)
     batches = module(model, "batches")
-    source = batches.Source(pairs, stop.wake)
+    source = batches.Source(lambda: pairs, stop.wake)
     backlog = batches.Backlog(source, lambda found: found, given.max_attempts)
     listener = module(model, "listener").Listener(given)
     listener.start()
     module(model, "configurer").configure_worker(listener.setup)
     source.start()
+    source.read()
     news = module(model, "workers").run(backlog, given, listener.setup, stop)
     try:
         yield news

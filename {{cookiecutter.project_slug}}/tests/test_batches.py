@@ -3,7 +3,7 @@
 import pickle
 import threading
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
@@ -21,7 +21,7 @@ from {{ cookiecutter.package_name }}.batches import (
 )
 from {{ cookiecutter.package_name }}.messages import Outcome, Pair, Report, Task
 from {{ cookiecutter.package_name }}.outcomes import Outcomes
-from {{ cookiecutter.package_name }}.source import READ_AHEAD, Source
+from {{ cookiecutter.package_name }}.source import Source
 from {{ cookiecutter.package_name }}.worker import IDLE, whole_task
 
 KILLED = Death("worker-1", "worker died: SIGKILL", 0.5)
@@ -29,9 +29,10 @@ KILLED = Death("worker-1", "worker died: SIGKILL", 0.5)
 
 def backlog_of(pairs: Iterable[Pair], max_attempts: int = 3, size: int = 1) -> Backlog:
     """Return a backlog that has read everything and makes batches of ``size``."""
-    source = Source(pairs, lambda: None)
+    source = Source(lambda: pairs, lambda: None)
     source.ahead = 1_000_000
     source.start()
+    source.read()
     source.thread.join(10)
     backlog = Backlog(source, lambda pairs: pairs, max_attempts)
     backlog.sizer.size = size
@@ -244,61 +245,13 @@ def test_sizer_bounds_bytes() -> None:
     assert sizer.size == 1
 
 
-def test_source_reads_a_bounded_number_ahead() -> None:
-    """An endless source is read only as far ahead as asked."""
-    read: list[int] = []
-
-    def endless() -> Iterator[Pair]:
-        while True:
-            read.append(len(read))
-            yield str(len(read)), None
-
-    source = Source(endless(), lambda: None)
-    source.start()
-    for _ in range(3):
-        wait_for(lambda: len(source.ready) == READ_AHEAD, "the source to be full")
-        assert len(source.take()) == READ_AHEAD
-    assert len(read) <= 4 * READ_AHEAD + 1
-    source.stop()
-    source.thread.join(10)
-    assert not source.thread.is_alive()
-
-
-def test_source_wakes_a_hungry_main() -> None:
-    """A main that found nothing is woken by the next item, at once."""
-    gate, woken = threading.Event(), threading.Event()
-
-    def late() -> Iterator[Pair]:
-        gate.wait(10)
-        yield "late", None
-
-    source = Source(late(), woken.set)
-    source.start()
-    assert source.take() == []
-    gate.set()
-    assert woken.wait(10)
-    source.thread.join(10)
-    assert (source.take(), source.exhausted) == ([("late", None)], True)
-
-
-@pytest.mark.parametrize(
-    "odd", ["key", ("key",), (1, "payload"), None], ids=["str", "one", "number", "None"]
-)
-def test_source_refuses_what_is_no_pair(odd: Any) -> None:
-    """What items() yields must be pairs of a str and a payload; else the source ends with why."""
-    source = Source([("fine", 0), odd], lambda: None)
-    source.start()
-    source.thread.join(10)
-    assert source.take() == [("fine", 0)]
-    assert "must yield (str key, payload)" in str(source.error)
-
-
 def test_backlog_skips_what_is_finished_without_stopping_main() -> None:
     """Long stretches of finished items are skipped in several turns; main is woken for the next."""
     woken: list[bool] = []
-    source = Source(numbered(500), lambda: woken.append(True))
+    source = Source(lambda: numbered(500), lambda: woken.append(True))
     backlog = Backlog(source, lambda pairs: [p for p in pairs if p[1] == 499], 3)
     source.start()
+    source.read()
     wait_for(lambda: backlog.has_some, "the one item that is left")
     batch, _ = take(backlog)
     assert batch.pairs == [("499", 499)]

@@ -61,15 +61,6 @@ def test_settled_items_are_left_out(
         assert journal.skipped == {DONE: 1, FAILED: 0 if retry_failed else 1}
 
 
-def test_a_later_outcome_replaces_an_earlier_one(tmp_path: Path) -> None:
-    """An item has one row, however often it ran."""
-    path = tmp_path / "results.db"
-    with Journal(path) as journal:
-        journal.record([outcome("a", FAILED, "no")])
-        journal.record([outcome("a")])
-    assert [(row.key, row.status) for row in rows(path)] == [("a", DONE)]
-
-
 @given(key=st.text(st.characters()), error=st.text(st.characters()))
 @settings(max_examples=50, deadline=None)
 def test_any_text_can_be_a_key_or_an_error(

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from .errors import describe, name_of
 from .messages import Pair, Report, Task
 from .outcomes import Outcomes
+from .payloads import UnsendableError
 from .source import READ_AHEAD, Source
 from .worker import whole_task
 
@@ -46,7 +47,8 @@ class Batch:
         """Return what to send to a worker.
 
         Raises:
-            Exception: Whatever pickling a payload raises.
+            UnsendableError: A payload did not pickle.
+            MemoryError: Together they are too large.
         """
         blob = pickle.dumps([payload for _, payload in self.pairs], pickle.HIGHEST_PROTOCOL)
         return Task(self.first, blob, len(self.pairs))
@@ -250,9 +252,12 @@ class Backlog:
         """Return a batch's task; None where a payload does not pickle, which fails that item."""
         try:
             task = batch.task()
-        except BaseException as error:  # the owner's types: what they raise is an outcome
+        except Exception as error:
             if len(batch.pairs) == 1:
-                reason = f"payload cannot be sent to a worker: {name_of(error)}\n{describe(error)}"
+                why = str(error)
+                if not isinstance(error, UnsendableError):
+                    why = f"{name_of(error)}\n{describe(error)}"
+                reason = f"payload cannot be sent to a worker: {why}"
                 self.failed.append(_failed(batch.pairs[0], reason, batch.attempts + 1))
             else:
                 self.alone.extend((pair, 0) for pair in batch.pairs)

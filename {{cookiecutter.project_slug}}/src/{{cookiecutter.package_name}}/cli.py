@@ -18,6 +18,8 @@ from .messages import (
     FAILED,
     EngineLostError,
     EngineRefusedError,
+    ItemsError,
+    StoppedError,
     WorkersCannotStartError,
 )
 from .options import (
@@ -41,6 +43,7 @@ ALL_DONE = 0
 SOME_FAILED = 1
 USAGE = 2
 WORKERS_CANNOT_START = 3
+SOURCE_FAILED = 4
 
 
 @click.group(name=SLUG, no_args_is_help=False)
@@ -84,7 +87,7 @@ def run(
         tally = main.run(settings, inputs, _progress(inputs, progress, verbose=verbose))
     except (main.RefusedError, EngineRefusedError) as error:
         raise click.UsageError(str(error), context) from error
-    except (main.ItemsError, JournalError, EngineLostError) as error:
+    except (JournalError, EngineLostError) as error:
         return _complain(str(error), SOME_FAILED)
     except WorkersCannotStartError as error:
         return _complain_of_start(error)
@@ -196,8 +199,6 @@ def scale(
         return _complain(str(error), SOME_FAILED)
     except WorkersCannotStartError as error:
         return _complain_of_start(error)
-    except scaling.StoppedError as stopped:
-        return STOPPED_BY_SIGNAL + stopped.number
     tell(figures.advice(measured, gil=figures.has_gil()))
     if chart:
         charts.draw(measured, f"{SLUG}, {measured[0].items} items", chart)
@@ -256,8 +257,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     except click.ClickException as error:
         return _complain(config.one_line(error), USAGE)
-    except click.Abort:
-        return STOPPED_BY_SIGNAL + 2
+    except ItemsError as error:
+        return _complain(str(error), SOURCE_FAILED)
+    except (click.Abort, StoppedError) as stopped:
+        return STOPPED_BY_SIGNAL + int(getattr(stopped, "number", 2))
     except OSError as error:
         return _complain(f"{shown(error.filename or '')}: {error.strerror}", SOME_FAILED)
     tell()

@@ -4,6 +4,7 @@ import sqlite3
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, Self
@@ -12,7 +13,8 @@ from .files import check_writable, shown
 from .messages import DONE, FAILED, Outcome, Pair
 from .outcomes import Outcomes
 from .reading import JournalError, explained, verify
-from .stored import beside, real_file, storable_row, stored_key
+from .recording import Change, insert, key_in
+from .stored import beside, real_file
 
 SCHEMA = """
 CREATE TABLE outcomes (
@@ -71,7 +73,7 @@ class Journal:
         try:
             with explained(path, "cannot be opened"):
                 self.database = _open_to_write(path)
-                self.may_have_rows = bool(_ask(self.database, "SELECT 1 FROM outcomes LIMIT 1"))
+                self.earlier = _ask(self.database, "SELECT max(rowid) FROM outcomes")[0][0] or 0
         except BaseException:
             self.lock.close()
             raise
@@ -80,6 +82,9 @@ class Journal:
         self.committed = time.monotonic()
         self.skipped = {DONE: 0, FAILED: 0}
         """How many items were left out, by the outcome that they have."""
+        self.retried: set[str] = set()
+        """Stored keys that have a row of an earlier run, which is to be replaced."""
+        self.changes: list[Change] = []
 
     def __enter__(self) -> Self:
         """Return the journal itself."""
@@ -94,13 +99,13 @@ class Journal:
             self.lock.close()
 
     def unfinished(self, pairs: list[Pair]) -> list[Pair]:
-        """Leave out the items whose outcome earlier runs settled.
+        """Leave out the items that have an outcome, of an earlier run or of this one.
 
         Raises:
             JournalError: The file is damaged.
         """
-        if not self.may_have_rows:
-            return pairs
+        if not self.earlier:
+            return pairs  # a key that comes again is found when it is committed
         with explained(self.path, "cannot be read"):
             return [pair for pair in pairs if not self._is_settled(pair[0])]
 
@@ -127,21 +132,30 @@ class Journal:
         if not self.path.exists():
             what = "was removed during the run: its outcomes are lost"
             raise JournalError(f"{shown(self.path)} {what}")
-        with explained(self.path, "cannot be written"), self.database:
-            self.database.executemany(
-                "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                map(storable_row, chain.from_iterable(self.pending)),
-            )
+        pending = partial(chain.from_iterable, self.pending)
+        with explained(self.path, "cannot be written"):
+            self.changes += insert(self.database, pending, self.rows, self.retried)
         self.pending.clear()
         self.rows = 0
         self.committed = time.monotonic()
 
+    def take_changes(self) -> list[Change]:
+        """Return what was recorded otherwise than it came, or not at all, since the last call."""
+        changes, self.changes = self.changes, []
+        return changes
+
     def _is_settled(self, key: str) -> bool:
-        query = "SELECT status FROM outcomes WHERE key = ?"
-        row = self.database.execute(query, (stored_key(key),)).fetchone()
-        if row is None or row[0] not in self.final:
+        stored = key_in(self.database, key)
+        query = "SELECT status, rowid FROM outcomes WHERE key = ?"
+        status, number = self.database.execute(query, (stored,)).fetchone() or ("", 0)
+        if number > self.earlier:
+            self.changes.append(Change(key, None, None))
+        elif status in self.final:
+            self.skipped[status] += 1
+        else:
+            if status:
+                self.retried.add(stored)
             return False
-        self.skipped[row[0]] += 1
         return True
 
 

@@ -3,19 +3,22 @@
 import gc
 import importlib
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
+from types import ModuleType
 
 from . import workers
 from .batches import Backlog
 from .configurer import configure_worker
-from .errors import describe, name_of
+from .errors import describe
 from .files import check_writable, shown
 from .journal import Journal, check
 from .listener import Listener
-from .messages import DONE, FAILED, Pair, WorkersCannotStartError
+from .messages import DONE, FAILED, ItemsError, StoppedError, WorkersCannotStartError
 from .progress import Progress, Tally
 from .reading import JournalError
+from .refusals import failure, is_refusal, refusal
 from .settings import Settings
 from .signals import Stop
 from .source import Source
@@ -36,42 +39,40 @@ class RefusedError(Exception):
     """The inputs or the log file will not do; one line, and nothing was touched."""
 
 
-class ItemsError(Exception):
-    """``job.items`` raised after it had begun; the message is one line."""
-
-
 def run(settings: Settings, inputs: Sequence[str], progress: Progress) -> Tally:
     """Do all items of ``inputs`` that have no outcome yet.
 
     Raises:
         RefusedError: ``job.items`` refused the inputs, the log cannot be written, or the results
             file is none of ours or in use; nothing was touched.
+        StoppedError: A signal came before anything was touched.
         JournalError: An outcome cannot be recorded, because the disk is full for example.
         ItemsError: ``job.items`` raised; the outcomes of the items before are kept.
         WorkersCannotStartError: The job cannot be imported, or workers die at their start.
         EngineRefusedError, EngineLostError: The execution model's engine will not do, or is gone.
     """
     spare_the_collector()
-    items = open_items(settings, inputs)
-    check_files(settings)
-    journal = open_journal(settings)
-    stop = Stop(settings.grace)
-    source = Source(items, stop.wake)
-    backlog = Backlog(source, journal.unfinished, settings.max_attempts)
-    tally = Tally(skipped=journal.skipped)
-    with stop.listening(), journal, listening(settings, stop) as listener, progress:
-        source.start()
-        with closing(workers.run(backlog, settings, listener.setup, stop)) as news:
-            for outcomes in news:
-                journal.record(outcomes)
-                tally.add(outcomes)
-                tally.holding = backlog.holding
-                progress.show(tally)
-                listener.keep(reopen=stop.take_reopen())
-                if stop.take_request():
-                    progress.note(f"stopping: running items may take {stop.grace:g} s more")
-        journal.commit()
-        _conclude(tally, source, stop)
+    job, stop = import_job(settings), Stop(settings.grace)
+    with stop.listening(), closing(begin_items(job, settings, inputs, stop)) as source:
+        check_files(settings)
+        journal = open_journal(settings)
+        backlog = Backlog(source, journal.unfinished, settings.max_attempts)
+        tally = Tally(skipped=journal.skipped)
+        with journal, listening(settings, stop) as listener, progress:
+            source.read()
+            with closing(workers.run(backlog, settings, listener.setup, stop)) as news:
+                for outcomes in news:
+                    journal.record(outcomes)
+                    tally.add(outcomes)
+                    tally.correct(journal.take_changes())
+                    tally.holding = backlog.holding
+                    progress.show(tally)
+                    listener.keep(reopen=stop.take_reopen())
+                    if stop.take_request():
+                        progress.note(f"stopping: running items may take {stop.grace:g} s more")
+            journal.commit()
+            tally.correct(journal.take_changes())
+            _conclude(tally, source, stop)
     return tally
 
 
@@ -85,32 +86,44 @@ def spare_the_collector() -> None:
     gc.set_threshold(COLLECT_AFTER, 20, 20)
 
 
-def open_items(settings: Settings, inputs: Sequence[str]) -> Iterable[Pair]:
-    """Have the job begin on its inputs.
+def import_job(settings: Settings) -> ModuleType:
+    """Import the job.
 
     Raises:
-        RefusedError: It says that they will not do, by an OSError or a ValueError.
-        ItemsError: It raised anything else.
         WorkersCannotStartError: It cannot be imported, so no worker could either.
     """
     try:
         job = importlib.import_module(f"{__package__}.job")
-        items, _ = job.items, job.work
+        _ = job.items, job.work
     except (Exception, SystemExit) as error:
         reason = describe(error)
         check_log(settings)
         with listening(settings, Stop(settings.grace)):
             log.error("the job cannot be imported:\n%s", reason)  # noqa: TRY400 - reason has it
         raise WorkersCannotStartError(reason) from error
-    try:
-        pairs: Iterable[Pair] = items(inputs)
-    except (OSError, ValueError) as error:
-        raise RefusedError(_one_line(error)) from error
-    except (Exception, SystemExit) as error:
-        check_log(settings)
-        with listening(settings, Stop(settings.grace)):
-            raise _items_error(error) from error
-    return pairs
+    return job
+
+
+def begin_items(job: ModuleType, settings: Settings, inputs: Sequence[str], stop: Stop) -> Source:
+    """Have the job begin on its inputs; what it returns is not read yet.
+
+    Raises:
+        RefusedError: It says that they will not do.
+        ItemsError: It raised anything else.
+        StoppedError: A signal came meanwhile.
+    """
+    source = Source(partial(job.items, inputs), stop.wake)
+    source.start()
+    source.await_call(stop)
+    if stop.requested:
+        raise StoppedError(stop.signals[0])
+    if not (error := source.error):
+        return source
+    if is_refusal(error):
+        raise RefusedError(refusal(error)) from error
+    check_log(settings)
+    with listening(settings, stop):
+        raise items_error(error) from error
 
 
 def check_files(settings: Settings) -> None:
@@ -140,7 +153,7 @@ def check_log(settings: Settings) -> None:
         settings.log_file.parent.mkdir(parents=True, exist_ok=True)
         settings.log_file.open("ab").close()
     except OSError as error:
-        raise RefusedError(f"--log-file: {shown(error.filename)}: {error.strerror}") from error
+        raise RefusedError(f"--log-file: {refusal(error)}") from error
 
 
 def open_journal(settings: Settings) -> Journal:
@@ -181,7 +194,7 @@ def listening(settings: Settings, stop: Stop) -> Iterator[Listener]:
 def _conclude(tally: Tally, source: Source, stop: Stop) -> None:
     tally.signal = stop.signals[0] if stop.signals else None
     if source.error and not stop.signals:
-        raise _items_error(source.error)
+        raise items_error(source.error)
     log.info(
         "run ends: %d done, %d failed, %d done and %d failed in earlier runs",
         tally.done,
@@ -191,12 +204,7 @@ def _conclude(tally: Tally, source: Source, stop: Stop) -> None:
     )
 
 
-def _items_error(error: BaseException) -> ItemsError:
+def items_error(error: BaseException) -> ItemsError:
+    """Log what ``job.items`` raised, with its traceback; return what to tell a person."""
     log.error("items() raised:\n%s", describe(error))
-    return ItemsError(f"items() raised {name_of(error)}")
-
-
-def _one_line(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return " ".join(str(error).split())
+    return ItemsError(failure(error))

@@ -108,6 +108,23 @@ class Unreadable:
     reason: str
 
 
+class ContractError(TypeError):
+    """``job.items`` returned or yielded what it must not; the message is one line."""
+
+
+class ItemsError(Exception):
+    """``job.items`` failed, and not because of its inputs; the message is one line."""
+
+
+class StoppedError(Exception):
+    """A signal came before anything had begun."""
+
+    def __init__(self, number: int) -> None:
+        """Note which one."""
+        super().__init__(f"stopped by signal {number}")
+        self.number = number
+
+
 class WorkersCannotStartError(Exception):
     """Workers died before they were ready, again and again; the message says why."""
 

@@ -14,6 +14,7 @@ from .batches import Holding
 from .errors import error_name
 from .messages import DONE, FAILED
 from .outcomes import Outcomes
+from .recording import Change
 from .streams import stderr, stderr_is_ready, tell
 from .text import visible
 
@@ -39,6 +40,8 @@ class Tally:
     seconds: float = 0.0
     signal: int | None = None
     """What stopped the run early."""
+    twice: int = 0
+    """Keys that came again, in this run."""
 
     def add(self, outcomes: Outcomes) -> None:
         """Count outcomes, and log those that failed."""
@@ -48,6 +51,18 @@ class Tally:
         for outcome in failures:
             log.warning("item %s failed: %s", outcome.key, error_name(outcome.error or ""))
         self.seconds = time.monotonic() - self.began
+
+    def correct(self, changes: Iterable[Change]) -> None:
+        """Count what the journal did not take as it came, and log it."""
+        for change in changes:
+            self.done -= change.was == DONE
+            self.failed -= change.was == FAILED
+            if change.error:
+                self.failed += 1
+                log.warning("item %.200s failed: %s", change.key, change.error)
+            else:
+                self.twice += 1
+                log.warning("key %s was yielded twice: its first outcome stays", change.key)
 
 
 def summary(tally: Tally) -> list[str]:
@@ -59,6 +74,8 @@ def summary(tally: Tally) -> list[str]:
     ]
     if earlier.total():
         lines.append(f"{earlier[DONE]} done and {earlier[FAILED]} failed in earlier runs")
+    if tally.twice:
+        lines.append(f"keys that were yielded twice: {tally.twice}; the log names them")
     if earlier[FAILED]:
         lines.append("--retry-failed does the failed ones again")
     if tally.signal:

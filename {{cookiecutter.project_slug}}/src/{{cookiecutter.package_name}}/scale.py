@@ -11,7 +11,7 @@ Threads get a process of their own, so that whatever the job does to it, main ca
 import math
 import threading
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from itertools import cycle
@@ -21,10 +21,11 @@ from multiprocessing.connection import Connection
 from . import workers
 from .batches import Backlog, Batch
 from .configurer import LogSetup, configure_worker
-from .errors import error_name, name_of
+from .errors import error_name
 from .figures import PROCESSES, THREADS, Measured
-from .main import check_log, listening, open_items
-from .messages import DONE, FAILED, Outcome, Pair, Task
+from .main import begin_items, check_log, import_job, items_error, listening
+from .messages import DONE, FAILED, Outcome, Pair, StoppedError, Task
+from .payloads import frozen
 from .processes import Bond, Lifeline, context_for, follow_main, how_it_ended, kill, start_process
 from .settings import Settings
 from .signals import Stop
@@ -37,15 +38,6 @@ START_SECONDS = 10.0
 
 class ScaleError(Exception):
     """Nothing can be measured; the message is one line that says why."""
-
-
-class StoppedError(Exception):
-    """A signal came."""
-
-    def __init__(self, number: int) -> None:
-        """Note which one."""
-        super().__init__(f"stopped by signal {number}")
-        self.number = number
 
 
 def steps(most: int) -> list[int]:
@@ -64,17 +56,18 @@ def measure(settings: Settings, inputs: Sequence[str], seconds: float) -> Genera
     Raises:
         ScaleError: There are no items, or all fail, or the job ends the process.
         StoppedError: A signal came.
-        RefusedError, WorkersCannotStartError: As in a run.
+        RefusedError, ItemsError, WorkersCannotStartError: As in a run.
     """
-    items, stop = open_items(settings, inputs), Stop(grace=0.0)
-    check_log(settings)
-    with stop.listening(), listening(settings, stop) as listener:
-        trial = Trial(settings, listener.setup, stop, seconds)
-        sample = trial.sample(items)
-        for count in steps(settings.workers):
-            yield trial.threads(sample, count)
-        for count in steps(settings.workers):
-            yield trial.processes(sample, count)
+    job, stop = import_job(settings), Stop(grace=0.0)
+    with stop.listening(), closing(begin_items(job, settings, inputs, stop)) as source:
+        check_log(settings)
+        with listening(settings, stop) as listener:
+            trial = Trial(settings, listener.setup, stop, seconds)
+            sample = trial.sample(source)
+            for count in steps(settings.workers):
+                yield trial.threads(sample, count)
+            for count in steps(settings.workers):
+                yield trial.processes(sample, count)
 
 
 class Deadline:
@@ -104,16 +97,15 @@ class Trial:
         """Start nothing yet."""
         self.settings, self.logs, self.stop, self.seconds = settings, logs, stop, seconds
 
-    def sample(self, items: Iterable[Pair]) -> list[Pair]:
+    def sample(self, source: Source) -> list[Pair]:
         """Return the items that one worker does in the time."""
         read: dict[str, Pair] = {}
 
-        def noted() -> Iterator[Pair]:
-            for pair in items:
-                read[pair[0]] = pair
-                yield pair
+        def noted(pairs: list[Pair]) -> list[Pair]:
+            read.update((pair[0], pair) for pair in pairs)
+            return pairs
 
-        outcomes, _ = self._run(noted(), 1)
+        outcomes, _ = self._run(source, 1, noted)
         if sample := [read[outcome.key] for outcome in outcomes if outcome.status == DONE]:
             return sample
         why = error_name(outcomes[-1].error or "") if outcomes else "there are no items"
@@ -121,7 +113,9 @@ class Trial:
 
     def processes(self, sample: list[Pair], count: int) -> Measured:
         """Measure so many workers, as a run has them."""
-        outcomes, cpu = self._run(cycle(sample), count)
+        source = Source(lambda: cycle(sample), self.stop.wake)
+        source.start()
+        outcomes, cpu = self._run(source, count, list)
         return _measured(PROCESSES, count, len(sample), outcomes, cpu)
 
     def threads(self, sample: list[Pair], count: int) -> Measured:
@@ -148,13 +142,14 @@ class Trial:
             receiving.close()
             lifeline.close()
 
-    def _run(self, items: Iterable[Pair], count: int) -> tuple[list[Outcome], float]:
+    def _run(
+        self, source: Source, count: int, chosen: Callable[[list[Pair]], list[Pair]]
+    ) -> tuple[list[Outcome], float]:
         """Have workers do items in the time; return the outcomes and the processor time."""
-        source = Source(items, self.stop.wake)
-        backlog, deadline = Backlog(source, list, max_attempts=1), Deadline(count, self.seconds)
+        backlog, deadline = Backlog(source, chosen, max_attempts=1), Deadline(count, self.seconds)
         outcomes: list[Outcome] = []
         settings = replace(self.settings, workers=count)
-        source.start()
+        source.read()
         with closing(workers.run(backlog, settings, self.logs, self.stop)) as news:
             for some in news:
                 outcomes += some
@@ -162,7 +157,7 @@ class Trial:
                     backlog.stop()
         self._check_stop()
         if source.error:
-            raise ScaleError(f"items() raised {name_of(source.error)}")
+            raise items_error(source.error)
         return outcomes, backlog.cpu_seconds
 
     def _check_stop(self) -> None:
@@ -190,13 +185,15 @@ class ThreadCrew:
         """Prepare; ``run`` does the items."""
         self.work, self.deadline = work, deadline
         self.news = threading.Condition()
-        self.source = Source(cycle(sample), self._wake)
+        fixed = [frozen(pair) for pair in sample]  # once, or each round would pay for it
+        self.source = Source(lambda: cycle(fixed), self._wake)
         self.backlog = Backlog(self.source, list, max_attempts=1)
         self.outcomes: list[Outcome] = []
 
     def run(self) -> list[Outcome]:
         """Do items until the time is over."""
         self.source.start()
+        self.source.read()
         names = [f"thread-{number}" for number in range(self.deadline.count)]
         threads = [threading.Thread(target=self._serve, args=(name,)) for name in names]
         for thread in threads:

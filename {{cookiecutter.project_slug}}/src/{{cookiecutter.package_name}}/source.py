@@ -5,43 +5,66 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import Any
+from multiprocessing import connection
 
-from .messages import Pair
+from .messages import ContractError, Pair
+from .payloads import frozen
+from .signals import Stop
+from .text import text_of
 
 READ_AHEAD = 16
 BULK_ITEMS = 255
 BULK_SECONDS = 0.001
+LOOK_SECONDS = 1.0
+CLOSE_SECONDS = 0.2
 
 
 class Source:
-    """Reads items in a thread of main, a bounded number ahead.
+    """Calls ``job.items`` and reads what it returns, in one thread of main, a bounded number ahead.
 
     A thread, because a source may block (names typed on standard input), and main must go on
-    with outcomes, time limits and signals meanwhile.
+    with outcomes, time limits and signals meanwhile. One thread for both, because much of what
+    items come from belongs to the thread that made it, as a database cursor does.
     """
 
-    def __init__(self, items: Iterable[Pair], wake: Callable[[], None]) -> None:
-        """Read ``items`` lazily; call ``wake``, from the thread, when there is news for main."""
-        self.items = items
+    def __init__(self, call: Callable[[], Iterable[Pair]], wake: Callable[[], None]) -> None:
+        """Read what ``call`` returns; call ``wake``, from the thread, when there is news."""
+        self.call = call
         self.wake = wake
         self.ready: deque[Pair] = deque()
         self.ahead = READ_AHEAD
         self.bulk = 0
         self.error: BaseException | None = None
-        self.finished = self.stopped = self.refused = False
+        self.called = self.finished = self.stopped = False
         self.hungry = True
-        self.room = threading.Event()
-        self.thread = threading.Thread(target=self._read, name="source", daemon=True)
+        self.room, self.wanted = threading.Event(), threading.Event()
+        self.thread = threading.Thread(target=self._live, name="source", daemon=True)
 
     def start(self) -> None:
-        """Begin to read."""
+        """Have ``call`` called. Nothing is read before ``read``."""
         self.thread.start()
+
+    def await_call(self, stop: Stop) -> None:
+        """Wait until the call has returned, or raised, or ``stop`` is requested."""
+        while not (self.called or stop.requested):
+            connection.wait([stop.waker], LOOK_SECONDS)
+            stop.clear_waker()
+
+    def read(self) -> None:
+        """Begin to read."""
+        self.wanted.set()
 
     def stop(self) -> None:
         """Read no more. The thread itself may be blocked, so nobody waits for it."""
         self.stopped = True
         self.room.set()
+        self.wanted.set()
+
+    def close(self) -> None:
+        """Read no more, and let a generator of the owner's end in its thread, if it soon does."""
+        self.stop()
+        if self.thread.is_alive():
+            self.thread.join(CLOSE_SECONDS)
 
     def take(self, *, hungry: bool = True) -> list[Pair]:
         """Return the items that are there by now; never blocks.
@@ -53,33 +76,40 @@ class Source:
         pairs = [self.ready.popleft() for _ in range(len(self.ready))]
         self.hungry = hungry and not pairs
         self.room.set()
-        return self._checked(pairs)
+        return pairs
 
     @property
     def exhausted(self) -> bool:
         """Whether nothing will come any more."""
-        return self.refused or (self.finished and not self.ready)
+        return self.finished and not self.ready
 
-    def _read(self) -> None:
+    def _live(self) -> None:
         try:
-            items = iter(self.items)
-            began = time.perf_counter()
-            for pair in items:
-                self.ready.append(pair)
-                if self.hungry:
-                    self.hungry = False
-                    self.wake()
-                quick = time.perf_counter() - began < BULK_SECONDS
-                self.bulk = min(2 * self.bulk + 1, BULK_ITEMS) if quick else 0
-                self._await_room()
-                if self.stopped:
-                    break
-                began = time.perf_counter()
-                self._read_more(items)
+            items = _iterator(self.call())
+            self.called = True
+            self.wake()
+            self.wanted.wait()
+            if not self.stopped:
+                self._read(items)
         except BaseException as error:  # the owner's code: main reports whatever it raised
-            self.error = self.error or error
-        self.finished = True
+            self.error = error
+        self.called = self.finished = True
         self.wake()
+
+    def _read(self, items: Iterator[Pair]) -> None:
+        began = time.perf_counter()
+        for pair in items:
+            self.ready.append(frozen(pair))
+            if self.hungry:
+                self.hungry = False
+                self.wake()
+            quick = time.perf_counter() - began < BULK_SECONDS
+            self.bulk = min(2 * self.bulk + 1, BULK_ITEMS) if quick else 0
+            self._await_room()
+            if self.stopped:
+                break
+            began = time.perf_counter()
+            self._read_more(items)
 
     def _await_room(self) -> None:
         while len(self.ready) >= self.ahead and not self.stopped:
@@ -90,29 +120,29 @@ class Source:
     def _read_more(self, items: Iterator[Pair]) -> None:
         """Read at the iterator's own speed, while main has enough to do.
 
-        Nobody wakes main for these; should it run out of others it finds them at its next tick.
+        Each is taken as it is before the next is asked for: ``map`` is lazy. Nobody wakes main for
+        these; should it run out of others it finds them at its next tick.
         """
         if not self.hungry:
             room = self.ahead - len(self.ready) - 1  # the next one comes by itself
-            self.ready.extend(islice(items, max(0, min(self.bulk, room))))
-
-    def _checked(self, pairs: list[Pair]) -> list[Pair]:
-        """Return what comes before the first that is no pair; that one ends the source."""
-        if self.refused or not pairs:
-            return []
-        if {*map(type, pairs)} == {tuple} and {*map(len, pairs)} == {2}:  # many at a time
-            keys = [key for key, _ in pairs]
-            if {*map(type, keys)} == {str}:
-                return pairs
-        good = next((at for at, pair in enumerate(pairs) if not _is_pair(pair)), len(pairs))
-        if good < len(pairs):
-            self.error = TypeError(
-                f"items() must yield (str key, payload) tuples, but it gave {pairs[good]!r:.200}"
-            )
-            self.refused = True
-            self.stop()
-        return pairs[:good]
+            self.ready.extend(map(frozen, islice(items, max(0, min(self.bulk, room)))))
 
 
-def _is_pair(pair: Any) -> bool:
-    return isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str)
+def _iterator(items: Iterable[Pair]) -> Iterator[Pair]:
+    """Begin on what ``items()`` returned.
+
+    Raises:
+        ContractError: It is nothing that pairs come from.
+    """
+    if not isinstance(items, (str, bytes, dict)):
+        try:
+            return iter(items)
+        except TypeError:
+            if hasattr(type(items), "__iter__"):
+                raise  # by the owner's own iterator
+    if close := getattr(items, "close", None):
+        close()  # or a coroutine complains that nobody awaited it
+    raise ContractError(
+        "items() must return an iterable of (str key, payload) tuples, but it returned "
+        f"{text_of(items):.200}"
+    )

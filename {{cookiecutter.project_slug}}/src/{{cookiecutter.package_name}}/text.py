@@ -1,5 +1,7 @@
 """Text of others, made safe to show: a name, a message or a traceback may hold anything."""
 
+from collections.abc import Callable
+
 ESCAPES = {
     code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"
 } | {
@@ -17,3 +19,11 @@ def visible(text: str) -> str:
     if text.isprintable():
         return text
     return text.translate(IN_ONE_LINE).encode("utf-8", "backslashreplace").decode()
+
+
+def text_of(value: object, show: Callable[[object], str] = repr) -> str:
+    """Return an owner's object as text, whatever it does to hinder it."""
+    try:
+        return show(value)
+    except BaseException as trouble:  # its __repr__ or __str__ may raise anything
+        return f"{type(value).__name__} (cannot be shown: {type(trouble).__name__})"

@@ -6,8 +6,8 @@ import pickle
 import threading
 import time
 from array import array
-from collections import deque
-from collections.abc import Callable, MutableSequence, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, MutableSequence, Sequence
 from typing import Any
 
 from .errors import describe
@@ -20,6 +20,10 @@ IDLE = -1
 
 TO_JSON = json.JSONEncoder(allow_nan=False).encode
 """Refuses what JSON has no word for, so that every reader can read what is exported."""
+
+TEXT = frozenset({str})
+SIMPLE = frozenset({str, int, float, bool, type(None)})
+"""Types that nothing is inside of; looked for by ``issuperset``, many at a time."""
 
 STRIDE_SECONDS = 0.0001
 """The clock is read once in so long, or after every item: for the tiniest it would cost most."""
@@ -109,7 +113,7 @@ class Bench:
             try:
                 result = work(payload)
                 # For an int, what json writes, without the 1 µs that setting up an encoder takes.
-                done(repr(result) if type(result) is int else TO_JSON(result))
+                done(repr(result) if type(result) is int else as_json(result))
             except BaseException as error:
                 self.errors[number - self.first] = describe(error)
                 done("")
@@ -173,6 +177,40 @@ class Bench:
                 taken += 1
             self.end -= taken
             return range(self.end, self.end + taken)
+
+
+def as_json(result: Any) -> str:
+    """Return a result as JSON text.
+
+    Raises:
+        ValueError: Two keys of one of its dicts are the same in JSON, such as 1 and "1".
+        Exception: Whatever else the encoder raises, and the owner's classes.
+    """
+    text = TO_JSON(result)
+    if "{" in text and (key := _clash(result)):
+        raise ValueError(f"two keys of a dict are both {key} in JSON")
+    return text
+
+
+def _clash(result: Any) -> str:
+    """Return the JSON key that two keys of a dict become; nothing where there is none."""
+    todo = [result]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, dict):
+            if not TEXT.issuperset(map(type, value)) and (twice := _same_in_json(value)):
+                return twice
+            value = value.values()
+        elif not isinstance(value, (list, tuple)):
+            continue
+        if not SIMPLE.issuperset(map(type, value)):
+            todo.extend(value)
+    return ""
+
+
+def _same_in_json(keys: Iterable[Any]) -> str:
+    names = Counter(TO_JSON({key: 0})[1:].rpartition(":")[0] for key in keys)
+    return next((name for name, times in names.items() if times > 1), "")
 
 
 def cpu_seconds() -> float:
