@@ -11,12 +11,12 @@ had, and nothing runs twice that need not. Starting workers anew is the business
 
 import logging
 import selectors
-import time
 from collections import deque
 from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 from .batches import Backlog, Batch, Death, Sizer
+from .clock import Clock
 from .configurer import LogSetup
 from .desk import Left, Opened, unknown_part
 from .files import leave_lost_folder
@@ -72,7 +72,7 @@ def run(backlog: Backlog, settings: Settings, logs: LogSetup, stop: Stop) -> Gen
     from .cluster import Cluster  # noqa: PLC0415 - it takes a second to import dask
 
     backlog.sizer = Sizer(min(BATCH_SECONDS, (settings.item_timeout or BATCH_SECONDS) / 2))
-    supervisor = Supervisor(backlog, settings, Cluster(settings, logs, stop.wake), stop)
+    supervisor = Supervisor(backlog, settings, Cluster(settings, logs, stop), stop)
     try:
         while supervisor.has_work():
             yield from supervisor.turn() or [NOTHING]
@@ -83,14 +83,14 @@ def run(backlog: Backlog, settings: Settings, logs: LogSetup, stop: Stop) -> Gen
 class Seat:
     """Main's view of one dask worker that is ready."""
 
-    def __init__(self, address: str, name: str) -> None:
+    def __init__(self, address: str, name: str, clock: Clock) -> None:
         """Watch a worker."""
-        self.address, self.name = address, name
+        self.address, self.name, self.clock = address, name, clock
         self.batches: deque[Batch] = deque()
         self.reason = ""
         self.stalled = self.proven = False
         self.killed = 0.0
-        self.since = self.recalled = time.monotonic()
+        self.since = self.recalled = self.clock.now()
 
     @property
     def open_items(self) -> int:
@@ -120,7 +120,7 @@ class Seat:
     def progressed(self) -> None:
         """Note that it is at another item than before, and forget batches without open items."""
         self.batches = deque(batch for batch in self.batches if batch.done < batch.end)
-        self.since = time.monotonic()
+        self.since = self.clock.now()
         self.stalled = self.stalled and bool(self.batches)
 
 
@@ -132,13 +132,14 @@ class Supervisor:
     ) -> None:
         """Start nothing yet."""
         self.backlog, self.settings, self.stop = backlog, settings, stop
+        self.clock = stop.clock
         self.cluster = cluster
         self.selector = selectors.DefaultSelector()
         self.selector.register(stop.waker, selectors.EVENT_READ)
         self.started = False
         self.seats: dict[str, Seat] = {}
         self.failures, self.last_failure = 0, ""
-        self.alone_since = time.monotonic()
+        self.alone_since = self.clock.now()
         self.tick = min(TICK, (settings.item_timeout or TICK) / 4)
         self.next_look = 0.0
 
@@ -155,7 +156,7 @@ class Supervisor:
     def turn(self) -> list[Outcomes]:
         """Hand out batches, wait for news at most a tick, and return the outcomes."""
         if not self.started and self.backlog.has_some:
-            self.started, self.alone_since = True, time.monotonic()
+            self.started, self.alone_since = True, self.clock.now()
             self.cluster.start()
         self._feed()
         outcomes = self.backlog.take_failed()
@@ -165,7 +166,7 @@ class Supervisor:
             raise self.cluster.error
         while self.cluster.news:
             outcomes += self._take(*self.cluster.news.popleft())
-        if time.monotonic() >= self.next_look:
+        if self.clock.now() >= self.next_look:
             outcomes += self._look_after_workers()
         return outcomes
 
@@ -185,7 +186,7 @@ class Supervisor:
                     return
                 batch, task = work
                 if not seat.batches:
-                    seat.since = time.monotonic()
+                    seat.since = self.clock.now()
                 seat.batches.append(batch)
                 self.cluster.submit(seat.address, task)
 
@@ -205,7 +206,7 @@ class Supervisor:
         return outcomes
 
     def _welcome(self, address: str, opened: Opened) -> None:
-        self.seats[address] = Seat(address, opened.name)
+        self.seats[address] = Seat(address, opened.name, self.clock)
         log.info("%s is ready, pid %d", opened.name, opened.pid)
         if opened.threads > 1:
             log.warning(
@@ -252,7 +253,7 @@ class Supervisor:
         Raises:
             WorkersCannotStartError: No worker is there, and none came.
         """
-        now, outcomes = time.monotonic(), list[Outcomes]()
+        now, outcomes = self.clock.now(), list[Outcomes]()
         self.next_look = now + self.tick
         continue_helpers()  # from whom dask's nannies learn that a worker ended
         leave_lost_folder()  # or they cannot start another
@@ -267,7 +268,8 @@ class Supervisor:
                 self.cluster.recall(seat.address, seat.tasks, stopping=self.stop.requested)
         at_work = [seat for seat in self.seats.values() if seat.open_items]
         self.backlog.holding = {
-            seat.name: (seat.batches[0].open[0][0], seat.since) for seat in at_work
+            seat.name: (seat.batches[0].open[0][0], seat.since + self.clock.stood)
+            for seat in at_work
         }
         if self.seats or not self.started:
             self.alone_since = now
@@ -290,7 +292,7 @@ class Supervisor:
             return []
         reason = seat.reason or reason
         log.warning("%s is gone: %s", seat.name, reason)
-        death = Death(seat.name, reason, time.monotonic() - seat.since)
+        death = Death(seat.name, reason, self.clock.now() - seat.since)
         outcomes: list[Outcomes] = []
         for batch in seat.batches:
             if held is None:  # the first batch was at hand, any other had not begun

@@ -19,7 +19,6 @@ they had spent on theirs, for these begin again; they do not count as tried.
 import gc
 import logging
 import selectors
-import time
 from collections import deque
 from collections.abc import Generator
 from functools import partial
@@ -73,10 +72,11 @@ class Guard:
     def __init__(self, backlog: Backlog, settings: Settings, logs: LogSetup, stop: Stop) -> None:
         """Start nothing yet."""
         self.backlog, self.settings, self.stop = backlog, settings, stop
+        self.clock = stop.clock
         self.flush_seconds = logs.sender.flush_seconds
         self.selector = selectors.DefaultSelector()
         self.selector.register(stop.waker, selectors.EVENT_READ, None)
-        self.starts, self.lifeline = Starts(), Lifeline(settings.start_method)
+        self.starts, self.lifeline = Starts(stop.clock), Lifeline(settings.start_method)
         context, numbers = context_for(settings.start_method), count(1)
         self.new_roster = partial(Roster, context, self.lifeline, logs, self.starts, numbers)
         self.roster: Roster | None = None
@@ -111,7 +111,7 @@ class Guard:
             else:
                 outcomes += self._hear(key.data)
         outcomes += self._take_answers()
-        if time.monotonic() >= self.next_look:
+        if self.clock.now() >= self.next_look:
             outcomes += self._look_after_workers()
         return outcomes
 
@@ -138,7 +138,7 @@ class Guard:
         # The former Pool goes first: forked workers would hold its pipes open.
         possible = not self.starts.wait and (self.former is None or self.former.gone)
         if not self.roster and possible and self.backlog.has_some:
-            self.roster, self.moved = self.new_roster(), time.monotonic()
+            self.roster, self.moved = self.new_roster(), self.clock.now()
             try:
                 self.roster.open(self.settings.workers, self.stop)
             except InterruptedError:
@@ -146,7 +146,7 @@ class Guard:
             except OSError as error:  # no more processes or descriptors are to be had
                 self._give_up()
                 reason = f"{type(error).__name__}: {error}"
-                self.starts.failed(time.monotonic(), reason, others_work=False)
+                self.starts.failed(self.clock.now(), reason, others_work=False)
         while self.roster and self.roster.newcomers:
             worker = self.roster.newcomers.popleft()
             self.workers.append(worker)
@@ -187,7 +187,7 @@ class Guard:
 
     def _look_after_workers(self) -> list[Outcomes]:
         """Kill what hangs, find the dead, recall what waits behind a slow item."""
-        now, outcomes = time.monotonic(), list[Outcomes]()
+        now, outcomes = self.clock.now(), list[Outcomes]()
         self.next_look = now + self.tick
         for worker in list(self.workers):
             if worker.observe(now):
@@ -202,7 +202,9 @@ class Guard:
             elif batch and now - worker.since > RECALL_SECONDS:
                 self._recall(worker, batch)
         at = [(worker, self.tray.item(worker.held)) for worker in self.workers]
-        self.backlog.holding = {worker.name: (item, worker.since) for worker, item in at if item}
+        self.backlog.holding = {
+            worker.name: (item, worker.since + self.clock.stood) for worker, item in at if item
+        }
         self._notice_stall(now)
         if now >= self.give_up_at and not self.backlog.stopped:  # else no other Pool is needed
             outcomes += self._give_up()
@@ -243,7 +245,7 @@ class Guard:
             worker.terminate()
             worker.join(1.0)
         outcomes = worker.last_words(self.tray)
-        worker.observe(time.monotonic())
+        worker.observe(self.clock.now())
         reason = worker.reason or f"worker died: {how_it_ended(worker.exitcode)}"
         self._remove(worker)
         if not worker.ready or not (worker.proven or self.backlog.exhausted):
@@ -255,7 +257,7 @@ class Guard:
 
     def _mourn(self, worker: Recruit, reason: str) -> list[Outcomes]:
         """Blame what it held, and the Pool if it may have spoilt that."""
-        death = Death(worker.name, reason, time.monotonic() - worker.since)
+        death = Death(worker.name, reason, self.clock.now() - worker.since)
         if worker.ready and worker.slots[AT_PIPES]:
             self.dead.append((worker.held, death))
             self._give_up_soon()
@@ -274,7 +276,7 @@ class Guard:
     def _give_up_soon(self) -> None:
         """Let the Pool deliver what is on its way, then give it up."""
         self._close()
-        self.give_up_at = min(self.give_up_at, time.monotonic() + SETTLE_SECONDS)
+        self.give_up_at = min(self.give_up_at, self.clock.now() + SETTLE_SECONDS)
 
     def _give_up(self) -> list[Outcomes]:
         """End this Pool; what has no outcome is for the next."""

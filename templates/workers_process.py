@@ -11,7 +11,6 @@ one integer in shared memory that says which item the worker holds.
 
 import logging
 import selectors
-import time
 from collections.abc import Generator
 
 from .batches import Backlog, Death
@@ -56,6 +55,7 @@ class Supervisor:
     def __init__(self, backlog: Backlog, settings: Settings, logs: LogSetup, stop: Stop) -> None:
         """Start nothing yet."""
         self.backlog, self.settings, self.stop = backlog, settings, stop
+        self.clock = stop.clock
         self.selector = selectors.DefaultSelector()
         self.selector.register(stop.waker, selectors.EVENT_READ, None)
         self.crew = Crew(backlog, settings, logs, self.selector, stop)
@@ -82,7 +82,7 @@ class Supervisor:
                 self.stop.clear_waker()
             else:
                 outcomes += self._handle(key.data, events)
-        if time.monotonic() >= self.next_look:
+        if self.clock.now() >= self.next_look:
             outcomes += self._look_after_workers()
         return outcomes
 
@@ -103,7 +103,7 @@ class Supervisor:
                         return
                     batch, task = work
                     if not worker.tray:
-                        worker.since, worker.recalled = time.monotonic(), False
+                        worker.since, worker.recalled = self.clock.now(), False
                     worker.tray.put(batch)
                     worker.link.send(task)
                     self._watch(worker)
@@ -127,7 +127,7 @@ class Supervisor:
 
     def _look_after_workers(self) -> list[Outcomes]:
         """Kill what hangs, find the dead, recall what waits behind a slow item."""
-        now, outcomes, limit = time.monotonic(), list[Outcomes](), self.settings.item_timeout
+        now, outcomes, limit = self.clock.now(), list[Outcomes](), self.settings.item_timeout
         self.next_look = now + self.tick
         for worker in list(self.crew.workers):
             worker.observe(now)
@@ -142,7 +142,9 @@ class Supervisor:
                     self.crew.take_back(worker)
                 self._recall(worker)
         at = [(worker, worker.tray.item(worker.held)) for worker in self.crew.workers]
-        self.backlog.holding = {worker.name: (item, worker.since) for worker, item in at if item}
+        self.backlog.holding = {
+            worker.name: (item, worker.since + self.clock.stood) for worker, item in at if item
+        }
         return outcomes
 
     def _recall(self, worker: Worker) -> None:
@@ -162,9 +164,9 @@ class Supervisor:
             worker.reason = worker.reason or "worker closed its connection to main"
             kill(worker.process)
         outcomes = worker.last_words(worker.tray)
-        worker.observe(time.monotonic())
+        worker.observe(self.clock.now())
         reason = worker.reason or f"worker died: {how_it_ended(worker.process.exitcode)}"
-        death = Death(worker.name, reason, time.monotonic() - worker.since)
+        death = Death(worker.name, reason, self.clock.now() - worker.since)
         replaced = worker.ready and (worker.proven or not worker.tray)
         outcomes += worker.tray.blame(worker.held, death)
         worker.tray.give_back()

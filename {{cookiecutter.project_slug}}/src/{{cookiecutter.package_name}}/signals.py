@@ -3,18 +3,19 @@
 import signal
 import socket
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
+
+from .clock import Clock
 
 
 class Stop:
     """Whether, and how urgently, main was told to stop; also what wakes its loop."""
 
-    def __init__(self, grace: float) -> None:
-        """Allow ``grace`` seconds between the first request and the end."""
-        self.grace = grace
+    def __init__(self, grace: float, clock: Clock | None = None) -> None:
+        """Allow ``grace`` seconds, by ``clock``, between the first request and the end."""
+        self.grace, self.clock = grace, clock or Clock()
         self.signals: list[int] = []
         self.reopen = self.told = False
         self.deadline: float | None = None
@@ -26,14 +27,14 @@ class Stop:
     def requested(self) -> bool:
         """Whether a first signal came."""
         if self.signals and self.deadline is None:
-            self.deadline = time.monotonic() + self.grace
+            self.deadline = self.clock.now() + self.grace
         return bool(self.signals)
 
     @property
     def time_is_up(self) -> bool:
         """Whether a second signal came, or the grace period is over."""
         return len(self.signals) > 1 or (
-            self.deadline is not None and time.monotonic() >= self.deadline
+            self.deadline is not None and self.clock.now() >= self.deadline
         )
 
     def take_request(self) -> bool:

@@ -2,12 +2,12 @@
 
 import logging
 import random
-import time
 from collections.abc import MutableSequence
 from multiprocessing import connection
 from multiprocessing.process import BaseProcess
 
 from .channel import Link
+from .clock import Clock
 from .messages import Ready, StartFailed, WorkersCannotStartError
 from .outcomes import Outcomes
 from .trays import Tray
@@ -27,7 +27,12 @@ class Watched:
     """Main's view of one worker process."""
 
     def __init__(
-        self, process: BaseProcess, link: Link, slots: MutableSequence[int], index: int
+        self,
+        process: BaseProcess,
+        link: Link,
+        slots: MutableSequence[int],
+        index: int,
+        clock: Clock,
     ) -> None:
         """Watch a process that is started about now and whose slot is ``slots[index]``."""
         self.process, self.link, self.slots, self.index = process, link, slots, index
@@ -35,7 +40,7 @@ class Watched:
         self.ready = self.proven = self.recalled = False
         self.reason = ""
         self.held = IDLE
-        self.started = self.since = time.monotonic()
+        self.started = self.since = clock.now()
 
     def observe(self, now: float) -> bool:
         """Note since when it holds what its slot says; one that ever began a task is proven.
@@ -94,15 +99,16 @@ class Watched:
 class Starts:
     """How often starts failed in a row, and when the next may be tried."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
         """Begin without failures."""
+        self.clock = clock
         self.failures = 0
         self.failed_at = self.not_before = 0.0
 
     @property
     def wait(self) -> float:
         """Seconds until the next start may be tried; 0 where it may at once."""
-        return max(0.0, self.not_before - time.monotonic())
+        return max(0.0, self.not_before - self.clock.now())
 
     def succeeded(self) -> None:
         """Note that a worker works."""
@@ -117,7 +123,7 @@ class Starts:
         if self.failures and started < self.failed_at:
             return  # it was started together with one that failed already
         self.failures += 1
-        self.failed_at = time.monotonic()
+        self.failed_at = self.clock.now()
         log.error("a worker failed to start, for the %d. time: %s", self.failures, reason)
         if self.failures >= START_ATTEMPTS and not others_work:
             raise WorkersCannotStartError(reason)
