@@ -27,6 +27,7 @@ from itertools import count
 from .batches import Backlog, Batch, Death
 from .configurer import LogSetup
 from .errors import describe
+from .leaving import GOODBYE_SECONDS
 from .messages import Recall, Unreadable
 from .outcomes import NOTHING, Outcomes
 from .processes import Lifeline, context_for, how_it_ended
@@ -46,7 +47,6 @@ PREFETCH = 3
 SETTLE_SECONDS = 0.1
 """How long a Pool that is given up may still deliver what is on its way."""
 STALL_SECONDS = 5.0
-GOODBYE_SECONDS = 1.0
 
 
 def run(backlog: Backlog, settings: Settings, logs: LogSetup, stop: Stop) -> Generator[Outcomes]:
@@ -118,7 +118,10 @@ class Guard:
     def end(self) -> None:
         """End the Pool; at once if a worker still holds an item, or if some died."""
         if roster := self._discharge():
-            if not (self.tray or roster.bereaved):
+            if self.tray or roster.bereaved:
+                idle = [one for one in self.workers if not self.tray.find(one.held)]
+                roster.dismiss_idle(idle, self.stop.seconds_for_idle)
+            else:
                 flush = 0.0 if self.stop.requested else self.flush_seconds
                 roster.dismiss(GOODBYE_SECONDS + flush)
             roster.kill()

@@ -16,6 +16,7 @@ from collections.abc import Generator
 from .batches import Backlog, Death
 from .configurer import LogSetup
 from .crew import Crew, Worker
+from .leaving import GOODBYE_SECONDS
 from .messages import Recall
 from .outcomes import NOTHING, Outcomes
 from .processes import await_end, how_it_ended, kill
@@ -29,7 +30,6 @@ OPTIONS: tuple[EngineOption, ...] = ()
 TICK = 0.1
 PREFETCH = 3
 """Batches at hand in a worker while items are quick; one, where they are not."""
-GOODBYE_SECONDS = 1.0
 
 
 def run(backlog: Backlog, settings: Settings, logs: LogSetup, stop: Stop) -> Generator[Outcomes]:
@@ -90,7 +90,7 @@ class Supervisor:
         """End all workers; those that still hold an item are killed at once."""
         busy = any(worker.tray for worker in self.crew.workers)
         flush = 0.0 if self.stop.requested else self.crew.logs.sender.flush_seconds
-        self.crew.end(0.0 if busy else GOODBYE_SECONDS + flush)
+        self.crew.end(self.stop.seconds_for_idle if busy else GOODBYE_SECONDS + flush)
         self.selector.close()
 
     def _feed(self) -> None:

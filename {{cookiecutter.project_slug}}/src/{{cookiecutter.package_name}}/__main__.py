@@ -3,8 +3,6 @@
 import os
 import signal
 import sys
-import threading
-from contextlib import suppress
 from types import FrameType
 
 from . import STOPPED_BY_SIGNAL, streams
@@ -21,16 +19,9 @@ def main() -> None:
     _open_standard_descriptors()
     streams.protect()
     from .cli import main as run_command_line  # noqa: PLC0415 - see above
+    from .leaving import leave  # noqa: PLC0415 - see above
 
-    code = run_command_line()
-    if threading.active_count() > 1:
-        # The owner's source may wait for input in a thread that nobody can end; to shut down an
-        # interpreter around it may abort: https://github.com/python/cpython/issues/87430
-        for stream in filter(None, (sys.stdout, sys.stderr)):
-            with suppress(OSError):  # nobody reads it any more
-                stream.flush()
-        os._exit(code)
-    sys.exit(code)
+    leave(run_command_line())
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:

@@ -13,7 +13,7 @@ import socket
 import struct
 import threading
 from collections import deque
-from collections.abc import Iterator, MutableSequence
+from collections.abc import Callable, Iterator, MutableSequence
 from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -21,6 +21,7 @@ from typing import BinaryIO
 
 from .configurer import LogSetup, configure_worker
 from .errors import describe
+from .leaving import run_hooks_at_end
 from .messages import GivenBack, Goodbye, Ready, Recall, Report, StartFailed, Task, Unreadable
 from .processes import Bond, follow_main
 from .worker import IDLE, Bench
@@ -106,6 +107,7 @@ class Station:
         self.sock.setblocking(True)
         self.tasks: SimpleQueue[Task | None] = SimpleQueue()
         self.sending = threading.Lock()
+        self.on_goodbye: Callable[[], object] = lambda: None
 
     def send(self, message: ToMain) -> None:
         """Send a message whole; either thread may."""
@@ -157,6 +159,7 @@ class Station:
                     self.tasks.put(message)
                 else:
                     self._give_back(bench)
+            self.on_goodbye()
         self.tasks.put(None)
 
     def _give_back(self, bench: Bench) -> None:
@@ -178,6 +181,7 @@ def open_station(
         SystemExit: The job cannot be imported; main was told why.
     """
     follow_main(bond)
+    run_hooks_at_end(forked=bool(bond.mains_ends))
     configure_worker(logs)
     station = Station(sock)
     try:

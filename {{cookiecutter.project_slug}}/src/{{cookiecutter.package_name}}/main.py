@@ -14,6 +14,7 @@ from .configurer import configure_worker
 from .errors import describe
 from .files import check_writable, shown
 from .journal import Journal, check
+from .leaving import within
 from .listener import Listener
 from .messages import DONE, FAILED, ItemsError, StoppedError, WorkersCannotStartError
 from .progress import Progress, Tally
@@ -116,6 +117,7 @@ def begin_items(job: ModuleType, settings: Settings, inputs: Sequence[str], stop
     source.start()
     source.await_call(stop)
     if stop.requested:
+        within(stop.seconds_left)
         raise StoppedError(stop.signals[0])
     if not (error := source.error):
         return source
@@ -192,7 +194,9 @@ def listening(settings: Settings, stop: Stop) -> Iterator[Listener]:
 
 
 def _conclude(tally: Tally, source: Source, stop: Stop) -> None:
-    tally.signal = stop.signals[0] if stop.signals else None
+    if stop.requested:
+        tally.signal = stop.signals[0]
+        within(stop.seconds_left)
     if source.error and not stop.signals:
         raise items_error(source.error)
     log.info(

@@ -9,6 +9,10 @@ from types import FrameType
 
 from .clock import Clock
 
+IDLE_SECONDS = 0.5
+LAST_SECONDS = 1.2
+"""How long main's own end may take once the grace period is over."""
+
 
 class Stop:
     """Whether, and how urgently, main was told to stop; also what wakes its loop."""
@@ -36,6 +40,19 @@ class Stop:
         return len(self.signals) > 1 or (
             self.deadline is not None and self.clock.now() >= self.deadline
         )
+
+    @property
+    def seconds_for_idle(self) -> float:
+        """How long idle workers may take to leave where others are killed."""
+        return 0.0 if len(self.signals) > 1 else IDLE_SECONDS
+
+    @property
+    def seconds_left(self) -> float:
+        """How long the end of main may take, if it was told to stop."""
+        if len(self.signals) > 1:
+            return IDLE_SECONDS
+        left = 0.0 if self.deadline is None else self.deadline - self.clock.now()
+        return max(0.0, left) + LAST_SECONDS
 
     def take_request(self) -> bool:
         """Return True once, after the first signal: to tell people."""
