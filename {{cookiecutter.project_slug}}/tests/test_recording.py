@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from {{ cookiecutter.package_name }}.journal import Journal, rows
+from {{ cookiecutter.package_name }}.journal import Journal
+from {{ cookiecutter.package_name }}.reading import rows
 from {{ cookiecutter.package_name }}.messages import DONE, FAILED, Outcome
 from {{ cookiecutter.package_name }}.recording import Change
 
