@@ -28,9 +28,10 @@ from .batches import Backlog, Batch, Death
 from .configurer import LogSetup
 from .errors import describe
 from .leaving import GOODBYE_SECONDS
+from .lifeline import Lifeline
 from .messages import Recall, Unreadable
 from .outcomes import NOTHING, Outcomes
-from .processes import Lifeline, context_for, how_it_ended
+from .processes import context_for, how_it_ended
 from .roster import Recruit, Roster
 from .seat import AT_PIPES, Answer
 from .settings import EngineOption, Settings
@@ -76,7 +77,7 @@ class Guard:
         self.flush_seconds = logs.sender.flush_seconds
         self.selector = selectors.DefaultSelector()
         self.selector.register(stop.waker, selectors.EVENT_READ, None)
-        self.starts, self.lifeline = Starts(stop.clock), Lifeline(settings.start_method)
+        self.starts, self.lifeline = Starts(stop.clock), Lifeline()
         context, numbers = context_for(settings.start_method), count(1)
         self.new_roster = partial(Roster, context, self.lifeline, logs, self.starts, numbers)
         self.roster: Roster | None = None
@@ -272,6 +273,7 @@ class Guard:
     def _remove(self, worker: Recruit) -> None:
         self.selector.unregister(worker.link.sock)
         worker.link.sock.close()
+        worker.terminate()  # and what it left
         self.workers.remove(worker)
         if self.roster:
             self.roster.recruits.remove(worker)

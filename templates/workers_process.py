@@ -131,7 +131,7 @@ class Supervisor:
         self.next_look = now + self.tick
         for worker in list(self.crew.workers):
             worker.observe(now)
-            if worker.process.exitcode is not None:
+            if worker.exitcode is not None:
                 # Its own children may hold its socket open, so that no end is seen.
                 outcomes += self._lost(worker)
             elif reason := worker.overdue(now, limit, busy=bool(worker.tray)):
@@ -159,13 +159,13 @@ class Supervisor:
                 self._recall(worker)
 
     def _lost(self, worker: Worker) -> list[Outcomes]:
-        await_end(worker.process, 1.0)
-        if worker.process.exitcode is None:
+        await_end(worker, 1.0)
+        if worker.exitcode is None:
             worker.reason = worker.reason or "worker closed its connection to main"
             kill(worker.process)
         outcomes = worker.last_words(worker.tray)
         worker.observe(self.clock.now())
-        reason = worker.reason or f"worker died: {how_it_ended(worker.process.exitcode)}"
+        reason = worker.reason or f"worker died: {how_it_ended(worker.exitcode)}"
         death = Death(worker.name, reason, self.clock.now() - worker.since)
         replaced = worker.ready and (worker.proven or not worker.tray)
         outcomes += worker.tray.blame(worker.held, death)

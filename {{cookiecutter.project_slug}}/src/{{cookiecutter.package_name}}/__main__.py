@@ -6,16 +6,18 @@ import sys
 from types import FrameType
 
 from . import STOPPED_BY_SIGNAL, streams
+from .inheritance import handle, heed_children
 
 
 def main() -> None:
     """Run the command line, then leave."""
+    heed_children()
     if sys.platform == "linux" and os.getpid() == 1:
         from .init import run_in_child  # noqa: PLC0415 - see above
 
         run_in_child()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _leave)
+        handle(number, _leave)
     _open_standard_descriptors()
     streams.protect()
     from .cli import main as run_command_line  # noqa: PLC0415 - see above

@@ -16,14 +16,16 @@ from collections import deque
 from collections.abc import Callable, Iterator, MutableSequence
 from contextlib import suppress
 from functools import partial
+from multiprocessing.connection import Connection
 from queue import Empty, SimpleQueue
 from typing import BinaryIO
 
 from .configurer import LogSetup, configure_worker
 from .errors import describe
+from .inheritance import was_forked
 from .leaving import run_hooks_at_end
+from .lifeline import follow_main
 from .messages import GivenBack, Goodbye, Ready, Recall, Report, StartFailed, Task, Unreadable
-from .processes import Bond, follow_main
 from .worker import IDLE, Bench
 
 HEADER = struct.Struct("!Q")
@@ -173,15 +175,19 @@ class Station:
 
 
 def open_station(
-    sock: socket.socket, slots: MutableSequence[int], index: int, bond: Bond, logs: LogSetup
+    sock: socket.socket,
+    slots: MutableSequence[int],
+    index: int,
+    lifeline: Connection,
+    logs: LogSetup,
 ) -> tuple[Station, Bench]:
     """In a new worker process: follow main, log to the listener, import the job.
 
     Raises:
         SystemExit: The job cannot be imported; main was told why.
     """
-    follow_main(bond)
-    run_hooks_at_end(forked=bool(bond.mains_ends))
+    follow_main(lifeline)
+    run_hooks_at_end(forked=was_forked())
     configure_worker(logs)
     station = Station(sock)
     try:

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from .configurer import LogSetup, configure_listener
 from .ledger import Ledger, LogFile, Shared, copy, new_ledger
+from .lifeline import Lifeline, outlive_main
 from .processes import (
-    Bond,
-    Lifeline,
+    UNKNOWN,
     context_for,
+    exitcode_of,
     how_it_ended,
     join_all,
     kill,
-    outlive_main,
     start_process,
 )
 from .settings import Settings
@@ -51,24 +51,28 @@ log = logging.getLogger(__name__)
 
 
 def listen_to_pipe(
-    reader: Connection, shared: Shared, bond: Bond, file_options: tuple[Any, ...], run: int
+    reader: Connection,
+    shared: Shared,
+    lifeline: Connection,
+    file_options: tuple[Any, ...],
+    run: int,
 ) -> None:
     """Be the listener process of the pipe transport.
 
     It leaves when told to, or when main is gone and nothing more comes.
     """
-    outlive_main(bond)
-    _leave_soon_after_main(bond.lifeline)
+    outlive_main(lifeline)
+    _leave_soon_after_main(lifeline)
     file = LogFile(*file_options)
     ledger, orphaned = Ledger(shared, file), False
     poll = select.poll()
     poll.register(reader, select.POLLIN)
-    poll.register(bond.lifeline, select.POLLIN)
+    poll.register(lifeline, select.POLLIN)
     stopped = _obey(copy(ledger, file), file)
     while not stopped:
         ready = {fd for fd, _ in poll.poll(QUIET_SECONDS * 1000)}
-        if bond.lifeline.fileno() in ready:
-            poll.unregister(bond.lifeline)
+        if lifeline.fileno() in ready:
+            poll.unregister(lifeline)
             orphaned = True
         if reader.fileno() in ready:
             count = ledger.read(reader.fileno())
@@ -102,12 +106,12 @@ def _obey(commands: list[bytes], file: LogFile) -> bool:
 def listen_to_queue(
     queue: "Queue[logging.LogRecord | bytes]",
     setup: LogSetup,
-    bond: Bond,
+    lifeline: Connection,
     file_options: tuple[Any, ...],
 ) -> None:
     """Be the listener process of the queue transport."""
-    outlive_main(bond)
-    _leave_soon_after_main(bond.lifeline)
+    outlive_main(lifeline)
+    _leave_soon_after_main(lifeline)
     configure_listener(setup, *file_options)
     while True:
         try:
@@ -134,7 +138,7 @@ class Listener:
     def __init__(self, settings: Settings) -> None:
         """Open the transport that ``settings`` ask for; ``start`` starts the process."""
         self.context = context_for(settings.start_method)
-        self.lifeline = Lifeline(settings.start_method)
+        self.lifeline = Lifeline()
         self.transport = _transport(settings, self.context)
         self.shared = new_ledger()
         self.setup = LogSetup(
@@ -150,13 +154,12 @@ class Listener:
     def start(self) -> None:
         """Start a listener process; it goes on where the last one stopped."""
         if isinstance(self.transport, PipeTransport):
-            bond = self.lifeline.bond(self.transport.writer)
             target: Any = listen_to_pipe
-            args: tuple[Any, ...] = (self.transport.reader, self.shared, bond, self.file_options)
-            args += (self.transport.sender.run,)
+            args: tuple[Any, ...] = (self.transport.reader, self.shared, self.lifeline.end)
+            args += (self.file_options, self.transport.sender.run)
         else:
             target = listen_to_queue
-            args = (self.transport.queue, self.setup, self.lifeline.bond(), self.file_options)
+            args = (self.transport.queue, self.setup, self.lifeline.end, self.file_options)
         self.started = time.monotonic()
         self.process = start_process(self.context, target, args, "listener")
 
@@ -165,7 +168,7 @@ class Listener:
         self.reopen_due = self.reopen_due or reopen
         if self.reopen_due and self.transport.tell(REOPEN):
             self.reopen_due = False
-        if self.process is None or self.process.exitcode is None:
+        if self.process is None or exitcode_of(self.process) is None:
             return
         if time.monotonic() < self.started + RESTART_SECONDS:
             return
@@ -198,7 +201,7 @@ class Listener:
         if self.process is None:
             return True
         deadline = time.monotonic() + seconds
-        if self.process.exitcode is not None:
+        if exitcode_of(self.process) is not None:
             self.start()
         while time.monotonic() < deadline:
             if self.transport.has_room():
@@ -207,7 +210,7 @@ class Listener:
                     break
             connection.wait([self.process.sentinel], ROOM_SECONDS)
         join_all([self.process], max(0.0, deadline - time.monotonic()))
-        return self.process.exitcode == 0
+        return self.process.exitcode in (0, UNKNOWN)
 
     def _tell_of_rescue(self) -> None:
         if (size := _size(self.rescue)) > self.rescued:

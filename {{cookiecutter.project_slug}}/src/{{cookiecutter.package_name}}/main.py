@@ -4,7 +4,7 @@ import gc
 import importlib
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from types import ModuleType
 
@@ -13,10 +13,12 @@ from .batches import Backlog
 from .configurer import configure_worker
 from .errors import describe
 from .files import check_writable, shown
+from .inheritance import heed_children
 from .journal import Journal, check
 from .leaving import within
 from .listener import Listener
 from .messages import DONE, FAILED, ItemsError, StoppedError, WorkersCannotStartError
+from .processes import start_helpers
 from .progress import Progress, Tally
 from .reading import JournalError
 from .refusals import failure, is_refusal, refusal
@@ -28,6 +30,7 @@ from .streams import tell
 
 log = logging.getLogger(__name__)
 
+STOPPING = "stopping: running items may take {:g} s more; a second signal ends them at once"
 BESIDE_LOG = 64 * "x"
 """What the names of files beside the log add to its own, at most: its parts have the longest."""
 MAIN_PATIENCE_SECONDS = 0.2
@@ -53,6 +56,8 @@ def run(settings: Settings, inputs: Sequence[str], progress: Progress) -> Tally:
         EngineRefusedError, EngineLostError: The execution model's engine will not do, or is gone.
     """
     spare_the_collector()
+    with suppress(OSError):  # it is told when workers cannot be started
+        start_helpers(settings.start_method)
     job, stop = import_job(settings), Stop(settings.grace)
     with stop.listening(), closing(begin_items(job, settings, inputs, stop)) as source:
         check_files(settings)
@@ -70,7 +75,7 @@ def run(settings: Settings, inputs: Sequence[str], progress: Progress) -> Tally:
                     progress.show(tally)
                     listener.keep(reopen=stop.take_reopen())
                     if stop.take_request():
-                        progress.note(f"stopping: running items may take {stop.grace:g} s more")
+                        progress.note(STOPPING.format(stop.grace))
             journal.commit()
             tally.correct(journal.take_changes())
             _conclude(tally, source, stop)
@@ -95,6 +100,7 @@ def import_job(settings: Settings) -> ModuleType:
     """
     try:
         job = importlib.import_module(f"{__package__}.job")
+        heed_children()
         _ = job.items, job.work
     except (Exception, SystemExit) as error:
         reason = describe(error)

@@ -1,40 +1,31 @@
-"""How processes are started, live as long as main does, and are ended."""
+"""How processes are started and ended."""
 
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from functools import partial
+from functools import cache
 from multiprocessing import connection, get_context, resource_tracker
-from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
-from types import FrameType
 from typing import Any, Protocol
 
 from . import streams
 from .files import leave_lost_folder
+from .inheritance import STOP_SIGNALS
 
 if sys.platform != "win32":
-    import fcntl
     from multiprocessing import forkserver
 
-HAS_LIFELINE_SIGNALS = sys.platform == "linux" and os.path.exists("/proc/self/fd")
+PRELOADED = ("forkserver_start", "worker", "configurer")
 LOST_TRACK = 255
 """Exit code of a forkserver's child when the forkserver itself was killed; the child may live."""
+UNKNOWN = 1_000
+"""Instead of an exit code that nobody can tell any more."""
 
 NAP_SECONDS = 0.001
-
-
-class Closable(Protocol):
-    """A socket or a connection."""
-
-    def close(self) -> None:
-        """Close it."""
 
 
 class Ending(Protocol):
@@ -49,48 +40,36 @@ class Ending(Protocol):
         """What ``connection.wait`` waits for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bond:
-    """What ties a process to main; the first thing that it is given."""
-
-    lifeline: Connection
-    mains_ends: tuple[Closable, ...]
-    """What only main may hold open. A forked child has copies: unless it closes them, the others
-    never learn that main is gone."""
-
-
-class Lifeline:
-    """A pipe that nothing is ever written to: it ends when main does, however main ends."""
-
-    def __init__(self, start_method: str) -> None:
-        """Open both ends; main keeps them, its children hold on to the reading end only."""
-        self.forks = start_method == "fork"
-        self.end, self.mains_end = connection.Pipe(duplex=False)
-
-    def bond(self, *mains_ends: Closable) -> Bond:
-        """Return what to hand to a new process when main also holds ``mains_ends``."""
-        return Bond(self.end, (self.mains_end, *mains_ends) if self.forks else ())
-
-    def close(self) -> None:
-        """Let go: processes that still hold on are killed."""
-        self.mains_end.close()
-        self.end.close()
-
-
 def context_for(start_method: str) -> BaseContext:
-    """Return multiprocessing's context for a start method, its helpers made ready.
-
-    A forkserver imports the workers' modules once instead of in every worker. The resource tracker
-    is started here because its start unblocks signals, which ``start`` must keep blocked.
-    """
-    context = get_context(start_method)
-    if start_method == "forkserver":
-        context.set_forkserver_preload([f"{__package__}.worker", f"{__package__}.configurer"])
-    if start_method != "fork" and sys.platform != "win32":
-        resource_tracker.ensure_running()
+    """Return multiprocessing's context for a start method, its helpers made ready."""
     if start_method == "fork":
-        os.register_at_fork(after_in_child=_leave_standard_input)
-    return context
+        _leave_standard_input_at_forks()
+    start_helpers(start_method)
+    return get_context(start_method)
+
+
+def start_helpers(start_method: str) -> None:
+    """Start multiprocessing's own processes, before the job could.
+
+    They begin with stop signals blocked, or main's group of processes would lose them to a Ctrl-C
+    or timeout(1): the resource tracker ignores all but SIGHUP, which stays blocked, and the
+    forkserver leaves the group, see ``forkserver_start``. The latter imports the workers' modules
+    once instead of in every worker.
+
+    Raises:
+        OSError: No more processes or descriptors are to be had.
+    """
+    if start_method == "fork" or sys.platform == "win32":
+        return
+    with stop_signals_blocked():
+        resource_tracker.ensure_running()
+    if start_method == "forkserver":
+        server: Any = forkserver._forkserver  # noqa: SLF001 - there is no other way to know it
+        preload = [f"{__package__}.{name}" for name in PRELOADED]
+        jobs = [name for name in server._preload_modules if name not in (*preload, "__main__")]  # noqa: SLF001 - the same
+        forkserver.set_forkserver_preload([*preload, *jobs])
+        with stop_signals_blocked():
+            forkserver.ensure_running()
 
 
 def start_process(
@@ -109,7 +88,7 @@ def start_process(
 
 
 def start(process: BaseProcess) -> None:
-    """Start a process with stop signals blocked in it, until it calls ``follow_main`` or the like.
+    """Start a process with stop signals blocked in it, until it leads a session of its own.
 
     Otherwise a Ctrl-C that comes while it boots ends it with a traceback.
 
@@ -118,6 +97,7 @@ def start(process: BaseProcess) -> None:
     """
     continue_helpers()
     leave_lost_folder()
+    start_helpers(getattr(process, "_start_method", "fork"))
     try:
         with stop_signals_blocked():
             process.start()
@@ -125,35 +105,46 @@ def start(process: BaseProcess) -> None:
         raise ConnectionResetError("the forkserver died") from error
 
 
-def follow_main(bond: Bond) -> None:
-    """In a new process: live and end with main, and leave stop signals to main."""
-    streams.protect(streams.HURRY_SECONDS)
-    for end in bond.mains_ends:
-        end.close()
-    _die_with_main(bond.lifeline)
-    _ignore_stop_signals()
-
-
-def outlive_main(bond: Bond) -> None:
-    """In a new process: leave stop signals to main, but see to main's end oneself.
-
-    One that is stopped is continued by main's end, or it would stay for ever.
-    """
-    streams.protect(streams.HURRY_SECONDS)
-    for end in bond.mains_ends:
-        end.close()
-    if HAS_LIFELINE_SIGNALS:
-        _have_kernel_send(signal.SIGCONT, bond.lifeline)
-    _ignore_stop_signals()
-
-
 def kill(process: BaseProcess) -> None:
-    """Send SIGKILL, also to a process whose forkserver was killed and that may live on."""
-    if process.exitcode is None:
-        process.kill()
-    elif process.exitcode == LOST_TRACK and process.pid:
+    """Send SIGKILL to a process and to what it started: to its group, also once it has ended.
+
+    One whose forkserver was killed may live on. A group's number belongs to nobody else while
+    anyone is in it; after that the kernel goes through all other numbers first, so in the moments
+    between a worker's end and this no stranger has it.
+    """
+    if process.pid is None:
+        return
+    kill_group(process.pid)
+    if (code := exitcode_of(process)) is None:
+        process.kill()  # it may lead no group yet
+    elif code == LOST_TRACK:
         with suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
+
+
+def kill_group(pid: int) -> None:
+    """Send SIGKILL to all who are left of the group that a process led."""
+    if sys.platform != "win32":
+        with suppress(ProcessLookupError, PermissionError):  # macOS refuses where all are dead
+            os.killpg(pid, signal.SIGKILL)
+
+
+def exitcode_of(process: BaseProcess) -> int | None:
+    """Return how a process ended, None if it lives, ``UNKNOWN`` if somebody else asked before us.
+
+    ``os.wait()`` in ``items()`` is told of our processes, too. multiprocessing takes a process that
+    the kernel no longer knows for one that is not there yet, and would wait for ever.
+    """
+    popen: Any = process._popen  # type: ignore[attr-defined] # noqa: SLF001 - only it knows
+    if process.exitcode is None and getattr(popen, "method", "") in ("fork", "spawn"):
+        try:
+            pid, status = os.waitpid(popen.pid, os.WNOHANG)
+        except ChildProcessError:
+            time.sleep(NAP_SECONDS)  # another thread of ours may have asked: it will tell
+            popen.returncode = UNKNOWN if popen.returncode is None else popen.returncode
+        else:
+            popen.returncode = os.waitstatus_to_exitcode(status) if pid else None
+    return process.exitcode
 
 
 def await_end(process: Ending, seconds: float) -> None:
@@ -171,14 +162,18 @@ def await_end(process: Ending, seconds: float) -> None:
 
 
 def join_all(processes: Iterable[BaseProcess], seconds: float) -> None:
-    """Wait until they have ended, ``seconds`` in all, then kill those that have not."""
+    """Wait until they have ended, ``seconds`` in all, then kill those that have not.
+
+    What they started and left is killed as well.
+    """
     processes, deadline = list(processes), time.monotonic() + seconds
     continue_helpers()
-    while alive := [process for process in processes if process.exitcode is None]:
+    while alive := [process for process in processes if exitcode_of(process) is None]:
         left = deadline - time.monotonic()
         if left <= 0:
             break
-        connection.wait([process.sentinel for process in alive], left)
+        if connection.wait([process.sentinel for process in alive], left):
+            time.sleep(NAP_SECONDS)  # one that closed its descriptors may live on
     for process in processes:
         kill(process)
     for process in processes:
@@ -205,47 +200,7 @@ def how_it_ended(exitcode: int | None) -> str:
     if exitcode is not None and exitcode < 0:
         with suppress(ValueError):
             return signal.Signals(-exitcode).name
-    return f"exit code {exitcode}"
-
-
-def _die_with_main(lifeline: Connection) -> None:
-    """Have this process killed when main is gone, whatever it is doing then.
-
-    Linux needs no help for it, so a process that is stopped, or that holds the GIL in C code, goes
-    as well, and so do the children that it forks. Elsewhere a thread waits for the end.
-    """
-    if HAS_LIFELINE_SIGNALS:
-        _have_kernel_send(signal.SIGKILL, lifeline)
-        os.register_at_fork(after_in_child=partial(_have_kernel_send, signal.SIGKILL, lifeline))
-    else:
-        threading.Thread(target=_wait_for_end, args=(lifeline,), daemon=True).start()
-
-
-def _have_kernel_send(number: int, lifeline: Connection) -> None:
-    """Have the kernel send this process a signal when main's end of a pipe closes.
-
-    It sends the signal set by F_SETSIG when a pipe with O_ASYNC loses its writer, fcntl(2). Owner
-    and signal belong to the open file description, which processes would share, hence a new one.
-    """
-    if sys.platform != "linux" or lifeline.closed:
-        return
-    descriptor = os.open(f"/proc/self/fd/{lifeline.fileno()}", os.O_RDONLY | os.O_NONBLOCK)
-    fcntl.fcntl(descriptor, fcntl.F_SETSIG, number)
-    fcntl.fcntl(descriptor, fcntl.F_SETOWN, os.getpid())
-    flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
-    fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_ASYNC)
-    if number == signal.SIGKILL and lifeline.poll(0):
-        # Main was gone before the kernel knew whom to tell.
-        _kill_self()
-
-
-def _wait_for_end(lifeline: Connection) -> None:
-    connection.wait([lifeline])
-    _kill_self()
-
-
-def _kill_self() -> None:
-    os.kill(os.getpid(), signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
+    return "exit code unknown" if exitcode == UNKNOWN else f"exit code {exitcode}"
 
 
 @contextmanager
@@ -254,33 +209,16 @@ def stop_signals_blocked() -> Iterator[None]:
     if sys.platform == "win32":
         yield
         return
-    before = signal.pthread_sigmask(
-        signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-    )
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _ignore_stop_signals() -> None:
-    """Leave stopping to main, and unblock what main blocked for our start.
-
-    A terminal's Ctrl-C and timeout(1) signal the whole process group; running items shall finish
-    all the same. SIGTERM and SIGHUP get a handler that does nothing, because what is *ignored*
-    stays so in the programs that work() starts, see execve(2), and then nobody could end them.
-    """
-    signal.set_wakeup_fd(-1)  # main's, in a forked process
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _do_nothing)
-    if sys.platform != "win32":
-        signal.signal(signal.SIGHUP, _do_nothing)
-        signal.pthread_sigmask(signal.SIG_SETMASK, set())
-        os.register_at_fork(after_in_child=_default_sigterm)
-
-
-def _do_nothing(number: int, frame: FrameType | None) -> None:
-    """Handle a signal that is main's business."""
+@cache
+def _leave_standard_input_at_forks() -> None:
+    os.register_at_fork(after_in_child=_leave_standard_input)
 
 
 def _leave_standard_input() -> None:
@@ -290,7 +228,3 @@ def _leave_standard_input() -> None:
     of main was reading from it: https://github.com/python/cpython/issues/50970
     """
     sys.stdin = os.fdopen(os.open(os.devnull, os.O_RDONLY))
-
-
-def _default_sigterm() -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -23,10 +23,11 @@ from .batches import Backlog, Batch
 from .configurer import LogSetup, configure_worker
 from .errors import error_name
 from .figures import PROCESSES, THREADS, Measured
+from .lifeline import Lifeline, follow_main
 from .main import begin_items, check_log, import_job, items_error, listening
 from .messages import DONE, FAILED, Outcome, Pair, StoppedError, Task
 from .payloads import frozen
-from .processes import Bond, Lifeline, context_for, follow_main, how_it_ended, kill, start_process
+from .processes import context_for, exitcode_of, how_it_ended, kill, start_process
 from .settings import Settings
 from .signals import Stop
 from .source import Source
@@ -122,8 +123,8 @@ class Trial:
         """Measure so many threads, in a new process."""
         settings = self.settings
         receiving, sending = Pipe(duplex=False)
-        lifeline = Lifeline(settings.start_method)
-        args = (sending, lifeline.bond(receiving), self.logs, sample, Deadline(count, self.seconds))
+        lifeline = Lifeline()
+        args = (sending, lifeline.end, self.logs, sample, Deadline(count, self.seconds))
         process = start_process(context_for(settings.start_method), _thread_main, args, THREADS)
         sending.close()
         try:
@@ -134,7 +135,7 @@ class Trial:
                 outcomes, cpu = receiving.recv()
                 return _measured(THREADS, count, len(sample), outcomes, cpu)
             process.join(1.0)
-            ended = how_it_ended(process.exitcode)
+            ended = how_it_ended(exitcode_of(process))
             raise ScaleError(f"the process that tried {count} threads died: {ended}")
         finally:
             kill(process)
@@ -166,10 +167,14 @@ class Trial:
 
 
 def _thread_main(
-    sending: Connection, bond: Bond, logs: LogSetup, sample: list[Pair], deadline: Deadline
+    sending: Connection,
+    lifeline: Connection,
+    logs: LogSetup,
+    sample: list[Pair],
+    deadline: Deadline,
 ) -> None:
     """Be the process whose threads do the sample."""
-    follow_main(bond)
+    follow_main(lifeline)
     configure_worker(logs)
     from . import job  # noqa: PLC0415 - as in a worker
 

@@ -10,6 +10,7 @@ from .channel import Link
 from .clock import Clock
 from .messages import Ready, StartFailed, WorkersCannotStartError
 from .outcomes import Outcomes
+from .processes import exitcode_of
 from .trays import Tray
 from .worker import IDLE
 
@@ -41,6 +42,16 @@ class Watched:
         self.reason = ""
         self.held = IDLE
         self.started = self.since = clock.now()
+
+    @property
+    def exitcode(self) -> int | None:
+        """How its process ended; None if it lives."""
+        return exitcode_of(self.process)
+
+    @property
+    def sentinel(self) -> int:
+        """What is ready when its process has ended."""
+        return self.process.sentinel
 
     def observe(self, now: float) -> bool:
         """Note since when it holds what its slot says; one that ever began a task is proven.
