@@ -152,7 +152,8 @@ class Station:
     def _leave_to_parent(self, bench: Bench) -> None:
         """In a child that work() forked: should it come back from work(), it has nothing to do."""
         bench.todo.clear()
-        os.close(self.sock.detach())
+        if self.sock.fileno() >= 0:  # else its parent was such a child, too
+            os.close(self.sock.detach())
 
     def _take_in(self, bench: Bench) -> None:
         with suppress(OSError, EOFError), self.sock.makefile("rb") as stream:

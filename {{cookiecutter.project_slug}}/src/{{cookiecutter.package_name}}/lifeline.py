@@ -39,7 +39,7 @@ def follow_main(lifeline: Connection) -> None:
     as a whole; what shall outlive it leaves the group by a setsid of its own. Signals are Python's.
     """
     streams.protect(streams.HURRY_SECONDS)
-    _leave_main(lifeline)
+    _leave_main()
     if HAS_LIFELINE_SIGNALS:
         # Linux needs no help for it, so whoever is stopped or holds the GIL in C code goes as well.
         _have_kernel_send(signal.SIGKILL, lifeline, -_group())
@@ -55,11 +55,14 @@ def outlive_main(lifeline: Connection) -> None:
     streams.protect(streams.HURRY_SECONDS)
     while _ties:
         os.close(_ties.pop())
-    _leave_main(lifeline)
-    for number in STOP_SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
     if HAS_LIFELINE_SIGNALS:
         _have_kernel_send(signal.SIGCONT, lifeline, os.getpid())
+        if forkservers := _forkservers_group():
+            # What items() started through main's forkserver ends with main, too.
+            _have_kernel_send(signal.SIGKILL, lifeline, -forkservers)
+    _leave_main()
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def empty_standard_input() -> None:
@@ -97,17 +100,15 @@ def _pipe() -> tuple[Connection, Connection]:
     return writer, reader
 
 
-def _leave_main(lifeline: Connection) -> None:
-    """Leave main's session and standard input; have what uses main's forkserver end with main.
-
-    The forkserver leads a group, of the children that ``items()`` starts through it.
-    """
-    shared = sys.platform != "win32" and forkserver.get_inherited_fds() is not None
-    group = os.getppid() if shared and os.getppid() == _group() else 0
+def _leave_main() -> None:
     lead_session()
     empty_standard_input()
-    if group and HAS_LIFELINE_SIGNALS:
-        _have_kernel_send(signal.SIGKILL, lifeline, -group)
+
+
+def _forkservers_group() -> int:
+    """Return the group that the forkserver leads, if this process is from there; else 0."""
+    ours = sys.platform != "win32" and forkserver.get_inherited_fds() is not None
+    return _group() if ours and _group() == os.getppid() else 0
 
 
 def _have_kernel_send(number: int, lifeline: Connection, owner: int) -> int:
