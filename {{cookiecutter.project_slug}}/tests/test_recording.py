@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from {{ cookiecutter.package_name }} import reading
 from {{ cookiecutter.package_name }}.journal import Journal
-from {{ cookiecutter.package_name }}.reading import rows
 from {{ cookiecutter.package_name }}.messages import DONE, FAILED, Outcome
 from {{ cookiecutter.package_name }}.recording import Change
 
@@ -15,6 +15,11 @@ from {{ cookiecutter.package_name }}.recording import Change
 def outcome(key: str, status: str = DONE, error: str | None = None) -> Outcome:
     """Return an outcome with a result or an error."""
     return Outcome(key, status, "1" if status == DONE else None, error, 1, "worker-1", 1.5, 0.25)
+
+
+def rows(path: Path) -> list[Outcome]:
+    """Return a journal's rows, none of which may be damaged."""
+    return list(reading.rows(path, lambda *fault: pytest.fail(f"{fault}")))
 
 
 @pytest.mark.parametrize("apart", [False, True], ids=["in one commit", "in two"])

@@ -12,7 +12,6 @@ from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
-from . import streams
 from .files import leave_lost_folder
 from .inheritance import STOP_SIGNALS
 
