@@ -12,6 +12,29 @@ from pathlib import Path
 from baked import clean_environ
 from uv import find_uv_bin
 
+INIT = """
+import ctypes, os, signal, sys
+
+PR_SET_CHILD_SUBREAPER = 36
+assert ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1) == 0
+service = os.spawnvp(os.P_NOWAIT, sys.argv[1], sys.argv[1:])
+for number in (signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, lambda number, _: os.kill(service, number))
+code = 0
+try:
+    while True:
+        pid, status = os.wait()
+        if pid == service:
+            code = os.waitstatus_to_exitcode(status)
+            signal.alarm(2)  # the promise: within 2 seconds of main's end no process is left
+except ChildProcessError:
+    sys.exit(code)
+"""
+"""Starts a service as a container's runtime does: its orphans come to it, and must end.
+
+It also stands in for tini on a machine that has none.
+"""
+
 
 @dataclass(frozen=True)
 class Instruction:
@@ -89,11 +112,19 @@ class Image:
 
     @property
     def entrypoint(self) -> list[str]:
-        """The command of a container, found on its PATH."""
-        command, *rest = self.dockerfile.last("ENTRYPOINT").words
+        """The command of a container: an init, and what is on the image's PATH."""
+        init, option, end, *command = self.dockerfile.last("ENTRYPOINT").words
+        assert [init, option, end] == ["tini", "-s", "--"]
+        tini = shutil.which(init)
+        return [*([tini, option, end] if tini else [sys.executable, "-c", INIT]), *command]
+
+    @property
+    def service(self) -> list[str]:
+        """The command without its init, found on the image's PATH."""
+        (command,) = self.dockerfile.last("ENTRYPOINT").words[3:]
         found = shutil.which(command, path=self.env["PATH"])
         assert found, f"{command} is not on the image's PATH"
-        return [found, *rest]
+        return [found]
 
     def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a container to its end."""

@@ -1,6 +1,7 @@
 """The container's files: built, linted, and started and stopped as an engine does."""
 
 import json
+import os
 import shutil
 import signal
 import sqlite3
@@ -12,27 +13,10 @@ import pytest
 import yaml
 from baked import BakedProject, run
 from conftest import Bake
-from image import Dockerfile, Image
+from image import INIT, Dockerfile, Image
 from service import DRAIN, at_work, default_grace, give_endless_job
 from tools import use
 from uv import find_uv_bin
-
-INIT = """
-import ctypes, os, signal, subprocess, sys
-
-PR_SET_CHILD_SUBREAPER = 36
-assert ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1) == 0
-service = subprocess.Popen(sys.argv[1:])
-signal.signal(signal.SIGTERM, lambda *_: service.terminate())
-code = service.wait()
-signal.alarm(2)  # the promise: within 2 seconds of main's end no process is left
-try:
-    while True:
-        os.waitpid(-1, 0)
-except ChildProcessError:
-    sys.exit(code)
-"""
-"""Starts a service as a container's runtime does: its orphans come to it, and must end."""
 
 PID_NAMESPACE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
 MOUNT_NAMESPACE = ("unshare", "--mount")
@@ -89,13 +73,21 @@ def test_dockerfile_passes_hadolint(project: BakedProject) -> None:
 
 
 def test_final_stage_has_what_an_orchestrator_needs(dockerfile: Dockerfile) -> None:
-    """No root, no shell between signals and the service, results on a volume."""
+    """No root, an init and no shell between signals and the service, results on a volume."""
     assert dockerfile.last("USER").text == "10001:10001"
     assert dockerfile.last("STOPSIGNAL").text == "SIGTERM"
-    assert json.loads(dockerfile.last("ENTRYPOINT").text) == ["file-digest"]
+    assert json.loads(dockerfile.last("ENTRYPOINT").text) == ["tini", "-s", "--", "file-digest"]
+    assert "tini" in packages(dockerfile)
     assert dockerfile.last("VOLUME").text == dockerfile.last("WORKDIR").text
     bases = {stage[0].words[0] for stage in dockerfile.stages[-2:]}
     assert len(bases) == 1, "the environment points at the interpreter of its build stage"
+
+
+def packages(dockerfile: Dockerfile) -> list[str]:
+    """Return the packages of Debian's that the final stage installs."""
+    (step,) = [step for step in dockerfile.stages[-1] if "apt-get install" in step.text]
+    install = step.text.partition("apt-get install")[2].partition("&&")[0]
+    return [word for word in install.split() if not word.startswith("-")]
 
 
 @needs_linux
@@ -119,14 +111,14 @@ def test_container_does_the_job_and_is_healthy(image: Image, tmp_path: Path) -> 
         assert outcomes.fetchall() == [("done", 20)]
     assert (image.data / "logs/file-digest.log").stat().st_size
     command = json.loads(image.dockerfile.last("HEALTHCHECK").text.partition("CMD ")[2])
-    assert [command[0]] == image.dockerfile.last("ENTRYPOINT").words
+    assert command[0] == image.dockerfile.last("ENTRYPOINT").words[-1]
     image.run(*command[1:])
 
 
 @needs_mount_namespace
 def test_service_user_owns_the_volume(dockerfile: Dockerfile, tmp_path: Path) -> None:
     """The final stage's RUN makes the user that USER names, and a folder it can write to."""
-    (step,) = [step for step in dockerfile.stages[-1] if step.name == "RUN"]
+    (step,) = [step for step in dockerfile.stages[-1] if "useradd" in step.text]
     etc, data = tmp_path / "etc", tmp_path / "data"
     shutil.copytree("/etc", etc, symlinks=True)
     script = f"""
@@ -150,13 +142,31 @@ def test_sigterm_ends_everything_a_container_started(
 
 
 @needs_pid_namespace
-def test_service_is_a_good_pid_1(endless: Image, project: BakedProject, tmp_path: Path) -> None:
-    """As PID 1 it reaps orphans that it never knew of, and heeds SIGTERM."""
+def test_what_an_image_starts_is_a_good_pid_1(
+    endless: Image, project: BakedProject, tmp_path: Path
+) -> None:
+    """PID 1 reaps orphans that it never knew of, and SIGHUP and SIGTERM reach the service."""
     command = (*PID_NAMESPACE, *endless.entrypoint)
     with at_work(*command, cwd=tmp_path, env=endless.env) as service:
         orphans = len(service.items(200))
+        (first,) = children(service.process.pid)
+        assert zombies(first) < orphans / 4
+        log = tmp_path / "logs" / "file-digest.log"
+        log.rename(tmp_path / "old.log")
+        os.kill(first, signal.SIGHUP)
+        while not log.exists():
+            service.items(1)
+        assert service.stop(default_grace(project), first) == 128 + signal.SIGTERM
+
+
+@needs_pid_namespace
+def test_service_without_an_init_heeds_sigterm(
+    endless: Image, project: BakedProject, tmp_path: Path
+) -> None:
+    """The kernel keeps from PID 1 the signals that it has no handler for; ours has one."""
+    with at_work(*PID_NAMESPACE, *endless.service, cwd=tmp_path, env=endless.env) as service:
+        service.items(20)
         (main,) = children(service.process.pid)
-        assert zombies(main) < orphans / 4
         assert service.stop(default_grace(project), main) == 128 + signal.SIGTERM
 
 

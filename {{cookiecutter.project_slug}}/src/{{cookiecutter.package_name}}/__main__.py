@@ -12,10 +12,6 @@ from .inheritance import handle, heed_children
 def main() -> None:
     """Run the command line, then leave."""
     heed_children()
-    if sys.platform == "linux" and os.getpid() == 1:
-        from .init import run_in_child  # noqa: PLC0415 - see above
-
-        run_in_child()
     for number in (signal.SIGINT, signal.SIGTERM):
         handle(number, _leave)
     _open_standard_descriptors()
