@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import cases, harness, machine, payloads, pictures, report, service
+from . import cases, harness, machine, payloads, pictures, rendered, report
 from .results import Results
 
 HERE = Path(__file__).parent
@@ -51,9 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _field(files: int) -> Iterator[tuple[dict[str, str], str, str]]:
     """Render the service, make files to digest; yield environment, template and their folder."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        template = service.copy_template(Path(folder, "template"))
+        template = rendered.copy_template(Path(folder, "template"))
         projects, digested = Path(folder, "projects"), Path(folder, "files")
-        path = [str(harness.ROOT), *map(str, service.render_all(template, projects))]
+        path = [str(harness.ROOT), *map(str, rendered.render_all(template, projects))]
         for number in range(files):
             if number % 1000 == 0:
                 (digested / f"{number // 1000:03d}").mkdir(parents=True)

@@ -11,7 +11,7 @@ from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
-from . import service
+from . import rendered
 
 WORKERS = 2
 CONTEXT = multiprocessing.get_context("fork")
@@ -68,11 +68,11 @@ class Ours(Peer):
 
     def counts(self, _work: Work, payloads: Iterator[Any], folder: Path) -> Iterator[int]:
         """Yield as outcomes come; they are the job's, which does the same work."""
-        given = service.settings(
+        given = rendered.settings(
             self.model, folder, workers=WORKERS, start_method=self.start_method
         )
         pairs = zip(map(str, count()), payloads, strict=False)
-        for outcomes in self.stack.enter_context(service.running(self.model, given, pairs)):
+        for outcomes in self.stack.enter_context(rendered.running(self.model, given, pairs)):
             if outcomes:
                 if outcomes.errors:
                     raise RuntimeError(outcomes.failures[-1].error)

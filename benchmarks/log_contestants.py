@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from . import service
+from . import rendered
 
 LAYOUTS = {
     "text": "%(asctime)s %(processName)-10s %(levelname)-8s %(message)s",
@@ -49,7 +49,7 @@ class LogContestant:
     def formatter(self) -> logging.Formatter:
         """Return the standard library's formatter, or for JSON the one that the service uses."""
         if self.layout == "json":
-            formatter: logging.Formatter = service.module("process", "formats").JsonLineFormatter()
+            formatter: logging.Formatter = rendered.module("process", "formats").JsonLineFormatter()
             return formatter
         return logging.Formatter(LAYOUTS[self.layout])
 
@@ -80,17 +80,17 @@ class Ours(LogContestant):
         """Start the listener."""
         form = {"log_format": "json"} if self.layout == "json" else {}
         layout = {} if self.layout == "json" else {"log_layout": LAYOUTS[self.layout]}
-        given = service.settings(
+        given = rendered.settings(
             "process", self.path.parent, workers=1, start_method="fork",
             log_transport=self.transport, **form, **layout,
         )  # fmt: skip
-        self.listener = service.module("process", "listener").Listener(given)
+        self.listener = rendered.module("process", "listener").Listener(given)
         self.listener.start()
         self.listener_pid = self.listener.process.pid
 
     def configure(self) -> Call:
         """Configure as the service's workers do."""
-        service.module("process", "configurer").configure_worker(self.listener.setup, 60.0)
+        rendered.module("process", "configurer").configure_worker(self.listener.setup, 60.0)
         return logging.getLogger("bench").info, MESSAGE
 
     def stop(self) -> None:

@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from . import service
+from . import rendered
 from .harness import ROOT, Figures
 from .machine import memory_mb
 
@@ -23,7 +23,7 @@ EACH_LOGGED = ", each file logged"
 
 def contestants() -> Sequence[str]:
     """Return the names of those who digest files."""
-    ours = [f"ours, {model}" for model in service.MODELS]
+    ours = [f"ours, {model}" for model in rendered.MODELS]
     return [ours[0], ours[0] + EACH_LOGGED, *ours[1:], *SCRIPTS]
 
 
@@ -56,7 +56,7 @@ def _digest(name: str, model: str, files: Path, folder: Path) -> Figures:
 
 
 def _cost(model: str, items: int, folder: Path) -> Figures:
-    main, progress = service.module(model, "main"), service.module(model, "progress")
+    main, progress = rendered.module(model, "main"), rendered.module(model, "progress")
 
     class Clock(progress.Progress):  # type: ignore[misc,name-defined] # the rendered class
         """Notes when the first and the last outcome came."""
@@ -72,7 +72,7 @@ def _cost(model: str, items: int, folder: Path) -> Figures:
                 self.first, self.warm = self.last, tally.done
 
     clock, began, memory = Clock(), time.perf_counter(), memory_mb(os.getpid())
-    given = service.settings(model, folder, workers=WORKERS)
+    given = rendered.settings(model, folder, workers=WORKERS)
     tally = main.run(given, [str(items)], clock)
     if tally.done != items:
         raise RuntimeError(f"{tally.done} of {items} items are done")
@@ -94,15 +94,16 @@ def _rendering(template: Path, model: str) -> Figures:
     import_module("cookiecutter.main")  # its own import takes longer than the work
     with tempfile.TemporaryDirectory() as target:
         began = time.perf_counter()
-        service.render(template, model, "one_more", Path(target), hooks=True)
+        rendered.render(template, model, "one_more", Path(target), hooks=True)
         return {"rendering_s": time.perf_counter() - began}
 
 
 def _run(command: Sequence[str | Path], folder: Path) -> float:
     """Run Python on two workers, output to a file; return the seconds it took."""
     environ = os.environ | {
-        f"{package.upper()}_RUN_WORKERS": str(WORKERS)
-        for package in (f"{job}_{model}" for job in ("digest", "bench") for model in service.MODELS)
+        f"{job}_{model}_run_workers".upper(): str(WORKERS)
+        for job in ("digest", "bench")
+        for model in rendered.MODELS
     }
     with (folder / "printed").open("wb") as output:
         began = time.perf_counter()

@@ -13,8 +13,8 @@ import pytest
 import yaml
 from baked import BakedProject, run
 from conftest import Bake
+from endless_service import DRAIN, at_work, default_grace, give_endless_job
 from image import INIT, Dockerfile, Image
-from service import DRAIN, at_work, default_grace, give_endless_job
 from tools import use
 from uv import find_uv_bin
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from baked import BakedProject, clean_environ, run
 from conftest import Bake
-from service import DRAIN, at_work, default_grace, give_endless_job
+from endless_service import DRAIN, at_work, default_grace, give_endless_job
 
 needs_systemd = pytest.mark.skipif(
     not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed"
