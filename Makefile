@@ -14,7 +14,7 @@ RENDER := find '{{cookiecutter.project_slug}}' \( -name '.*_cache' -o -name __py
 # Not every user has a home that can be written to.
 export UV_CACHE_DIR ?= $(CURDIR)/.cache/uv
 
-.PHONY: help demo test lint example docs bench soak clean
+.PHONY: help demo test lint example docs names bench soak clean
 .DEFAULT_GOAL := help
 
 help: ## say what there is
@@ -47,6 +47,9 @@ example: $(TOOLS) ## render example/ again
 
 docs: $(TOOLS) ## write into docs/ what the examples and the timeline show now
 	UPDATE_DOCS=1 $(BIN)/pytest -q tests/test_docs.py tests/test_timeline_browser.py
+
+names: $(TOOLS) ## write into dependencies.txt what a project may not be called because of them
+	UPDATE_NAMES=1 $(BIN)/pytest -q tests/test_names.py -k dependency
 
 bench: $(PEERS)/.installed ## measure side by side with the peers (QUICK=1: in three minutes)
 	$(PEERS)/bin/python -m benchmarks $(if $(QUICK),--size quick --output build/bench)

@@ -43,14 +43,9 @@ OTHER_MODULES = """aifc annotationlib asynchat asyncore audioop cgi cgitb chunk 
     sndhdr spwd sunau telnetlib uu xdrlib"""
 DEVICES = """aux con nul prn com0 com1 com2 com3 com4 com5 com6 com7 com8 com9
     lpt0 lpt1 lpt2 lpt3 lpt4 lpt5 lpt6 lpt7 lpt8 lpt9"""
-DEPENDENCIES = """ast_serialize attr attrs click cloudpickle colorama contourpy cycler dask
-    dateutil distributed dmypy fonttools fsspec hatch hatchling hypothesis importlib_metadata
-    iniconfig jinja2 kiwisolver lazy_importer librt locket markdown_it markdown_it_py markupsafe
-    matplotlib mdurl mpl_toolkits msgpack mypy mypy_extensions mypyc numpy packaging partd pathspec
-    pil pillow pluggy psutil py py_spy py_test pygmentize pygments pylab pyparsing pytest
-    pytest_timeout python_dateutil python_json_logger pythonjsonlogger pyyaml rich ruff six
-    sortedcontainers stubgen stubtest tblib tlz toolz tornado types_psutil typing_extensions tzdata
-    urllib3 yaml zict zipp"""
+DEPENDENCIES = (HERE / "dependencies.txt").read_text("utf-8")
+"""What is installed beside some generated project; `make names` resolves and writes it."""
+
 ENVIRONMENT = """activate activate_this deactivate pip pip3 pkg_resources python python3 pythonw
     setuptools sitecustomize usercustomize uv uvx wheel"""
 OWN = ["benchmarks", "docs", "examples", "pyproject", "src", "test", "tests"]

@@ -1,15 +1,22 @@
 """Names that would make a broken project are refused in one line, before anything is written."""
 
+import os
+import re
 import tomllib
 from pathlib import Path
 
 import pytest
-from baked import run
+from baked import TEMPLATE, BakedProject, run
 from command_line import ANSWERS, Way, refuse
-from conftest import Bake
+from conftest import CHOICES, Bake
 from cookiecutter.exceptions import FailedHookException
 from uv import find_uv_bin
 
+from answers import TAKEN
+
+LIST = TEMPLATE / "dependencies.txt"
+DEPENDENCY = "is a dependency of the generated project"
+POSSIBLE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 REFUSED = {
     "": "lower-case ASCII",
     " ": "lower-case ASCII",
@@ -144,32 +151,49 @@ def test_a_blank_project_name_is_refused(bake: Bake, name: str) -> None:
         bake(project_name=name, project_slug="photo-index")
 
 
-def test_every_dependency_is_refused(bake: Bake) -> None:
-    """What is really installed beside a project takes no name that a project can have.
+@pytest.fixture(scope="module")
+def installed(bake_again: Bake) -> set[str]:
+    """Return the names of all that some project has beside it."""
+    projects = (bake_again(execution_model=model) for model in CHOICES["execution_model"])
+    return {name.lower().replace("-", "_") for project in projects for name in beside(project)}
 
-    Packages as well as commands: a project named like one would overwrite it.
+
+def beside(project: BakedProject) -> set[str]:
+    """Install a project with all its groups and its build backend.
+
+    Returns:
+        Distributions, of other systems and Pythons too, packages and commands: a project that is
+        named like one of them could not be locked, or would overwrite it.
     """
-    project = bake(execution_model="dask")
-    code = "import importlib.metadata as m; print(*m.packages_distributions(), sep='\\n')"
-    packages = set(project.run("python", "-c", code).stdout.split())
-    commands = {command.stem for command in project.bin.iterdir()}
-    own = {project.slug, "file_digest"}
-    possible = {name for name in packages | commands if could_be_a_slug(name)} - own
-    assert [name for name in sorted(possible) if not is_refused(bake, name)] == []
-
-
-def test_every_locked_distribution_is_refused(bake: Bake) -> None:
-    """A project named like a distribution that it depends on, at any distance, cannot be locked."""
-    project = bake(execution_model="dask")
-    run(find_uv_bin(), "lock", "--quiet", cwd=project.path)
+    metadata, uv = tomllib.loads(project.files["pyproject.toml"].decode()), find_uv_bin()
+    groups = [word for group in metadata["dependency-groups"] for word in ("--group", group)]
+    install = ("pip", "install", "--quiet", "--python", project.bin / "python")
+    run(uv, *install, *groups, *metadata["build-system"]["requires"], cwd=project.path)
+    run(uv, "lock", "--quiet", cwd=project.path)
     locked = tomllib.loads((project.path / "uv.lock").read_text("utf-8"))["package"]
-    names = {package["name"] for package in locked} - {project.slug}
-    assert "matplotlib" in names
-    assert [name for name in sorted(names) if not is_refused(bake, name.replace("-", "_"))] == []
+    own = {project.slug, project.slug.replace("-", "_")}
+    code = "import importlib.metadata as m; print(*m.packages_distributions(), sep='\\n')"
+    packages = project.run("python", "-c", code).stdout.split()
+    commands = {command.stem for command in project.bin.iterdir()}
+    return {package["name"] for package in locked}.union(packages, commands) - own
 
 
-def could_be_a_slug(name: str) -> bool:
-    return name.isascii() and name.islower() and name.replace("_", "").isalnum() and name[0] != "_"
+def test_each_dependency_is_listed_and_nothing_else(installed: set[str]) -> None:
+    """`make names` (UPDATE_NAMES=1) writes the list anew."""
+    for_other_reasons = {name for why in TAKEN if why != DEPENDENCY for name in TAKEN[why]}
+    names = {*filter(POSSIBLE.fullmatch, installed)} - for_other_reasons
+    if os.environ.get("UPDATE_NAMES"):
+        LIST.write_text("".join(f"{name}\n" for name in sorted(names)), "utf-8")
+    listed = {*LIST.read_text("utf-8").split()}
+    assert not names - listed, f"missing: {sorted(names - listed)}; run: make names"
+    assert not listed - names, f"needless: {sorted(listed - names)}; run: make names"
+
+
+def test_every_listed_dependency_is_refused(bake: Bake) -> None:
+    """The list is what the check reads."""
+    listed = LIST.read_text("utf-8").split()
+    assert "numpy" in listed
+    assert [name for name in listed if not is_refused(bake, name)] == []
 
 
 def is_refused(bake: Bake, name: str) -> bool:
