@@ -14,17 +14,13 @@ RENDER := find '{{cookiecutter.project_slug}}' \( -name '.*_cache' -o -name __py
 # Not every user has a home that can be written to.
 export UV_CACHE_DIR ?= $(CURDIR)/.cache/uv
 
-.PHONY: help demo test lint example docs names bench soak clean
+.PHONY: help demo render test lint example docs names bench soak clean
 .DEFAULT_GOAL := help
 
 help: ## say what there is
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 16
 
-demo: $(TOOLS) ## render with default answers and run the service over Python's standard library
-	rm -rf $(DEMO)
-	$(RENDER) --output-dir build
-	$(BIN)/uv venv --quiet --python $(BIN)/python $(DEMO)/.venv
-	$(BIN)/uv pip install --quiet --python $(DEMO)/.venv/bin/python $(DEMO)
+demo: render ## render with default answers and run the service over Python's standard library
 	@echo "$$(find $(STDLIB) -type f | wc -l) files are there:"
 	cd $(DEMO) && .venv/bin/file-digest run --log-level DEBUG $(STDLIB)
 	@echo 'The first lines of the log, one file for all processes:'
@@ -32,6 +28,12 @@ demo: $(TOOLS) ## render with default answers and run the service over Python's 
 	@echo 'A second run finds nothing left to do:'
 	cd $(DEMO) && .venv/bin/file-digest run $(STDLIB)
 	cd $(DEMO) && .venv/bin/file-digest status
+
+render: $(TOOLS) ## render and install build/file-digest (ANSWERS="execution_model=pool ci=none")
+	rm -rf $(DEMO)
+	$(RENDER) --output-dir build $(ANSWERS)
+	$(BIN)/uv venv --quiet --python $(BIN)/python $(DEMO)/.venv
+	$(BIN)/uv pip install --quiet --python $(DEMO)/.venv/bin/python --editable $(DEMO)
 
 test: $(TOOLS) ## run every test of the template and of what it generates
 	$(BIN)/pytest -n 2 --dist loadgroup

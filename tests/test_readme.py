@@ -1,4 +1,4 @@
-"""The commands in both READMEs are run as they stand there."""
+"""The commands in both READMEs and in CONTRIBUTING.md are run as they stand there."""
 
 import os
 import re
@@ -13,6 +13,7 @@ from command_line import Way, render
 from conftest import CHOICES, QUESTIONS, Bake
 
 TOOLS = sysconfig.get_path("scripts")
+in_a_clone = pytest.mark.xdist_group("clone")
 
 
 def blocks(readme: str) -> list[str]:
@@ -70,8 +71,7 @@ def test_readme_names_targets_that_exist() -> None:
     """Both commands of the first screen are in the Makefile."""
     commands = re.findall(r"^make (\w+)", "\n".join(blocks(readme())), re.MULTILINE)
     assert commands == ["demo", "test"]
-    targets = re.findall(r"^(\w+):", (TEMPLATE / "Makefile").read_text("utf-8"), re.MULTILINE)
-    assert set(commands) <= set(targets)
+    assert set(commands) <= targets()
 
 
 def test_readme_names_every_question_and_choice() -> None:
@@ -85,11 +85,11 @@ def test_readme_names_every_question_and_choice() -> None:
 
 
 def test_promises_name_the_tests_that_prove_them(bake: Bake) -> None:
-    """The tests in both tables exist, and one of the tables has every fault test."""
+    """The tests in the table exist, and the table has every fault test."""
     code = bake().code
     proof = re.compile(r"`(tests/test_\w+\.py)::(\w+)`")
     listed = proof.findall((TEMPLATE / "docs" / "decisions.md").read_text("utf-8"))
-    for file, test in [*listed, *proof.findall(readme())]:
+    for file, test in listed:
         assert f"def {test}(".encode() in code[file]
     for file in filter(re.compile(r"tests/test_\w+_faults\.py").fullmatch, code):
         tests = re.findall(r"^def (test_\w+)", code[file].decode(), re.MULTILINE)
@@ -106,10 +106,15 @@ def test_the_one_liner_renders(template: Path, tmp_path: Path) -> None:
     assert (tmp_path / "output" / "file-digest" / "README.md").exists()
 
 
-def test_demo_sets_up_and_shows_the_service(template: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def clone(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a fresh copy of the template; the first command in it sets everything up."""
+    return Path(shutil.copytree(template, tmp_path_factory.mktemp("cloned") / template.name))
+
+
+@in_a_clone
+def test_demo_sets_up_and_shows_the_service(clone: Path) -> None:
     """From python3 and make alone: a run, the first lines of its log, a second run, the status."""
-    clone = tmp_path / "clone"
-    shutil.copytree(template, clone)
     shown = shell("make demo", clone)
     done = re.search(r"^(\d+) done, 0 failed in ", shown, re.MULTILINE)
     assert done
@@ -121,5 +126,35 @@ def test_demo_sets_up_and_shows_the_service(template: Path, tmp_path: Path) -> N
     assert "results.db" in rendered
 
 
+@in_a_clone
+def test_contributing_checks_renders_and_breaks(clone: Path) -> None:
+    """All commands, one after another: lint and tests pass, a killed worker costs no item."""
+    shown = shell("\n".join(blocks(contributing())), clone)
+    assert "Success: no issues found" in shown
+    assert " passed" in shown
+    assert re.search(r"worker-1 is replaced: .*SIGKILL$", shown, re.MULTILINE)
+    assert "results.db: 100 done, 0 failed" in shown
+
+
+def test_contributing_names_what_exists() -> None:
+    """Paths of the table and elsewhere, and targets of the Makefile."""
+    text = contributing()
+    table = re.findall(r"^\| (`.*?`) \|", text, re.MULTILINE)
+    named = [path for cell in table for path in cell.split("`")[1::2]]
+    assert {"answers.py", "tests", "docs/decisions.md"} <= {*named}
+    named += re.findall(r"`((?:tests|docs|benchmarks)/[\w.]+)`", text)
+    assert [path for path in named if not (TEMPLATE / path).exists()] == []
+    assert {*re.findall(r"\bmake (\w+)", "\n".join(re.findall("`.*?`", text)))} <= targets()
+
+
+def targets() -> set[str]:
+    makefile = (TEMPLATE / "Makefile").read_text("utf-8")
+    return {*re.findall(r"^(\w+):", makefile, re.MULTILINE)}
+
+
 def readme() -> str:
     return (TEMPLATE / "README.md").read_text("utf-8")
+
+
+def contributing() -> str:
+    return (TEMPLATE / "CONTRIBUTING.md").read_text("utf-8")
