@@ -1,4 +1,4 @@
-"""What the tutorial shows is what a generated project prints and contains.
+"""What the tutorial shows is what a generated project prints and contains; no link is dead.
 
 `make docs` (UPDATE_DOCS=1) writes what is printed now into the tutorial.
 """
@@ -19,6 +19,7 @@ from conftest import Bake
 pytestmark = pytest.mark.xdist_group("tutorial")
 
 TUTORIAL = TEMPLATE / "docs" / "tutorial.md"
+DOCUMENTS = [*TEMPLATE.glob("*.md"), *TEMPLATE.glob("docs/*.md")]
 SECTIONS = [
     *("The GIL", "Process", "Queue", "Pipe", "Synchronization", "Shared memory"),
     *("Server process", "Pool", "A log file for each process", "One log file"),
@@ -140,7 +141,17 @@ def test_every_section_has_its_code_example_and_test(project: BakedProject) -> N
     assert examples == {row[3].strip("`") for row in rows}
 
 
-def test_links_lead_somewhere() -> None:
-    """Files that the tutorial links to or shows are there."""
-    for target in re.findall(r"\]\((?!https?:|#)(.+?)\)", TUTORIAL.read_text("utf-8")):
-        assert (TUTORIAL.parent / Path(target)).exists(), target
+@pytest.mark.parametrize("document", DOCUMENTS, ids=[path.name for path in DOCUMENTS])
+def test_links_lead_somewhere(document: Path) -> None:
+    """Files and sections that a document links to or shows are there."""
+    for link in re.findall(r"\]\((?!https?:)(.+?)\)", document.read_text("utf-8")):
+        file, _, section = link.partition("#")
+        target = document.parent / file if file else document
+        assert target.exists(), link
+        assert not section or section in sections(target), link
+
+
+def sections(document: Path) -> list[str]:
+    """Return the names by which a document's sections are linked to."""
+    titles = re.findall(r"^#+ (.+)$", document.read_text("utf-8"), re.MULTILINE)
+    return [re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles]
