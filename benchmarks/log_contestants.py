@@ -110,9 +110,7 @@ class OursQueue(Ours):
 
     def flush(self) -> None:
         """Have the queue's thread send what it holds."""
-        queue = self.listener.setup.sender.queue
-        queue.close()
-        queue.join_thread()
+        _send_all(self.listener.setup.sender.queue)
 
 
 class Classic(LogContestant):
@@ -131,8 +129,7 @@ class Classic(LogContestant):
 
     def flush(self) -> None:
         """Have the queue's thread send what it holds."""
-        self.queue.close()
-        self.queue.join_thread()
+        _send_all(self.queue)
 
     def stop(self) -> None:
         """Send the sentinel."""
@@ -211,14 +208,18 @@ class LoggerTT(LogContestant):
 
     def flush(self) -> None:
         """Have the queue's thread send what it holds."""
-        queue: Any = logging.getLogger().handlers[0].queue  # type: ignore[attr-defined] # QueueHandler
-        queue.close()
-        queue.join_thread()
+        _send_all(logging.getLogger().handlers[0].queue)  # type: ignore[attr-defined] # QueueHandler
 
     def stop(self) -> None:
         """Send the sentinel."""
         for listener in self.config.q_listeners:
             listener.stop()
+
+
+def _send_all(queue: Any) -> None:
+    """Have a queue's thread send what it holds."""
+    queue.close()
+    queue.join_thread()
 
 
 def _log_to(handler: logging.Handler) -> Call:

@@ -1,5 +1,6 @@
 """The service under test: rendered from this template, its own modules imported from there."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,9 +10,9 @@ from typing import Any
 
 from .harness import ROOT
 
-MODELS = ("process", "pool", "dask")
+MODELS: list[str] = json.loads((ROOT / "cookiecutter.json").read_text("utf-8"))["execution_model"]
 JOB = Path(__file__).with_name("job.py")
-NOT_PART_OF_IT = (".git", ".venv", ".*_cache", "__pycache__", ".hypothesis", "build", "example")
+NOT_PART_OF_IT = (".git", ".venv", ".*cache", "__pycache__", ".hypothesis", "build", "example")
 
 
 def copy_template(folder: Path) -> Path:

@@ -22,10 +22,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cookiecutter.main import cookiecutter
 from uv import find_uv_bin
 
-TEMPLATE = Path(__file__).parent.parent
+from . import rendered
+
 VERDICT = re.compile(r"^(tests/\S+?::\S.*?) (PASSED|FAILED|ERROR|XFAIL|SKIPPED)\b", re.MULTILINE)
 
 
@@ -72,7 +72,12 @@ def main() -> int:
     parser.add_argument("--times", type=int, default=20, help="rounds (default: 20)")
     parser.add_argument("--tries", type=int, default=2, help="repetitions within a row")
     parser.add_argument("--jobs", type=int, default=2, help="tables at a time (default: 2)")
-    parser.add_argument("--model", default="process", help="execution model (default: process)")
+    parser.add_argument(
+        "--model",
+        choices=rendered.MODELS,
+        default="process",
+        help="execution model (default: process)",
+    )
     options = parser.parse_args()
     soak: Soak = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -91,10 +96,10 @@ def main() -> int:
 
 
 def _render(folder: Path, model: str) -> Path:
-    answers = {"execution_model": model}
-    path = cookiecutter(str(TEMPLATE), no_input=True, output_dir=str(folder), extra_context=answers)
-    subprocess.run([find_uv_bin(), "sync", "--quiet"], cwd=path, check=True)
-    return Path(path)
+    template = rendered.copy_template(folder / "template")
+    project = rendered.render(template, model, "file_digest", folder).parent
+    subprocess.run([find_uv_bin(), "sync", "--quiet"], cwd=project, check=True)
+    return project
 
 
 def _play(tries: int, folder: Path, table: Path) -> tuple[str, list[dict[str, Any]]]:

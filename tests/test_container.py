@@ -16,7 +16,6 @@ from conftest import Bake
 from endless_service import DRAIN, at_work, default_grace, give_endless_job
 from image import INIT, Dockerfile, Image
 from tools import use
-from uv import find_uv_bin
 
 PID_NAMESPACE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
 MOUNT_NAMESPACE = ("unshare", "--mount")
@@ -41,7 +40,7 @@ needs_mount_namespace = pytest.mark.skipif(
 def project(bake_again: Bake) -> BakedProject:
     """Render a project and lock its dependencies."""
     project = bake_again(container="yes")
-    run(find_uv_bin(), "lock", "--quiet", cwd=project.path)
+    use("uv", "lock", "--quiet", cwd=project.path)
     return project
 
 

@@ -7,13 +7,12 @@ import ast
 import os
 import re
 import shutil
-import subprocess
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from baked import TEMPLATE, BakedProject, clean_environ
+from baked import TEMPLATE, BakedProject, run
 from conftest import Bake
 
 pytestmark = pytest.mark.xdist_group("tutorial")
@@ -73,16 +72,9 @@ def printed(project: BakedProject, tmp_path_factory: pytest.TempPathFactory) -> 
         shutil.copytree(project.path / part, folder / part)
     path = os.pathsep.join([str(project.bin), os.environ["PATH"]])
     outputs = {
-        commands: subprocess.run(
-            ["bash", "-euc", commands.replace("uv run ", "")],
-            cwd=folder,
-            env=clean_environ() | {"PATH": path},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
+        commands: run("bash", "-euc", typed, cwd=folder, environ={"PATH": path}).stdout
         for commands, _ in SHOWN
+        for typed in [commands.replace("uv run ", "")]
     }
     if os.environ.get("UPDATE_DOCS"):
         text = TUTORIAL.read_text("utf-8")

@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -87,11 +86,5 @@ def rotate(folder: Path, pid: int) -> None:
     systemctl = folder / "systemctl"
     systemctl.write_text(f'#!/bin/sh\ntest "$1" != reload || kill -HUP {pid}\n', "utf-8")
     systemctl.chmod(0o755)
-    done = subprocess.run(
-        ["logrotate", "--force", "--state", str(folder / "state"), str(folder / "config")],
-        env=os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    command = ("logrotate", "--force", "--state", folder / "state", folder / "config")
+    run(*command, cwd=folder, environ={"PATH": f"{folder}:{os.environ['PATH']}"})

@@ -6,11 +6,11 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from baked import TEMPLATE, BakedProject, run
+from baked import TEMPLATE, BakedProject
 from command_line import ANSWERS, Way, refuse
 from conftest import CHOICES, Bake
 from cookiecutter.exceptions import FailedHookException
-from uv import find_uv_bin
+from tools import use
 
 from answers import TAKEN
 
@@ -165,11 +165,10 @@ def beside(project: BakedProject) -> set[str]:
         Distributions, of other systems and Pythons too, packages and commands: a project that is
         named like one of them could not be locked, or would overwrite it.
     """
-    metadata, uv = tomllib.loads(project.files["pyproject.toml"].decode()), find_uv_bin()
+    metadata = tomllib.loads(project.files["pyproject.toml"].decode())
     groups = [word for group in metadata["dependency-groups"] for word in ("--group", group)]
-    install = ("pip", "install", "--quiet", "--python", project.bin / "python")
-    run(uv, *install, *groups, *metadata["build-system"]["requires"], cwd=project.path)
-    run(uv, "lock", "--quiet", cwd=project.path)
+    project.install(*groups, *metadata["build-system"]["requires"])
+    use("uv", "lock", "--quiet", cwd=project.path)
     locked = tomllib.loads((project.path / "uv.lock").read_text("utf-8"))["package"]
     own = {project.slug, project.slug.replace("-", "_")}
     code = "import importlib.metadata as m; print(*m.packages_distributions(), sep='\\n')"

@@ -3,16 +3,14 @@
 import os
 import re
 import shutil
-import subprocess
-import sysconfig
 from pathlib import Path
 
 import pytest
-from baked import TEMPLATE, BakedProject, clean_environ
+from baked import TEMPLATE, BakedProject, run
 from command_line import Way, render
 from conftest import CHOICES, QUESTIONS, Bake
+from tools import TOOLS
 
-TOOLS = sysconfig.get_path("scripts")
 in_a_clone = pytest.mark.xdist_group("clone")
 
 
@@ -23,19 +21,8 @@ def blocks(readme: str) -> list[str]:
 
 def shell(commands: str, folder: Path, *path: str | Path, **environ: str) -> str:
     """Run commands as a person who types them; stop at the first that fails."""
-    search = os.pathsep.join(map(str, (*path, os.environ["PATH"])))
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", commands],
-        cwd=folder,
-        env=clean_environ() | {"PATH": search} | environ,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
+    environ["PATH"] = os.pathsep.join(map(str, (*path, os.environ["PATH"])))
+    return run("bash", "-euo", "pipefail", "-c", commands, cwd=folder, environ=environ).stdout
 
 
 @pytest.mark.parametrize(("way", "number"), [("uv", 0), ("pip", 1)])

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from baked import BakedProject, run
 from conftest import Bake
-from uv import find_uv_bin
 
 SVG = "{http://www.w3.org/2000/svg}"
 SCALE = ("scale", "--workers", "2", "--seconds", "0.1")
@@ -16,8 +15,7 @@ SCALE = ("scale", "--workers", "2", "--seconds", "0.1")
 def charting(bake_again: Bake) -> BakedProject:
     """Return a project installed with its group `chart`."""
     project = bake_again()
-    install = ("pip", "install", "--quiet", "--python", project.bin / "python", "--group", "chart")
-    run(find_uv_bin(), *install, cwd=project.path)
+    project.install("--group", "chart")
     return project
 
 

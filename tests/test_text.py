@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 import yaml
-from baked import BakedProject, run
+from baked import BakedProject
 from conftest import Bake
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
-from uv import find_uv_bin
+from tools import use
 
 from answers import is_address, one_line
 
@@ -115,7 +115,7 @@ def test_a_package_is_built_of_any_text(bake_again: Bake, email: str) -> None:
     text = " ".join(NASTY)
     answers = {"description": text, "author_name": text, "author_email": email}
     project = bake_again(project_slug="any-text", project_name=text, **answers)
-    run(find_uv_bin(), "build", "--quiet", "--wheel", cwd=project.path)
+    use("uv", "build", "--quiet", "--wheel", cwd=project.path)
     [built] = project.path.glob("dist/*.whl")
     with zipfile.ZipFile(built) as wheel:
         metadata = wheel.read("any_text-0.1.0.dist-info/METADATA").decode()

@@ -2,43 +2,22 @@
 
 import json
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from baked import BakedProject, run
-from command_line import Way, render
+from baked import BakedProject
+from repository import Repository
 from tools import use
 
-IDENTITY = ("-c", "user.name=Test", "-c", "user.email=test@example.com")
 PROJECT = "{{cookiecutter.project_slug}}"
 PACKAGE = f"{PROJECT}/src/{{{{cookiecutter.package_name}}}}"
 
 
-@dataclass(frozen=True)
-class Repository:
-    """A git repository: the template's, or a project's."""
-
-    path: Path
-
-    def git(self, *arguments: str) -> str:
-        """Run git in it."""
-        return run("git", *IDENTITY, *arguments, cwd=self.path).stdout
-
-    def commit(self) -> None:
-        """Make a revision of all that is there."""
-        self.git("add", "--all")
-        self.git("commit", "--quiet", "--message", "revision")
-
-    def edit(self, file: str, old: str, new: str) -> None:
-        """Replace a text that is there once."""
-        path = self.path / file
-        text = path.read_text("utf-8")
-        assert text.count(old) == 1, f"{file} has {text.count(old)} times {old!r}"
-        path.write_text(text.replace(old, new), "utf-8")
+class Project(Repository):
+    """A project that cruft keeps up to date."""
 
     def cruft(self, command: str, *arguments: str) -> str:
-        """Run cruft on a project."""
+        """Run cruft on it."""
         return use("cruft", command, *arguments, cwd=self.path).stdout
 
     @property
@@ -50,23 +29,16 @@ class Repository:
 @pytest.fixture
 def template_repository(template: Path, tmp_path: Path) -> Repository:
     """Clone the template, so that a test can make a later revision of it."""
-    repository = Repository(tmp_path / "template")
-    shutil.copytree(template, repository.path)
-    repository.git("init", "--quiet")
-    repository.commit()
-    return repository
+    return Repository.begin(Path(shutil.copytree(template, tmp_path / "template")))
 
 
-def create(template: Repository, **answers: str) -> Repository:
+def create(template: Repository, **answers: str) -> Project:
     """Make a project of the template's present revision, and its first commit."""
     folder = template.path.parent
     answered = ("--extra-context", json.dumps(answers))
     options = ("--no-input", "--default-config", *answered, "--output-dir", folder)
     use("cruft", "create", template.path, *options, cwd=folder)
-    project = Repository(folder / "file-digest")
-    project.git("init", "--quiet")
-    project.commit()
-    return project
+    return Project.begin(folder / "file-digest")
 
 
 def test_new_project_is_up_to_date(template_repository: Repository) -> None:
@@ -134,17 +106,6 @@ def test_update_renders_with_the_later_revisions_own_code(template_repository: R
     project.cruft("update", "--skip-apply-ask", "--variables-to-update", '{"ci": "circle"}')
     assert (project.path / "NEWS.md").read_text("utf-8") == "FILE DIGEST 2\n"
     assert "#:" not in (project.path / "pyproject.toml").read_text("utf-8")
-
-
-def test_replay_renders_the_same_project(template: Path, tmp_path: Path) -> None:
-    """`cookiecutter --replay` repeats the last answers."""
-    answers = ("project_name=Photo Index", "execution_model=process", "license=Apache-2.0")
-    first, second = tmp_path / "output", tmp_path / "first"
-    render(template, tmp_path, Way(options=("--no-input", *answers)))
-    first.rename(second)
-    render(template, tmp_path, Way(options=("--replay",)))
-    assert BakedProject.at(first).files == BakedProject.at(second).files
-    assert (first / "photo-index").is_dir()
 
 
 @pytest.fixture(autouse=True)
