@@ -156,7 +156,7 @@ SIGNALS_JOB = """
         numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         blocked = sorted(map(int, signal.pthread_sigmask(signal.SIG_BLOCK, [])))
         handlers = map(signal.getsignal, numbers)
-        return [blocked, *(getattr(handler, "__name__", None) or int(handler) for handler in handlers)]
+        return [blocked, *(getattr(one, "__name__", None) or int(one) for one in handlers)]
 
     def send_state(sending):
         sending.send(state())
