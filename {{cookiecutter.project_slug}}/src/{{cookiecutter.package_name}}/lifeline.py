@@ -7,6 +7,7 @@ import threading
 from functools import cache, partial
 from multiprocessing import connection
 from multiprocessing.connection import Connection
+from typing import Any
 
 from . import streams
 from .inheritance import STOP_SIGNALS, keep, lead_session
@@ -103,6 +104,19 @@ def _pipe() -> tuple[Connection, Connection]:
 def _leave_main() -> None:
     lead_session()
     empty_standard_input()
+    if sys.platform != "win32":
+        _leave_mains_forkserver()
+
+
+def _leave_mains_forkserver() -> None:
+    """In a forked process: start another when the job wants one, for main's is no child of ours.
+
+    multiprocessing waits for it all the same, and fails.
+    """
+    server: Any = forkserver._forkserver  # noqa: SLF001 - there is no other way to let go of it
+    if server._forkserver_pid is not None:  # noqa: SLF001 - the same
+        os.close(server._forkserver_alive_fd)  # noqa: SLF001 - the same
+        server._forkserver_pid = server._forkserver_alive_fd = None  # noqa: SLF001 - the same
 
 
 def _forkservers_group() -> int:
