@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 from types import FrameType
 
 from . import STOPPED_BY_SIGNAL, streams
