@@ -25,6 +25,7 @@ from functools import partial
 from itertools import count
 
 from .batches import Backlog, Batch, Death
+from .capacity import reason_for
 from .configurer import LogSetup
 from .errors import describe
 from .leaving import GOODBYE_SECONDS
@@ -147,10 +148,9 @@ class Guard:
                 self.roster.open(self.settings.workers, self.stop)
             except InterruptedError:
                 self._give_up()
-            except OSError as error:  # no more processes or descriptors are to be had
+            except (OSError, RuntimeError) as error:  # no more processes, threads, descriptors
                 self._give_up()
-                reason = f"{type(error).__name__}: {error}"
-                self.starts.failed(self.clock.now(), reason, others_work=False)
+                self.starts.failed(self.clock.now(), reason_for(error), others_work=False)
         while self.roster and self.roster.newcomers:
             worker = self.roster.newcomers.popleft()
             self.workers.append(worker)

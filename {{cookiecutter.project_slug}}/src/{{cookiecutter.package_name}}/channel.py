@@ -20,6 +20,7 @@ from multiprocessing.connection import Connection
 from queue import Empty, SimpleQueue
 from typing import BinaryIO
 
+from .capacity import reason_for
 from .configurer import LogSetup, configure_worker
 from .errors import describe
 from .inheritance import was_forked
@@ -124,10 +125,19 @@ class Station:
                 self.sock.sendall(frame(report))
 
     def attend(self, bench: Bench) -> None:
-        """Take in main's messages from now on, in a thread, and tell it so."""
+        """Take in main's messages from now on, in a thread, and tell it so.
+
+        Raises:
+            SystemExit: There is no thread to be had; main was told so.
+        """
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=partial(self._leave_to_parent, bench))
-        threading.Thread(target=self._take_in, args=(bench,), daemon=True, name="control").start()
+        control = threading.Thread(target=self._take_in, args=(bench,), daemon=True, name="control")
+        try:
+            control.start()
+        except RuntimeError as error:
+            self.send(StartFailed(reason_for(error)))
+            raise SystemExit(1) from None
         self.send(Ready())
 
     def serve(self, bench: Bench) -> None:

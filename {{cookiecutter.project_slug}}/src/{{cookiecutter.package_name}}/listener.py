@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -62,7 +63,8 @@ def listen_to_pipe(
     It leaves when told to, or when main is gone and nothing more comes.
     """
     outlive_main(lifeline)
-    _leave_soon_after_main(lifeline)
+    with suppress(RuntimeError):  # no thread is to be had: then the loop below has to do
+        _leave_soon_after_main(lifeline)
     file = LogFile(*file_options)
     ledger, orphaned = Ledger(shared, file), False
     poll = select.poll()

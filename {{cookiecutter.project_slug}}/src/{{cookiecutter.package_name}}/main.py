@@ -10,6 +10,7 @@ from types import ModuleType
 
 from . import workers
 from .batches import Backlog
+from .capacity import patiently
 from .configurer import configure_worker
 from .errors import describe
 from .files import check_writable, shown
@@ -52,7 +53,8 @@ def run(settings: Settings, inputs: Sequence[str], progress: Progress) -> Tally:
         StoppedError: A signal came before anything was touched.
         JournalError: An outcome cannot be recorded, because the disk is full for example.
         ItemsError: ``job.items`` raised; the outcomes of the items before are kept.
-        WorkersCannotStartError: The job cannot be imported, or workers die at their start.
+        WorkersCannotStartError: The job cannot be imported, workers die at their start, or no more
+            processes or threads are to be had.
         EngineRefusedError, EngineLostError: The execution model's engine will not do, or is gone.
     """
     spare_the_collector()
@@ -120,7 +122,7 @@ def begin_items(job: ModuleType, settings: Settings, inputs: Sequence[str], stop
         StoppedError: A signal came meanwhile.
     """
     source = Source(partial(job.items, inputs), stop.wake)
-    source.start()
+    patiently(source.start)
     source.await_call(stop)
     if stop.requested:
         within(stop.seconds_left)
@@ -179,8 +181,8 @@ def open_journal(settings: Settings) -> Journal:
 @contextmanager
 def listening(settings: Settings, stop: Stop) -> Iterator[Listener]:
     """Keep a listener up, and this process's logging configured, for the time of a run."""
-    listener = Listener(settings)
-    listener.start()
+    listener = patiently(partial(Listener, settings))
+    patiently(listener.start)
     configure_worker(listener.setup, MAIN_PATIENCE_SECONDS)
     pid = listener.process.pid if listener.process else 0
     log.info(

@@ -166,7 +166,8 @@ class Bar(Progress):
 
     def __enter__(self) -> Self:
         """Show the bar, and begin to count."""
-        threading.Thread(target=self._count, name="count", daemon=True).start()
+        with suppress(RuntimeError):  # no more threads are to be had; the run may go on without
+            threading.Thread(target=self._count, name="count", daemon=True).start()
         self.bar.start()
         return self
 
