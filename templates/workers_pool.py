@@ -75,8 +75,7 @@ class Guard:
         """Start nothing yet."""
         self.backlog, self.settings, self.stop = backlog, settings, stop
         self.clock = stop.clock
-        self.flush_seconds = logs.sender.flush_seconds
-        self.selector = selectors.DefaultSelector()
+        self.flush_seconds, self.selector = logs.sender.flush_seconds, selectors.DefaultSelector()
         self.selector.register(stop.waker, selectors.EVENT_READ, None)
         self.starts, self.lifeline = Starts(stop.clock), Lifeline()
         context, numbers = context_for(settings.start_method), count(1)
@@ -87,9 +86,8 @@ class Guard:
         self.tray = Tray(backlog)
         self.answers: deque[Answer] = deque()
         self.dead: list[tuple[int, Death]] = []
-        self.give_up_at = float("inf")
         self.tick = min(TICK, (settings.item_timeout or TICK) / 4)
-        self.next_look = self.moved = 0.0
+        self.next_look, self.moved, self.give_up_at = 0.0, 0.0, float("inf")
 
     def has_work(self) -> bool:
         """Whether an item is open or will be."""
@@ -124,11 +122,10 @@ class Guard:
                 idle = [one for one in self.workers if not self.tray.find(one.held)]
                 roster.dismiss_idle(idle, self.stop.seconds_for_idle)
             else:
-                flush = 0.0 if self.stop.requested else self.flush_seconds
-                roster.dismiss(GOODBYE_SECONDS + flush)
+                roster.dismiss(GOODBYE_SECONDS + (0 if self.stop.requested else self.flush_seconds))
             roster.kill()
             roster.bury()
-        if self.former:
+        if self.former and self.former.burial.is_alive():
             self.former.burial.join(GOODBYE_SECONDS)
         self.lifeline.close()
         self.selector.close()
@@ -205,10 +202,8 @@ class Guard:
                 worker.terminate()
             elif batch and now - worker.since > RECALL_SECONDS:
                 self._recall(worker, batch)
-        at = [(worker, self.tray.item(worker.held)) for worker in self.workers]
-        self.backlog.holding = {
-            worker.name: (item, worker.since + self.clock.stood) for worker, item in at if item
-        }
+        stood, at = self.clock.stood, [(one, self.tray.item(one.held)) for one in self.workers]
+        self.backlog.holding = {one.name: (item, one.since + stood) for one, item in at if item}
         self._notice_stall(now)
         if now >= self.give_up_at and not self.backlog.stopped:  # else no other Pool is needed
             outcomes += self._give_up()

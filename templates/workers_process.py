@@ -141,10 +141,8 @@ class Supervisor:
                 if worker.recalled:
                     self.crew.take_back(worker)
                 self._recall(worker)
-        at = [(worker, worker.tray.item(worker.held)) for worker in self.crew.workers]
-        self.backlog.holding = {
-            worker.name: (item, worker.since + self.clock.stood) for worker, item in at if item
-        }
+        stood, at = self.clock.stood, [(one, one.tray.item(one.held)) for one in self.crew.workers]
+        self.backlog.holding = {one.name: (item, one.since + stood) for one, item in at if item}
         return outcomes
 
     def _recall(self, worker: Worker) -> None:

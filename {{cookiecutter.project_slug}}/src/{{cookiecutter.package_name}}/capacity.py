@@ -1,11 +1,17 @@
 """When no more processes or threads are to be had, as at RLIMIT_NPROC: setrlimit(2)."""
 
+import os
 import random
+import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from .messages import WorkersCannotStartError
+
+if sys.platform != "win32":
+    from multiprocessing import forkserver
 
 ATTEMPTS = 5
 BACK_OFF_SECONDS = 0.05
@@ -14,6 +20,8 @@ NO_MORE = (
 )
 NO_FORK = 75
 """Exit code of a forkserver that cannot fork; a temporary failure: sysexits(3)."""
+END_SECONDS = 0.2
+"""How long it is looked for."""
 
 Started = TypeVar("Started")
 
@@ -44,3 +52,17 @@ def patiently(start: Callable[[], Started]) -> Started:
                 raise
         time.sleep(BACK_OFF_SECONDS * 2**attempt * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
     raise WorkersCannotStartError(NO_MORE)
+
+
+def forkserver_cannot_fork() -> bool:
+    """Whether that is why the forkserver ended; it is left for multiprocessing to reap."""
+    if sys.platform == "win32" or not hasattr(os, "waitid"):
+        return False
+    pid = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined] # noqa: SLF001
+    deadline = time.monotonic() + END_SECONDS
+    with suppress(ChildProcessError):
+        while pid and time.monotonic() < deadline:
+            if end := os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                return end.si_status == NO_FORK
+            time.sleep(END_SECONDS / 20)
+    return False

@@ -13,7 +13,7 @@ from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
-from .capacity import NO_FORK
+from .capacity import forkserver_cannot_fork
 from .files import leave_lost_folder
 from .inheritance import STOP_SIGNALS
 
@@ -27,7 +27,6 @@ UNKNOWN = 1_000
 """Instead of an exit code that nobody can tell any more."""
 
 NAP_SECONDS = 0.001
-END_SECONDS = 0.2
 
 
 class Ending(Protocol):
@@ -104,23 +103,11 @@ def start(process: BaseProcess) -> None:
         with stop_signals_blocked():
             process.start()
     except EOFError as error:
-        if _forkserver_cannot_fork():
+        if forkserver_cannot_fork():
             raise BlockingIOError(EAGAIN, os.strerror(EAGAIN)) from error
         raise ConnectionResetError("the forkserver died") from error
 
 
-def _forkserver_cannot_fork() -> bool:
-    """Whether that is why it ended; it is left for multiprocessing to reap."""
-    if sys.platform == "win32" or not hasattr(os, "waitid"):
-        return False
-    pid = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined] # noqa: SLF001
-    deadline = time.monotonic() + END_SECONDS
-    with suppress(ChildProcessError):
-        while pid and time.monotonic() < deadline:
-            if end := os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-                return end.si_status == NO_FORK
-            time.sleep(NAP_SECONDS)
-    return False
 
 
 def kill(process: BaseProcess) -> None:
