@@ -108,8 +108,6 @@ def start(process: BaseProcess) -> None:
         raise ConnectionResetError("the forkserver died") from error
 
 
-
-
 def kill(process: BaseProcess) -> None:
     """Send SIGKILL to a process and to what it started: to its group, also once it has ended.
 
