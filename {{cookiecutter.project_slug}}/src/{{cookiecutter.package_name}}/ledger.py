@@ -8,29 +8,17 @@ file it belongs. One aligned store of eight bytes moves the ledger from one stat
 """
 
 import os
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from ctypes import Array, c_ubyte
 from multiprocessing.sharedctypes import RawArray
 from pathlib import Path
 
-# Bytes that UTF-8 never contains.
-NEWLINE = b"\xfd"
-"""On the wire: a line break inside a record, so that every newline there ends a record."""
-FILLER = b"\xfe"
-"""In the ledger: nothing was read to here."""
-COMMAND = b"\xff"
-"""On the wire: begins a line that is no record."""
-INCLUDE = COMMAND + b"include "
-"""Followed by the name of a file beside the log: one record too long for an atomic write."""
+from .parts import Parts, complain, open_for_us, wait_for_space
+from .wire import COMMAND, FILLER, INCLUDE, NEWLINE, included_in, is_command, piece_in
 
 ROOM = 1 << 17
 STATE_BYTES = 8
-RETRY_SECONDS = 0.2
-
-TOLD: set[str] = set()
 
 Shared = Array[c_ubyte]
 
@@ -48,6 +36,7 @@ class LogFile:
     def __init__(self, path: Path, max_bytes: int = 0, backups: int = 0) -> None:
         """Open ``path``; let it grow to ``max_bytes`` (0: without limit), keep ``backups``."""
         self.path, self.max_bytes, self.backups = path, max_bytes, backups
+        self.parts = Parts(path)
         self.descriptor = -1
         self.reopen()
 
@@ -82,7 +71,7 @@ class LogFile:
     def reopen(self) -> None:
         """Open the path again, which may by now be another file."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        opened = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+        opened = open_for_us(self.path, os.O_WRONLY | os.O_APPEND)
         self.close()
         self.descriptor = opened
 
@@ -98,9 +87,7 @@ class LogFile:
             try:
                 data = data[os.write(self.descriptor, data) :]
             except OSError as error:
-                # The pipe fills meanwhile, and the workers turn to their rescue file.
-                complain(f"{self.path} cannot be written", error)
-                time.sleep(RETRY_SECONDS)
+                wait_for_space(self.path, error)
 
     def rotate(self) -> None:
         """Rename log to log.1, log.1 to log.2 and so on, and begin a new file.
@@ -123,15 +110,6 @@ class LogFile:
 
     def _backup(self, number: int) -> Path:
         return self.path.with_name(f"{self.path.name}.{number}")
-
-
-def complain(what: str, error: OSError) -> None:
-    """Tell on stderr, once for each kind of trouble: the log itself cannot be told."""
-    line = f"log listener: {what}: {error.strerror}\n"
-    if line not in TOLD:
-        TOLD.add(line)
-        with suppress(OSError):
-            sys.stderr.write(line)
 
 
 class Ledger:
@@ -184,7 +162,7 @@ class Ledger:
 
     def _found_in(self, file: LogFile) -> int:
         begun = next(_runs(self.records()), COMMAND)
-        return 0 if is_command(begun) else file.holds(text_of(begun, file.path), self.offset)
+        return 0 if is_command(begun) else file.holds(text_of(begun, file.parts), self.offset)
 
     def _commit(self) -> None:
         self.state[0] = self.offset << 21 | self.begin << 1 | self.active
@@ -194,32 +172,25 @@ def copy(ledger: Ledger, file: LogFile) -> list[bytes]:
     """Write the whole records of a ledger to a file; return the commands found among them."""
     commands = []
     for line in _runs(ledger.records()):
-        if is_command(line):
-            commands.append(line[1:-1])
-            ledger.move(len(line), ledger.offset)
-        elif line.startswith(INCLUDE):
+        if line.startswith(INCLUDE):
             _write(ledger, file, line)
-            part_named(line, file.path).unlink(missing_ok=True)
+            file.parts.remove(included_in(line)[0])
+        elif is_command(line):
+            if piece := piece_in(line):
+                file.parts.add(piece)
+            else:
+                commands.append(line[1:-1])
+            ledger.move(len(line), ledger.offset)
         else:
             _write_records(ledger, file, line)
     ledger.turn_over()
     return commands
 
 
-def is_command(line: bytes) -> bool:
-    """Whether a line on the wire is for the listener itself."""
-    return line.startswith(COMMAND) and not line.startswith(INCLUDE)
-
-
-def part_named(line: bytes, log_file: Path) -> Path:
-    """Return the file that a line on the wire stands for."""
-    return log_file.with_name(f"{log_file.name}.{os.fsdecode(line[len(INCLUDE) : -1])}.part")
-
-
-def text_of(wire: bytes, log_file: Path) -> bytes:
+def text_of(wire: bytes, parts: Parts) -> bytes:
     """Return what is to be in the log for records on the wire."""
     if wire.startswith(INCLUDE):
-        wire = _read_part(part_named(wire, log_file))
+        wire = parts.read(*included_in(wire)) + b"\n"
     return wire.replace(NEWLINE, b"\n")
 
 
@@ -247,7 +218,7 @@ def _write_records(ledger: Ledger, file: LogFile, records: bytes) -> None:
 
 def _write(ledger: Ledger, file: LogFile, wire: bytes) -> None:
     """Append the text of the next ``wire`` in the ledger; in a new file where it does not fit."""
-    text = text_of(wire, file.path)
+    text = text_of(wire, file.parts)
     begun = file.size - ledger.written
     if file.max_bytes and begun and begun + len(text) > file.max_bytes:
         file.rotate()
@@ -256,10 +227,3 @@ def _write(ledger: Ledger, file: LogFile, wire: bytes) -> None:
     file.append(text[ledger.written :])
     ledger.written = 0
     ledger.move(len(wire), file.size)
-
-
-def _read_part(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        return f"[a long log record could not be read: {error}]\n".encode()

@@ -11,7 +11,7 @@ from types import ModuleType
 from . import workers
 from .batches import Backlog
 from .capacity import patiently
-from .configurer import configure_worker
+from .configurer import configure_worker, keep_early_records
 from .errors import describe
 from .files import check_writable, shown
 from .inheritance import heed_children
@@ -100,6 +100,7 @@ def import_job(settings: Settings) -> ModuleType:
     Raises:
         WorkersCannotStartError: It cannot be imported, so no worker could either.
     """
+    keep_early_records(settings.log_level)
     try:
         job = importlib.import_module(f"{__package__}.job")
         heed_children()
@@ -199,6 +200,8 @@ def listening(settings: Settings, stop: Stop) -> Iterator[Listener]:
     finally:
         if not listener.stop(LEAVE_QUICKLY_SECONDS if stop.requested else LEAVE_SECONDS):
             tell(f"not everything could be written to {shown(settings.log_file)}", error=True)
+        if listener.lost:
+            tell(f"{listener.lost} log records were lost", error=True)
 
 
 def _conclude(tally: Tally, source: Source, stop: Stop) -> None:
