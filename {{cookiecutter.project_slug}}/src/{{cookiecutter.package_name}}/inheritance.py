@@ -73,8 +73,7 @@ class Forks:
         if self.handled:
             signal.set_wakeup_fd(-1)
         for number in self.handled:
-            default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
-            signal.signal(number, default)
+            signal.signal(number, _default(number))
         for end in list(self.ends):
             with suppress(OSError):
                 end.close()
@@ -128,6 +127,10 @@ def lead_session() -> None:
     with suppress(PermissionError):  # it leads one
         os.setsid()
     for number in STOP_SIGNALS:
-        before = signal.signal(number, signal.SIG_IGN)
-        signal.signal(number, signal.SIG_DFL if before is None else before)
+        if signal.signal(number, signal.SIG_IGN) != signal.SIG_IGN:
+            signal.signal(number, _default(number))  # not what asyncio, for example, has put there
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _default(number: int) -> Handler | signal.Handlers:
+    return signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
