@@ -19,6 +19,7 @@ from .journal import Journal, check
 from .leaving import within
 from .listener import Listener
 from .messages import DONE, FAILED, ItemsError, StoppedError, WorkersCannotStartError
+from .oslimits import ensure_descriptors, ensure_socket_paths
 from .processes import start_helpers
 from .progress import Progress, Tally
 from .reading import JournalError
@@ -58,6 +59,7 @@ def run(settings: Settings, inputs: Sequence[str], progress: Progress) -> Tally:
         EngineRefusedError, EngineLostError: The execution model's engine will not do, or is gone.
     """
     spare_the_collector()
+    make_room(settings)
     with suppress(OSError):  # it is told when workers cannot be started
         start_helpers(settings.start_method)
     job, stop = import_job(settings), Stop(settings.grace)
@@ -82,6 +84,20 @@ def run(settings: Settings, inputs: Sequence[str], progress: Progress) -> Tally:
             tally.correct(journal.take_changes())
             _conclude(tally, source, stop)
     return tally
+
+
+def make_room(settings: Settings) -> None:
+    """Refuse, before anything starts, what the system does not allow.
+
+    Raises:
+        RefusedError: No folder for temporary files will do.
+        WorkersCannotStartError: There are too few descriptors.
+    """
+    try:
+        ensure_socket_paths()
+    except OSError as error:
+        raise RefusedError(str(error)) from error
+    ensure_descriptors(settings.workers)
 
 
 def spare_the_collector() -> None:

@@ -18,6 +18,8 @@ from .messages import DONE, FAILED, Outcome
 from .stored import beside, real_file
 
 COLUMNS = list(Outcome._fields)
+MOST_PATH = 500
+"""Bytes of a path that SQLite opens on Unix with all that it adds; newer ones take more."""
 QUERY = f"""
 SELECT rowid, {", ".join(COLUMNS)}, json_valid(result) FROM outcomes WHERE rowid > ? ORDER BY rowid
 """  # noqa: S608 - the names are our own
@@ -63,7 +65,12 @@ def explained(path: Path, what: str) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        raise JournalError(f"{shown(path)} {what}: {error}") from None
+        hint = (
+            f"; SQLite may take no path above {MOST_PATH} bytes"
+            if len(str(path)) > MOST_PATH
+            else ""
+        )
+        raise JournalError(f"{shown(path)} {what}: {error}{hint}") from None
 
 
 def verify(path: Path) -> str:

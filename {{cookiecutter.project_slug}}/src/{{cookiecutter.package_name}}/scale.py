@@ -24,7 +24,7 @@ from .configurer import LogSetup, configure_worker
 from .errors import error_name
 from .figures import PROCESSES, THREADS, Measured
 from .lifeline import Lifeline, follow_main
-from .main import begin_items, check_log, import_job, items_error, listening
+from .main import begin_items, check_log, import_job, items_error, listening, make_room
 from .messages import DONE, FAILED, Outcome, Pair, StoppedError, Task
 from .payloads import frozen
 from .processes import context_for, exitcode_of, how_it_ended, kill, start_process
@@ -59,6 +59,7 @@ def measure(settings: Settings, inputs: Sequence[str], seconds: float) -> Genera
         StoppedError: A signal came.
         RefusedError, ItemsError, WorkersCannotStartError: As in a run.
     """
+    make_room(settings)
     job, stop = import_job(settings), Stop(grace=0.0)
     with stop.listening(), closing(begin_items(job, settings, inputs, stop)) as source:
         check_log(settings)
