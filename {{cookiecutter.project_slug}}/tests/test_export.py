@@ -3,14 +3,17 @@
 import csv
 import json
 import os
+import select
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from service import PACKAGE, Service
+from service import PACKAGE, Service, wait_for
 
 from {{ cookiecutter.package_name }} import export
 from {{ cookiecutter.package_name }}.files import replacing
@@ -118,3 +121,149 @@ def test_a_reader_that_leaves_early_is_no_error(service: Callable[..., Service])
     )
     assert (finished.returncode, finished.stderr) == (0, "")
     assert json.loads(finished.stdout)["status"] == DONE
+
+
+DEEP = 5_000
+ODD_RESULTS = {
+    "a long number": "1" * 6_000,
+    "a long number in a list": f"[{'9' * 6_000}, 1e400, -0.0]",
+    "deep lists": "[" * DEEP + "]" * DEEP,
+    "deep objects": '{"a": ' * DEEP + "1" + "}" * DEEP,
+    "a key twice": '{"1": "a", "1": "b"}',
+    "a lone surrogate": r'"\ud800"',
+    "other scripts": '{"é": "漢 🎉 \u2028"}',
+    "line breaks": '{\r\n\t"a": [\n1\n]\n}\n',
+    "DEL": '"\x7f"',
+}
+
+
+@pytest.mark.parametrize("name", ODD_RESULTS)
+def test_a_result_is_passed_through(tmp_path: Path, name: str) -> None:
+    """Whatever JSON it is, on one line, in ASCII, and nothing is said to be damaged."""
+    text = ODD_RESULTS[name]
+    path = tmp_path / "results.db"
+    with Journal(path) as journal:
+        journal.record([OUTCOMES[0]._replace(result=text), OUTCOMES[1]])
+    assert write(path, "jsonl", tmp_path / "out") == []
+    odd, plain = (tmp_path / "out").read_text(encoding="utf-8").splitlines()
+    assert odd.isascii()
+    assert json.loads(plain)["key"] == OUTCOMES[1].key
+    result = odd.partition('"result": ')[2].partition(', "error": null')[0]
+    if text.isascii():
+        assert result.split() == text.split()
+    else:
+        assert json.loads(result) == json.loads(text)
+
+
+DAMAGE = {
+    "key, not UTF-8": ("key = CAST(x'ff41' AS TEXT)", ("\\xffA", "key is not UTF-8")),
+    "key, a blob": ("key = x'00fe'", ("\x00\\xfe", "key is not UTF-8")),
+    "key, empty": ("key = NULL", ("", "key is empty")),
+    "status, empty": ("status = NULL", ("bad", "status is empty")),
+    "result, no JSON": ("result = '{no'", ("bad", "result is not JSON")),
+    "result, NaN": ("result = '[NaN]'", ("bad", "result is not JSON")),
+    "result, a blob": ("result = x'ff'", ("bad", "result is not UTF-8, result is not JSON")),
+    "result, cut": ("result = '[[[1]]'", ("bad", "result is not JSON")),
+    "error, not UTF-8": ("error = CAST(x'c328' AS TEXT)", ("bad", "error is not UTF-8")),
+    "worker, empty": ("worker = NULL", ("bad", "worker is empty")),
+    "attempts, a text": ("attempts = 'a, \"b'", ("bad", "attempts is no such value")),
+    "attempts, empty": ("attempts = NULL", ("bad", "attempts is empty")),
+    "started, empty": ("started = NULL", ("bad", "started is empty")),
+    "started, a text": ("started = 'soon'", ("bad", "started is no such value")),
+    "seconds, infinite": ("seconds = 9e999", ("bad", "seconds is no such value")),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_row_hides_no_other(tmp_path: Path, damage: str) -> None:
+    """It is told with its key, and exported as well as it can be, in lines that readers take."""
+    change, told = DAMAGE[damage]
+    path = tmp_path / "results.db"
+    outcomes = [OUTCOMES[0]._replace(key=key) for key in ("first", "bad", "last")]
+    with Journal(path) as journal:
+        journal.record(outcomes)
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute(f"UPDATE outcomes SET {change} WHERE key = 'bad'")
+    assert write(path, "jsonl", tmp_path / "rows") == [told]
+    first, bad, last = map(json.loads, (tmp_path / "rows").read_text().splitlines())
+    assert [row["key"] for row in (first, bad, last)] == ["first", told[0], "last"]
+    assert list(bad) == list(Outcome._fields)
+    assert "Infinity" not in (tmp_path / "rows").read_text()
+    assert write(path, "csv", tmp_path / "table") == [told]
+    with (tmp_path / "table").open(encoding="utf-8", newline="") as file:
+        table = list(csv.reader(file))
+    assert [row[0] for row in table] == ["key", "first", told[0], "last"]
+    assert {len(row) for row in table} == {len(Outcome._fields)}
+
+
+def test_damage_is_one_line_on_standard_error(service: Callable[..., Service]) -> None:
+    """export, status and timeline show the rest, and end well."""
+    one = service("""
+        def items(inputs):
+            return ((f"item-{n}", n) for n in range(5))
+
+        def work(n):
+            return {"n": n}
+    """)
+    assert one.run().code == 0
+    with closing(sqlite3.connect(one.results)) as database, database:
+        database.execute("UPDATE outcomes SET started = NULL, result = '}' WHERE key = 'item-3'")
+        damage = "error = x'ff', key = 'x' || char(27) || '[2J'"
+        database.execute(f"UPDATE outcomes SET {damage} WHERE key = 'item-1'")
+    results = ("--results", str(one.results))
+    exported = one.command("export", "--format", "jsonl", *results)
+    assert (exported.code, len(exported.stdout.splitlines())) == (0, 5)
+    assert len(exported.stderr.splitlines()) == 2
+    assert "item-3: started is empty, result is not JSON" in exported.stderr
+    assert r"x\x1b[2J: error is not UTF-8" in exported.stderr
+    assert one.command("status", *results).code == 0
+    drawn = one.command("timeline", *results, "--log-file", str(one.log), "--html", "page.html")
+    assert (drawn.code, drawn.stdout.splitlines()[0].partition(",")[0]) == (0, "4 items")
+
+
+@pytest.mark.parametrize("form", list(export.FORMS))
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-16"])
+def test_what_is_exported_is_utf_8_on_every_terminal(
+    results: Path, tmp_path: Path, service: Callable[..., Service], form: str, encoding: str
+) -> None:
+    """Standard output holds the bytes that a file would."""
+    write(results, form, tmp_path / "out")
+    one = service()
+    one.environment["PYTHONIOENCODING"] = encoding
+    shown = subprocess.run(
+        [sys.executable, "-m", PACKAGE, "export", "--format", form, "--results", str(results)],
+        cwd=one.folder,
+        env=one.environment,
+        capture_output=True,
+        check=False,
+    )
+    assert (shown.returncode, shown.stderr) == (0, b"")
+    assert shown.stdout == (tmp_path / "out").read_bytes()
+
+
+def test_a_slow_reader_gets_every_row(service: Callable[..., Service]) -> None:
+    """Standard output that does not block is waited for."""
+    many = service("""
+        def items(inputs):
+            return ((str(n), "x" * 100) for n in range(5_000))
+
+        def work(payload):
+            return payload
+    """)
+    assert many.run().code == 0
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    process = subprocess.Popen(
+        [sys.executable, "-m", PACKAGE, "export", "--format", "jsonl"],
+        cwd=many.folder,
+        env=many.environment,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(writer)
+    wait_for(lambda: len(select.select([reader], [], [], 1)[0]), "the first rows")
+    with open(reader, encoding="utf-8") as file:
+        rows = [json.loads(line)["key"] for line in file]
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors, len(rows)) == (0, "", 5_000)
