@@ -217,6 +217,40 @@ def test_ctrl_c_on_a_terminal_without_unicode(service: Services, terminal: str) 
         assert "stopping: running items may take" in seen()
 
 
+TAKEN = {
+    "closes them": "sys.stdout.close(); sys.stderr.close()",
+    "closes their descriptors": "os.close(1); os.close(2)",
+    "puts something else there": "sys.stdout = sys.stderr = object()",
+    "redirects them": "sys.stdout = sys.stderr = io.StringIO()",
+    "has none": "sys.stdout = sys.stderr = None",
+}
+
+
+@pytest.mark.parametrize("where", ["items", "work"])
+@pytest.mark.parametrize("taken", TAKEN)
+def test_a_job_that_takes_the_screen_away(service: Services, taken: str, where: str) -> None:
+    """Our own lines do not depend on what the job puts into sys, and nothing ends by it."""
+    does = {"items": "pass", "work": "pass"} | {where: TAKEN[taken]}
+    one = service(f"""
+        import io, os, sys
+
+        def items(inputs):
+            {does["items"]}
+            return ((str(n), n) for n in range(10))
+
+        def work(n):
+            try:
+                {does["work"]}
+            except (OSError, AttributeError):
+                pass  # it was done before
+            return n
+    """)
+    finished = one.run("--workers", "2", "--progress")
+    assert (finished.code, one.count()) == (0, 10), finished.stderr
+    if "descriptors" not in taken or where == "work":
+        assert "10 done, 0 failed" in finished.stdout
+
+
 CLOSED = {
     "run": ("run --verbose -- ", 1),
     "run, no progress": ("run --no-progress", 1),

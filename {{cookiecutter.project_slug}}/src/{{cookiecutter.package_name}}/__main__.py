@@ -18,7 +18,9 @@ def main() -> None:
     from .cli import main as run_command_line  # noqa: PLC0415 - see above
     from .leaving import leave  # noqa: PLC0415 - see above
 
-    leave(run_command_line())
+    code = run_command_line()
+    streams.restore()
+    leave(code)
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:

@@ -95,6 +95,14 @@ class Screen(PatientWriter):
         return not self.stuck
 
 
+class ScreenText(io.TextIOWrapper):
+    """The text layer above a screen: what the encoding lacks is escaped."""
+
+    def close(self) -> None:
+        """Stay open: a job that closes it, to become a daemon for example, ends no run by that."""
+        self.flush()
+
+
 def has_room(descriptor: int, seconds: float) -> bool:
     """Whether something can be written now or within some seconds; an error to come counts too."""
     if sys.platform == "win32":
@@ -129,7 +137,7 @@ def protect(seconds: float = PATIENCE_SECONDS) -> None:
 def _protected(name: str, text: io.TextIOWrapper, raw: Any) -> TextIO:
     screen = _screens[name] = Screen(raw, text)
     buffer: Any = screen if text.write_through else io.BufferedWriter(screen)
-    _texts[name] = io.TextIOWrapper(
+    _texts[name] = ScreenText(
         buffer,
         text.encoding,
         "backslashreplace",
@@ -155,6 +163,16 @@ def stderr() -> TextIO:
     return _texts.get("stderr") or sys.stderr
 
 
+def restore() -> None:
+    """Put back what the job replaced by something that Python cannot flush at the end."""
+    for name, text in _texts.items():
+        try:
+            if stream := getattr(sys, name):
+                stream.flush()
+        except Exception:  # the owner's object
+            setattr(sys, name, text)
+
+
 def stdout_is_closed() -> bool:
     """Whether there was no standard output when this process began."""
     return "stdout" in _closed or stdout() is None
@@ -168,7 +186,7 @@ def stderr_is_ready() -> bool:
 def tell(*lines: str, error: bool = False) -> None:
     """Write lines for a person, to standard output or standard error, as far as possible."""
     text = stderr() if error else stdout()
-    with suppress(OSError, ValueError):  # ValueError: the job closed it
+    with suppress(OSError):
         text.write("".join(f"{line}\n" for line in lines))
         text.flush()
 
