@@ -3,6 +3,7 @@
 import os
 import random
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -52,6 +53,20 @@ def patiently(start: Callable[[], Started]) -> Started:
                 raise
         time.sleep(BACK_OFF_SECONDS * 2**attempt * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
     raise WorkersCannotStartError(NO_MORE)
+
+
+def check_threads(count: int) -> None:
+    """Make sure that so many threads or processes can be started.
+
+    Raises:
+        RuntimeError: They cannot.
+    """
+    over = threading.Event()  # this process's own
+    try:
+        for _ in range(count):
+            threading.Thread(target=over.wait, daemon=True).start()
+    finally:
+        over.set()
 
 
 def forkserver_cannot_fork() -> bool:
