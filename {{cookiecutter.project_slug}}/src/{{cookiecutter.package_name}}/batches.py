@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .errors import describe, name_of
+from .errors import describe
 from .messages import Pair, Report, Task
 from .outcomes import Outcomes
 from .payloads import UnsendableError
@@ -254,9 +254,7 @@ class Backlog:
             task = batch.task()
         except Exception as error:
             if len(batch.pairs) == 1:
-                why = str(error)
-                if not isinstance(error, UnsendableError):
-                    why = f"{name_of(error)}\n{describe(error)}"
+                why = str(error) if isinstance(error, UnsendableError) else describe(error)
                 reason = f"payload cannot be sent to a worker: {why}"
                 self.failed.append(_failed(batch.pairs[0], reason, batch.attempts + 1))
             else:

@@ -11,7 +11,7 @@ TRACEBACK = re.compile(
     r"(payload cannot be sent to a worker: )?"
     r"(?:(?:  \+ Exception Group )?Traceback(?: \(most recent call last\):)?\n|  File )"
 )
-"""How a text begins that is a traceback; an earlier version's journal has the words before it."""
+"""How a text begins that is a traceback, perhaps with the words that tell where it came from."""
 CHAINED = re.compile(
     r"\n\n(?:The above exception was the direct cause of the following exception"
     r"|During handling of the above exception, another exception occurred):\n\n"

@@ -1,5 +1,6 @@
 """The journal's rows as JSON lines or comma-separated values."""
 
+import csv
 import re
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -83,17 +84,19 @@ def _in_a_line(match: re.Match[str]) -> str:
     return " " if match[0].isspace() and match[0].isascii() else dumps(match[0])[1:-1]
 
 
+class _Line:
+    """A file for the csv module that gives back what is written."""
+
+    def write(self, text: str) -> str:
+        """Return it."""
+        return text
+
+
 def _csv_lines(outcomes: Iterator[Outcome]) -> Iterator[str]:
-    yield ",".join(map(_csv_value, Outcome._fields)) + "\n"
-    for outcome in outcomes:
-        yield ",".join(map(_csv_value, outcome)) + "\n"
-
-
-def _csv_value(value: str | float | None) -> str:
-    """Quote every text: a carriage return would otherwise stand bare, and end a row."""
-    if value is None:
-        return '""'
-    return '"' + value.replace('"', '""') + '"' if isinstance(value, str) else repr(value)
+    # All texts in quotes: a carriage return would otherwise stand bare, and end a row.
+    line: Any = csv.writer(_Line(), lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC).writerow
+    yield line(Outcome._fields)
+    yield from map(line, outcomes)
 
 
 FORMS: dict[str, Callable[[Iterator[Outcome]], Iterator[str]]] = {

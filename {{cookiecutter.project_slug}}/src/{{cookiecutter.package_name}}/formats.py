@@ -10,9 +10,8 @@ from typing import Any
 
 from pythonjsonlogger.core import RESERVED_ATTRS
 
-from .values import plain, put, shown_safely
-
 from .text import ESCAPES
+from .values import plain, put, shown_safely
 
 CONTINUATION = "\n  | "
 """Begins each further line of a record. Records begin with a date, so no message can forge one."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import PosixPath, PurePosixPath, PureWindowsPath, WindowsPath
 from typing import Any, NoReturn
 
-from .errors import describe, name_of
+from .errors import describe
 from .messages import ContractError, Pair
 from .text import text_of
 
@@ -88,4 +88,4 @@ def _frozen_payload(payload: Any) -> Any:
     try:
         return Pickled(payload)
     except BaseException as error:  # the owner's types: what they raise is an outcome
-        return Unsendable(f"{name_of(error)}\n{describe(error)}")
+        return Unsendable(describe(error))

@@ -15,23 +15,21 @@ from typing import Any
 from .errors import error_name
 from .files import shown
 from .messages import DONE, FAILED, Outcome
+from .outcomes import NEW_OUTCOME
 from .stored import beside, real_file
 
 COLUMNS = list(Outcome._fields)
 MOST_PATH = 500
 """Bytes of a path that SQLite opens on Unix with all that it adds; newer ones take more."""
 QUERY = f"""
-SELECT rowid, {", ".join(COLUMNS)}, json_valid(result) FROM outcomes WHERE rowid > ? ORDER BY rowid
+SELECT rowid, {", ".join(COLUMNS)}, json_valid(result) FROM outcomes
+WHERE rowid > ? ORDER BY rowid LIMIT 500
 """  # noqa: S608 - the names are our own
 NOTHING = type(None)
 KINDS: dict[str, set[type]] = {name: {str} for name in COLUMNS}
 KINDS |= {"result": {str, NOTHING}, "error": {str, NOTHING}}
 KINDS |= {"attempts": {int}, "started": {float}, "seconds": {float}}
-AS_RECORDED = {
-    (str, str, result, error, int, str, float, float)
-    for result, error in ((str, NOTHING), (NOTHING, str))
-}
-"""The types of a row's values, as runs record them."""
+"""What runs record in each column."""
 TOKEN = re.compile(
     r'("(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*")'
     r"|(-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?(?![0-9.])|true|false|null)"
@@ -145,37 +143,44 @@ def _each_outcome(
     path: Path, database: sqlite3.Connection, damaged: Callable[[str, str], None]
 ) -> Iterator[Outcome]:
     with closing(database), explained(path, "cannot be read"):
-        for row in _each_row(database):
-            *values, result_is_json = row[1:]
-            outcome = Outcome._make(values)
-            known = tuple(map(type, values)) in AS_RECORDED and result_is_json != 0
-            if known and isfinite(outcome.started + outcome.seconds):
-                yield outcome
-            else:
+        for chunk in _chunks(database):
+            columns = list(zip(*chunk, strict=True))
+            if _are_as_recorded(columns):
+                yield from map(NEW_OUTCOME, zip(*columns[1:-1], strict=True))
+                continue
+            for _, *values, _ in chunk:
                 mended, faults = _mended(values)
                 if faults:
                     damaged(mended.key, ", ".join(faults))
                 yield mended
 
 
-def _each_row(database: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
+def _chunks(database: sqlite3.Connection) -> Iterator[list[tuple[Any, ...]]]:
     """Yield the rows as they are, also those whose text is no UTF-8, which end a query."""
     database.execute("BEGIN")  # so that all queries see the same, whatever a run writes meanwhile
     last = -1 << 63
     while True:
         try:
-            for row in database.execute(QUERY, (last,)):
-                last = row[0]
-                yield row
+            chunk = database.execute(QUERY, (last,)).fetchall()
         except sqlite3.OperationalError:
             database.text_factory = bytes
-            if not (odd := database.execute(QUERY, (last,)).fetchone()):
-                raise
-            last = odd[0]
-            yield odd
+            chunk = database.execute(QUERY, (last,)).fetchall()
             database.text_factory = str
-        else:
+        if not chunk:
             return
+        last = chunk[-1][0]
+        yield chunk
+
+
+def _are_as_recorded(columns: list[tuple[Any, ...]]) -> bool:
+    """Whether rows hold only what runs record; by columns, which takes a tenth of the time."""
+    _, *values, result_is_json = columns
+    kinds = zip(values, KINDS.values(), strict=True)
+    return (
+        all({*map(type, column)} <= kind for column, kind in kinds)
+        and 0 not in result_is_json
+        and isfinite(sum(values[-1]) + sum(values[-2]))
+    )
 
 
 def _mended(values: list[Any]) -> tuple[Outcome, list[str]]:
