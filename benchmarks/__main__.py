@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import cases, harness, machine, payloads, pictures, rendered, report
+from . import cases, harness, machine, pictures, rendered, report
+from .items import payloads
 from .results import Results
 
 HERE = Path(__file__).parent

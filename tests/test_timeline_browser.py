@@ -24,8 +24,8 @@ HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=al
 MAKE = """
 import sys, time
 from pathlib import Path
-from file_digest.journal import Journal
-from file_digest.messages import Outcome
+from file_digest.results.journal import Journal
+from file_digest.items.messages import Outcome
 
 count, hostile, begin = int(sys.argv[1]), sys.argv[2], 1_800_000_000
 

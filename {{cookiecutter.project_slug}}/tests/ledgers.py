@@ -8,7 +8,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from {{ cookiecutter.package_name }}.ledger import (
+from {{ cookiecutter.package_name }}.log.recovery import (
     INCLUDE,
     Ledger,
     LogFile,

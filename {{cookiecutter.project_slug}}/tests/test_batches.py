@@ -12,16 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from service import wait_for
 
-from {{ cookiecutter.package_name }}.batches import (
+from {{ cookiecutter.package_name }}.items.backlog import (
     BATCH_BYTES,
     Backlog,
     Batch,
     Death,
     Sizer,
 )
-from {{ cookiecutter.package_name }}.messages import Outcome, Pair, Report, Task
-from {{ cookiecutter.package_name }}.outcomes import Outcomes
-from {{ cookiecutter.package_name }}.source import Source
+from {{ cookiecutter.package_name }}.items.messages import Outcome, Pair, Report, Task
+from {{ cookiecutter.package_name }}.items.outcomes import Outcomes
+from {{ cookiecutter.package_name }}.items.source import Source
 from {{ cookiecutter.package_name }}.worker import IDLE, whole_task
 
 KILLED = Death("worker-1", "worker died: SIGKILL", 0.5)

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from {{ cookiecutter.package_name }}.channel import Link, Station, ToMain, frame
-from {{ cookiecutter.package_name }}.messages import (
+from {{ cookiecutter.package_name }}.items.messages import (
     GivenBack,
     Goodbye,
     Ready,
@@ -21,6 +20,7 @@ from {{ cookiecutter.package_name }}.messages import (
     Unreadable,
 )
 from {{ cookiecutter.package_name }}.worker import IDLE, Bench
+from {{ cookiecutter.package_name }}.workers.connection import Link, Station, ToMain, frame
 
 
 @pytest.fixture

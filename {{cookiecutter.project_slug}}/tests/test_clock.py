@@ -2,9 +2,9 @@
 
 import pytest
 
-from {{ cookiecutter.package_name }}.clock import GAP_SECONDS, Clock
-from {{ cookiecutter.package_name }}.signals import Stop
-from {{ cookiecutter.package_name }}.watch import Starts
+from {{ cookiecutter.package_name }}.system.clock import GAP_SECONDS, Clock
+from {{ cookiecutter.package_name }}.system.signals import Stop
+from {{ cookiecutter.package_name }}.workers.handle import Starts
 
 
 class Hands:

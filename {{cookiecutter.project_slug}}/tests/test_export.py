@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 from service import PACKAGE, Service, wait_for
 
-from {{ cookiecutter.package_name }} import export
-from {{ cookiecutter.package_name }}.files import replacing
-from {{ cookiecutter.package_name }}.journal import Journal
-from {{ cookiecutter.package_name }}.messages import DONE, FAILED, Outcome
-from {{ cookiecutter.package_name }}.reading import JournalError
+from {{ cookiecutter.package_name }}.items.messages import DONE, FAILED, Outcome
+from {{ cookiecutter.package_name }}.results import export
+from {{ cookiecutter.package_name }}.results.journal import Journal
+from {{ cookiecutter.package_name }}.results.reading import JournalError
+from {{ cookiecutter.package_name }}.system.files import replacing
 
 OUTCOMES = [
     Outcome("plain", DONE, '{"a": [1, 2.5, null]}', None, 1, "worker-1", 1.5, 0.25),

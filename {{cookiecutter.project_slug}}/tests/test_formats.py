@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from {{ cookiecutter.package_name }}.formats import (
+from {{ cookiecutter.package_name }}.log.formats import (
     MESSAGE,
     JsonLineFormatter,
     LineFormatter,

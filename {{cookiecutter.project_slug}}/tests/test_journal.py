@@ -12,12 +12,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from {{ cookiecutter.package_name }} import journal as journal_module
-from {{ cookiecutter.package_name }} import reading
-from {{ cookiecutter.package_name }}.journal import Journal, check
-from {{ cookiecutter.package_name }}.messages import DONE, FAILED, Outcome
-from {{ cookiecutter.package_name }}.reading import COLUMNS, JournalError, summarize
-from {{ cookiecutter.package_name }}.stored import storable, stored_key
+from {{ cookiecutter.package_name }}.items.messages import DONE, FAILED, Outcome
+from {{ cookiecutter.package_name }}.results import journal as journal_module
+from {{ cookiecutter.package_name }}.results import reading
+from {{ cookiecutter.package_name }}.results.journal import Journal, check
+from {{ cookiecutter.package_name }}.results.keys import storable, stored_key
+from {{ cookiecutter.package_name }}.results.reading import COLUMNS, JournalError, summarize
 
 
 def outcome(key: str, status: str = DONE, error: str | None = None) -> Outcome:

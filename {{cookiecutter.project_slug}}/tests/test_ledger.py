@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from ledgers import Killed, Pipe
 
-from {{ cookiecutter.package_name }} import ledger
-from {{ cookiecutter.package_name }}.ledger import (
+from {{ cookiecutter.package_name }}.log import recovery
+from {{ cookiecutter.package_name }}.log.recovery import (
     COMMAND,
     INCLUDE,
     NEWLINE,
@@ -263,7 +263,7 @@ def test_a_full_disk_is_waited_for(
 
     pipe.send(b"one\n", b"two\n", b"three\n")
     monkeypatch.setattr(os, "write", write_some)
-    monkeypatch.setattr(ledger, "RETRY_SECONDS", 0)
+    monkeypatch.setattr(recovery, "RETRY_SECONDS", 0)
     pipe.listen()
     monkeypatch.undo()
     assert pipe.text() == b"one\ntwo\nthree\n"

@@ -13,7 +13,7 @@ from contextlib import suppress
 import pytest
 from service import PACKAGE, Service, wait_for
 
-from {{ cookiecutter.package_name }}.progress import Bar, Lines, Tally, at_work
+from {{ cookiecutter.package_name }}.cli.progress import Bar, Lines, Tally, at_work
 
 STUCK_JOB = """
     import time

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from service import PACKAGE, Finished, Service
 
-from {{ cookiecutter.package_name }} import config
-from {{ cookiecutter.package_name }}.files import meant_by, shown
+from {{ cookiecutter.package_name }}.cli import config
 from {{ cookiecutter.package_name }}.settings import start_methods
+from {{ cookiecutter.package_name }}.system.files import meant_by, shown
 
 Services = Callable[..., Service]
 SLUG = config.slug_and_version()[0]

@@ -13,8 +13,9 @@ import psutil
 import pytest
 from service import wait_for
 
-from {{ cookiecutter.package_name }}.lifeline import Lifeline, follow_main
-from {{ cookiecutter.package_name }}.processes import (
+from {{ cookiecutter.package_name }}.settings import start_methods
+from {{ cookiecutter.package_name }}.system.lifeline import Lifeline, follow_main
+from {{ cookiecutter.package_name }}.system.processes import (
     UNKNOWN,
     context_for,
     exitcode_of,
@@ -22,8 +23,7 @@ from {{ cookiecutter.package_name }}.processes import (
     join_all,
     start_process,
 )
-from {{ cookiecutter.package_name }}.settings import start_methods
-from {{ cookiecutter.package_name }}.signals import AGAIN_SECONDS, Stop
+from {{ cookiecutter.package_name }}.system.signals import AGAIN_SECONDS, Stop
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="these signals are those of POSIX")
 

@@ -3,8 +3,8 @@
 import pytest
 from service import wait_for
 
-from {{ cookiecutter.package_name }}.outcomes import Outcomes
-from {{ cookiecutter.package_name }}.progress import Bar, Lines, Progress, Tally
+from {{ cookiecutter.package_name }}.cli.progress import Bar, Lines, Progress, Tally
+from {{ cookiecutter.package_name }}.items.outcomes import Outcomes
 
 
 def _tally(done: int, failed: int) -> Tally:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from {{ cookiecutter.package_name }} import reading
-from {{ cookiecutter.package_name }}.journal import Journal
-from {{ cookiecutter.package_name }}.messages import DONE, FAILED, Outcome
-from {{ cookiecutter.package_name }}.recording import Change
+from {{ cookiecutter.package_name }}.items.messages import DONE, FAILED, Outcome
+from {{ cookiecutter.package_name }}.results import reading
+from {{ cookiecutter.package_name }}.results.journal import Journal
+from {{ cookiecutter.package_name }}.results.recording import Change
 
 
 def outcome(key: str, status: str = DONE, error: str | None = None) -> Outcome:

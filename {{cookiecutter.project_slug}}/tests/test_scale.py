@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from service import Run, Service, wait_for
 
-from {{ cookiecutter.package_name }} import chart
-from {{ cookiecutter.package_name }}.figures import Measured, advice, has_gil
-from {{ cookiecutter.package_name }}.scale import steps
+from {{ cookiecutter.package_name }}.insight import chart
+from {{ cookiecutter.package_name }}.insight.report import Measured, advice, has_gil
+from {{ cookiecutter.package_name }}.insight.scale import steps
 
 COMPUTING = """
     def items(inputs):

@@ -17,7 +17,7 @@ from threading import Thread
 import pytest
 from service import PACKAGE, Service, wait_for
 
-from {{ cookiecutter.package_name }}.reading import summarize
+from {{ cookiecutter.package_name }}.results.reading import summarize
 
 Services = Callable[..., Service]
 Screen = tuple[int, Callable[[], str]]

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from service import wait_for
 
-from {{ cookiecutter.package_name }}.messages import Pair
-from {{ cookiecutter.package_name }}.payloads import frozen
-from {{ cookiecutter.package_name }}.source import READ_AHEAD, Source
+from {{ cookiecutter.package_name }}.items.messages import Pair
+from {{ cookiecutter.package_name }}.items.payloads import frozen
+from {{ cookiecutter.package_name }}.items.source import READ_AHEAD, Source
 
 
 def test_source_reads_a_bounded_number_ahead() -> None:

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from service import Service
 
-from {{ cookiecutter.package_name }} import timeline
-from {{ cookiecutter.package_name }}.journal import Journal
-from {{ cookiecutter.package_name }}.messages import DONE, FAILED, Outcome
+from {{ cookiecutter.package_name }}.insight import timeline
+from {{ cookiecutter.package_name }}.items.messages import DONE, FAILED, Outcome
+from {{ cookiecutter.package_name }}.results.journal import Journal
 
 BEGIN = 1_800_000_000.0
 HOSTILE = [

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from {{ cookiecutter.package_name }} import transport as transport_module
-from {{ cookiecutter.package_name }}.formats import LineFormatter
-from {{ cookiecutter.package_name }}.ledger import INCLUDE, part_named, text_of
-from {{ cookiecutter.package_name }}.rescue import Patience
-from {{ cookiecutter.package_name }}.transport import (
+from {{ cookiecutter.package_name }}.log import transport as transport_module
+from {{ cookiecutter.package_name }}.log.fallback import Patience
+from {{ cookiecutter.package_name }}.log.formats import LineFormatter
+from {{ cookiecutter.package_name }}.log.recovery import INCLUDE, part_named, text_of
+from {{ cookiecutter.package_name }}.log.transport import (
     ATOMIC,
     STOP,
     PatientQueueHandler,

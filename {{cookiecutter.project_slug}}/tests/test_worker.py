@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from {{ cookiecutter.package_name }}.errors import describe
-from {{ cookiecutter.package_name }}.messages import Report, Task
+from {{ cookiecutter.package_name }}.items.messages import Report, Task
+from {{ cookiecutter.package_name }}.system.errors import describe
 from {{ cookiecutter.package_name }}.worker import (
     IDLE,
     Bench,

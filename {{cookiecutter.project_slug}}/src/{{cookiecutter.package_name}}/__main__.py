@@ -4,8 +4,9 @@ import os
 import signal
 from types import FrameType
 
-from . import STOPPED_BY_SIGNAL, streams
-from .inheritance import handle, heed_children
+from . import STOPPED_BY_SIGNAL
+from .system import streams
+from .system.inheritance import handle, heed_children
 
 
 def main() -> None:
@@ -15,8 +16,8 @@ def main() -> None:
         handle(number, _leave)
     _open_standard_descriptors()
     streams.protect()
-    from .cli import main as run_command_line  # noqa: PLC0415 - see above
-    from .leaving import leave  # noqa: PLC0415 - see above
+    from .cli.app import main as run_command_line  # noqa: PLC0415 - see above
+    from .system.leaving import leave  # noqa: PLC0415 - see above
 
     code = run_command_line()
     streams.restore()

@@ -5,12 +5,12 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import hooks, records
-from .formats import JsonLineFormatter, LineFormatter, settled
-from .ledger import LogFile
-from .pipe import PATIENCE_SECONDS, PipeHandler
+from .log import hooks, records
+from .log.formats import JsonLineFormatter, LineFormatter, settled
+from .log.pipe import PATIENCE_SECONDS, PipeHandler
+from .log.recovery import LogFile
+from .log.transport import Sender
 from .settings import LogFormat
-from .transport import Sender
 
 EARLY_RECORDS = 10_000
 

@@ -17,10 +17,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .configurer import LogFileHandler, LogSetup, configure_listener, deconfigure
-from .ledger import Ledger, LogFile, Shared, copy, new_ledger
-from .lifeline import Lifeline, outlive_main
-from .pipe import PipeTransport
-from .processes import (
+from .log.fallback import Fallback
+from .log.pipe import PipeTransport
+from .log.queues import QueueTransport
+from .log.recovery import Ledger, LogFile, Shared, copy, new_ledger
+from .log.state import LOST
+from .log.transport import Transport, has_atomic_pipes
+from .log.wire import REOPEN, STOP
+from .settings import Settings
+from .system.lifeline import Lifeline, outlive_main
+from .system.processes import (
     UNKNOWN,
     context_for,
     exitcode_of,
@@ -29,12 +35,6 @@ from .processes import (
     kill,
     start_process,
 )
-from .queues import QueueTransport
-from .rescue import Fallback
-from .settings import Settings
-from .state import LOST
-from .transport import Transport, has_atomic_pipes
-from .wire import REOPEN, STOP
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess

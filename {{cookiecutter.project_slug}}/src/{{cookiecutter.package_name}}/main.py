@@ -8,27 +8,27 @@ from contextlib import closing, contextmanager, suppress
 from functools import partial
 from types import ModuleType
 
-from . import workers
-from .batches import Backlog
-from .capacity import patiently
+from .cli.progress import Progress, Tally
 from .configurer import configure_worker, keep_early_records
-from .errors import describe
-from .files import check_writable, shown
-from .inheritance import heed_children
-from .journal import Journal, check
-from .leaving import within
+from .items.backlog import Backlog
+from .items.messages import DONE, FAILED, ItemsError, StoppedError, WorkersCannotStartError
+from .items.refusals import failure, is_refusal, refusal
+from .items.source import Source
 from .listener import Listener
-from .messages import DONE, FAILED, ItemsError, StoppedError, WorkersCannotStartError
-from .oslimits import ensure_descriptors, ensure_socket_paths
-from .processes import start_helpers
-from .progress import Progress, Tally
-from .reading import JournalError
-from .refusals import failure, is_refusal, refusal
+from .results.journal import Journal, check
+from .results.keys import files_of
+from .results.reading import JournalError
 from .settings import Settings
-from .signals import Stop
-from .source import Source
-from .stored import files_of
-from .streams import tell
+from .system.capacity import patiently
+from .system.errors import describe
+from .system.files import check_writable, shown
+from .system.inheritance import heed_children
+from .system.leaving import within
+from .system.oslimits import ensure_descriptors, ensure_socket_paths
+from .system.processes import start_helpers
+from .system.signals import Stop
+from .system.streams import tell
+from .workers import supervisor
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ def run(settings: Settings, inputs: Sequence[str], progress: Progress) -> Tally:
         tally = Tally(skipped=journal.skipped)
         with journal, listening(settings, stop) as listener, progress:
             source.read()
-            with closing(workers.run(backlog, settings, listener.setup, stop)) as news:
+            with closing(supervisor.run(backlog, settings, listener.setup, stop)) as news:
                 for outcomes in news:
                     journal.record(outcomes)
                     tally.add(outcomes)

@@ -10,8 +10,8 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, MutableSequence, Sequence
 from typing import Any
 
-from .errors import describe
-from .messages import Report, Task
+from .items.messages import Report, Task
+from .system.errors import describe
 
 Work = Callable[[Any], Any]
 

@@ -1,1 +1,0 @@
-{% include "workers_" ~ cookiecutter.execution_model ~ ".py" %}
