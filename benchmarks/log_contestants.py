@@ -49,7 +49,8 @@ class LogContestant:
     def formatter(self) -> logging.Formatter:
         """Return the standard library's formatter, or for JSON the one that the service uses."""
         if self.layout == "json":
-            formatter: logging.Formatter = rendered.module("process", "formats").JsonLineFormatter()
+            formats = rendered.module("process", "log.formats")
+            formatter: logging.Formatter = formats.JsonLineFormatter()
             return formatter
         return logging.Formatter(LAYOUTS[self.layout])
 

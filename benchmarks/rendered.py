@@ -52,7 +52,7 @@ def module(model: str, name: str) -> Any:
 
 def settings(model: str, folder: Path, **values: Any) -> Any:
     """Return the service's settings: as generated, with a time limit."""
-    options = module(model, "workers").OPTIONS
+    options = module(model, "workers.engine").OPTIONS
     engine: dict[str, Any] = {
         option.name.removeprefix("--").replace("-", "_"): None for option in options
     }
@@ -66,18 +66,17 @@ def settings(model: str, folder: Path, **values: Any) -> Any:
 def running(model: str, given: Any, pairs: Iterator[Any]) -> Iterator[Iterator[Any]]:
     """Run the workers, their log and all, on some items; yield what yields the outcomes."""
     module(model, "main").spare_the_collector()
-    stop = module(model, "signals").Stop(given.grace)
-    batches = module(model, "batches")
-    source = batches.Source(lambda: pairs, stop.wake)
-    backlog = batches.Backlog(source, lambda found: found, given.max_attempts)
+    stop = module(model, "system.signals").Stop(given.grace)
+    source = module(model, "items.source").Source(lambda: pairs, stop.wake)
+    backlog = module(model, "items.backlog").Backlog(source, list, given.max_attempts)
     listener = module(model, "listener").Listener(given)
     listener.start()
     module(model, "configurer").configure_worker(listener.setup)
     source.start()
     source.read()
-    news = module(model, "workers").run(backlog, given, listener.setup, stop)
+    outcomes = module(model, "workers.supervisor").run(backlog, given, listener.setup, stop)
     try:
-        yield news
+        yield outcomes
     finally:
-        news.close()
+        outcomes.close()
         listener.stop(10.0)

@@ -56,7 +56,7 @@ def _digest(name: str, model: str, files: Path, folder: Path) -> Figures:
 
 
 def _cost(model: str, items: int, folder: Path) -> Figures:
-    main, progress = rendered.module(model, "main"), rendered.module(model, "progress")
+    main, progress = rendered.module(model, "main"), rendered.module(model, "cli.progress")
 
     class Clock(progress.Progress):  # type: ignore[misc,name-defined] # the rendered class
         """Notes when the first and the last outcome came."""

@@ -39,7 +39,7 @@ CHOSEN = {
     ("license", "Proprietary"): {"NOTICE"},
 }
 CODE = ("src/", "tests/", "examples/")
-CONDITION = re.compile(r"{% if cookiecutter\.(\w+) == '(\S+)' %}(.+){% endif %}")
+CONDITION = re.compile(r"{% if cookiecutter\.(\w+) ([!=]=) '(\S+)' %}(.+){% endif %}")
 
 
 @every_combination
@@ -55,9 +55,12 @@ def chosen_code(template: Path, answers: dict[str, str]) -> set[str]:
     names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     code = (name for name in names if name.startswith(CODE))
     return {
-        CONDITION.sub(r"\3", name).replace("{{cookiecutter.package_name}}", "file_digest")
+        CONDITION.sub(r"\4", name).replace("{{cookiecutter.package_name}}", "file_digest")
         for name in code
-        if all(answers[question] == choice for question, choice, _ in CONDITION.findall(name))
+        if all(
+            (answers[question] == choice) == (operator == "==")
+            for question, operator, choice, _ in CONDITION.findall(name)
+        )
     }
 
 

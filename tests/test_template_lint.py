@@ -48,40 +48,44 @@ def test_every_condition_names_a_question_and_a_choice(paths: list[Path]) -> Non
     for name in conditional:
         found = CONDITION.fullmatch(name)
         assert found, name
-        assert found[2] in CHOICES[found[1]], name
+        assert found[3] in CHOICES[found[1]], name
 
 
 def test_no_file_is_taken_for_binary(template: Path) -> None:
     """The engine copies what it takes for binary without rendering it, and says nothing."""
-    everything = [*project_files(template), *(template / "templates").glob("*")]
-    assert [path for path in everything if is_binary(str(path))] == []
+    assert [path for path in project_files(template) if is_binary(str(path))] == []
 
 
 def test_every_file_is_reached_by_some_combination(template: Path, bake: Bake) -> None:
-    """No file and no partial is left that no answer brings."""
+    """No file is left that no answer brings."""
     each = [{question: choice} for question in CHOICES for choice in CHOICES[question]]
     rendered = {name for answers in each for name in bake(**answers).files}
     written = {
-        CONDITION.sub(r"\3", path.relative_to(template / FOLDER).as_posix())
+        CONDITION.sub(r"\4", path.relative_to(template / FOLDER).as_posix())
         .replace("{{cookiecutter.package_name}}", "file_digest")
         .replace("{{cookiecutter.project_slug}}", "file-digest")
         for path in project_files(template)
     }
     assert written == rendered
-    models = {f"workers_{model}.py" for model in CHOICES["execution_model"]}
-    assert {path.name for path in (template / "templates").glob("*.py")} == models
 
 
 def test_python_is_python(template: Path, bake: Bake) -> None:
     """The package is written without Jinja, so it is generated as it stands here."""
-    for path in (template / FOLDER / "src").rglob("*.py"):
-        answers = {question: choice for question, choice, _ in CONDITION.findall(path.name)}
-        name = "src/file_digest/" + CONDITION.sub(r"\3", path.name)
-        if path.name != "workers.py":
-            assert bake(**answers).files[name] == path.read_bytes(), name
-    for model in CHOICES["execution_model"]:
-        partial = (template / "templates" / f"workers_{model}.py").read_bytes()
-        assert bake(execution_model=model).files["src/file_digest/workers.py"] == partial
+    source = template / FOLDER / "src" / "{{cookiecutter.package_name}}"
+    for path in source.rglob("*.py*"):
+        if path.is_dir() or not path.name.removesuffix("{% endif %}").endswith(".py"):
+            continue
+        answers = {
+            question: choice if operator == "==" else another(question, choice)
+            for question, operator, choice, _ in CONDITION.findall(path.name)
+        }
+        name = CONDITION.sub(r"\4", path.relative_to(source).as_posix())
+        assert bake(**answers).files[f"src/file_digest/{name}"] == path.read_bytes(), name
+
+
+def another(question: str, choice: str) -> str:
+    """Return any other choice."""
+    return next(one for one in CHOICES[question] if one != choice)
 
 
 def test_tools_read_the_source_before_it_is_rendered(template: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from {{ cookiecutter.package_name }}.system.clock import GAP_SECONDS, Clock
 from {{ cookiecutter.package_name }}.system.signals import Stop
-from {{ cookiecutter.package_name }}.workers.handle import Starts
+from {{ cookiecutter.package_name }}.workers.handle import RestartBackoff
 
 
 class Hands:
@@ -52,6 +52,7 @@ def test_grace_period_is_not_used_up_by_a_gap() -> None:
     with stop.listening():
         stop.note(15, None)
         assert stop.requested
+        stop.begin_grace()
         hands.time += 60.0
         assert not stop.time_is_up
         turned(stop.clock, hands, [1.0] * 9)
@@ -63,7 +64,7 @@ def test_grace_period_is_not_used_up_by_a_gap() -> None:
 def test_back_off_is_not_used_up_by_a_gap() -> None:
     """After a failed start and a gap, what was left to wait is still to be waited for."""
     hands = Hands()
-    starts = Starts(Clock(hands))
+    starts = RestartBackoff(Clock(hands))
     starts.failed(hands.time, "no", others_work=False)
     left = starts.wait
     hands.time += 60.0

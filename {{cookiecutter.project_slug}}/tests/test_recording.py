@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from {{ cookiecutter.package_name }}.items.messages import DONE, FAILED, Outcome
+from {{ cookiecutter.package_name }}.items.outcomes import Change
 from {{ cookiecutter.package_name }}.results import reading
 from {{ cookiecutter.package_name }}.results.journal import Journal
-from {{ cookiecutter.package_name }}.results.recording import Change
 
 
 def outcome(key: str, status: str = DONE, error: str | None = None) -> Outcome:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from service import wait_for
 
-from {{ cookiecutter.package_name }}.items.messages import Pair
+from {{ cookiecutter.package_name }}.items.messages import Item
 from {{ cookiecutter.package_name }}.items.payloads import frozen
 from {{ cookiecutter.package_name }}.items.source import READ_AHEAD, Source
 
@@ -19,7 +19,7 @@ def test_source_reads_a_bounded_number_ahead() -> None:
     """An endless source is read only as far ahead as asked."""
     read: list[int] = []
 
-    def endless() -> Iterator[Pair]:
+    def endless() -> Iterator[Item]:
         while True:
             read.append(len(read))
             yield str(len(read)), None
@@ -40,7 +40,7 @@ def test_source_wakes_a_hungry_main() -> None:
     """A main that found nothing is woken by the next item, at once."""
     gate, woken = threading.Event(), threading.Event()
 
-    def late() -> Iterator[Pair]:
+    def late() -> Iterator[Item]:
         gate.wait(10)
         yield "late", None
 
@@ -105,7 +105,7 @@ def test_items_are_called_and_read_in_one_thread() -> None:
     seen: list[str] = []
 
     class Items:
-        def __iter__(self) -> Iterator[Pair]:
+        def __iter__(self) -> Iterator[Item]:
             seen.append(threading.current_thread().name)
             try:
                 while True:

@@ -59,7 +59,7 @@ def test_stopped_while_it_starts(
     longest = 0.0
     for _ in range(TRIES):
         one = Bench(service, SHORT).service
-        begun, first = one.folder / "begun", one.package / "cli.py"
+        begun, first = one.folder / "begun", one.package / "cli" / "app.py"
         first.write_text(f"open({str(begun)!r}, 'w').close()\n{first.read_text()}")
         run = one.start("1000", "--workers", "2")
         wait_for(begun.exists, "the first line")

@@ -6,21 +6,22 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import partial
-from types import ModuleType
+from types import ModuleType, TracebackType
+from typing import Protocol, Self
 
-from .cli.progress import Progress, Tally
 from .configurer import configure_worker, keep_early_records
 from .items.backlog import Backlog
-from .items.messages import DONE, FAILED, ItemsError, StoppedError, WorkersCannotStartError
+from .items.messages import DONE, FAILED, ItemsError, StoppedError
 from .items.refusals import failure, is_refusal, refusal
 from .items.source import Source
+from .items.stats import RunStats
 from .listener import Listener
 from .results.journal import Journal, check
 from .results.keys import files_of
 from .results.reading import JournalError
 from .settings import Settings
 from .system.capacity import patiently
-from .system.errors import describe
+from .system.errors import WorkersCannotStartError, describe
 from .system.files import check_writable, shown
 from .system.inheritance import heed_children
 from .system.leaving import within
@@ -28,7 +29,7 @@ from .system.oslimits import ensure_descriptors, ensure_socket_paths
 from .system.processes import start_helpers
 from .system.signals import Stop
 from .system.streams import tell
-from .workers import supervisor
+from .workers import engine, supervisor
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,28 @@ class RefusedError(Exception):
     """The inputs or the log file will not do; one line, and nothing was touched."""
 
 
-def run(settings: Settings, inputs: Sequence[str], progress: Progress) -> Tally:
+class Progress(Protocol):
+    """Shows a person how a run goes, between its beginning and its end."""
+
+    def __enter__(self) -> Self:
+        """Begin."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None:
+        """End."""
+
+    def show(self, stats: RunStats) -> None:
+        """Show where the run is, unless that was shown just now."""
+
+    def note(self, text: str) -> None:
+        """Tell what a person must know now."""
+
+
+def run(settings: Settings, inputs: Sequence[str], progress: Progress) -> RunStats:
     """Do all items of ``inputs`` that have no outcome yet.
 
     Raises:
@@ -67,23 +89,23 @@ def run(settings: Settings, inputs: Sequence[str], progress: Progress) -> Tally:
         check_files(settings)
         journal = open_journal(settings)
         backlog = Backlog(source, journal.unfinished, settings.max_attempts)
-        tally = Tally(skipped=journal.skipped)
+        stats = RunStats(skipped=journal.skipped)
         with journal, listening(settings, stop) as listener, progress:
             source.read()
-            with closing(supervisor.run(backlog, settings, listener.setup, stop)) as news:
-                for outcomes in news:
+            with closing(supervisor.run(backlog, settings, listener.setup, stop)) as completed:
+                for outcomes in completed:
                     journal.record(outcomes)
-                    tally.add(outcomes)
-                    tally.correct(journal.take_changes())
-                    tally.holding = backlog.holding
-                    progress.show(tally)
+                    stats.add(outcomes)
+                    stats.correct(journal.take_changes())
+                    stats.current_items = backlog.current_items
+                    progress.show(stats)
                     listener.keep(reopen=stop.take_reopen())
                     if stop.take_request():
                         progress.note(STOPPING.format(stop.grace))
             journal.commit()
-            tally.correct(journal.take_changes())
-            _conclude(tally, source, stop)
-    return tally
+            stats.correct(journal.take_changes())
+            _conclude(stats, source, stop)
+    return stats
 
 
 def make_room(settings: Settings) -> None:
@@ -97,7 +119,7 @@ def make_room(settings: Settings) -> None:
         ensure_socket_paths()
     except OSError as error:
         raise RefusedError(str(error)) from error
-    ensure_descriptors(settings.workers)
+    ensure_descriptors(settings.workers, each=engine.WorkerManager.DESCRIPTORS)
 
 
 def spare_the_collector() -> None:
@@ -220,18 +242,18 @@ def listening(settings: Settings, stop: Stop) -> Iterator[Listener]:
             tell(f"{listener.lost} log records were lost", error=True)
 
 
-def _conclude(tally: Tally, source: Source, stop: Stop) -> None:
+def _conclude(stats: RunStats, source: Source, stop: Stop) -> None:
     if stop.requested:
-        tally.signal = stop.signals[0]
+        stats.signal = stop.signals[0]
         within(stop.seconds_left)
     if source.error and not stop.signals:
         raise items_error(source.error)
     log.info(
         "run ends: %d done, %d failed, %d done and %d failed in earlier runs",
-        tally.done,
-        tally.failed,
-        tally.skipped[DONE],
-        tally.skipped[FAILED],
+        stats.done,
+        stats.failed,
+        stats.skipped[DONE],
+        stats.skipped[FAILED],
     )
 
 

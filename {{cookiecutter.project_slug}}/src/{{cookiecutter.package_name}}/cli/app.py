@@ -12,24 +12,22 @@ import click
 from .. import PACKAGE, STOPPED_BY_SIGNAL
 from ..insight import chart as charts
 from ..insight import report, timeline
-from ..items.messages import (
-    FAILED,
-    EngineLostError,
-    EngineRefusedError,
-    ItemsError,
-    StoppedError,
-    WorkersCannotStartError,
-)
+from ..items.messages import FAILED, ItemsError, StoppedError
 from ..log.transport import has_atomic_pipes
 from ..results import export, reading
 from ..results.reading import JournalError
 from ..settings import Settings
 from ..system import streams
-from ..system.errors import error_name
+from ..system.errors import (
+    EngineLostError,
+    EngineRefusedError,
+    WorkersCannotStartError,
+    error_name,
+)
 from ..system.files import replacing, shown
 from ..system.streams import hurry, tell
 from ..system.text import visible
-from ..workers import supervisor
+from ..workers import engine
 from . import config
 from .options import (
     FILE_PATH,
@@ -80,10 +78,10 @@ def run(
     """Do the items of INPUTS that have no outcome yet."""
     from .. import main  # noqa: PLC0415 - a job.py that cannot be imported must not break status
 
-    names = {option.name.removeprefix("--").replace("-", "_") for option in supervisor.OPTIONS}
-    engine = {name: values.pop(name) for name in names}
-    engine |= {name: str(value) for name, value in engine.items() if isinstance(value, Path)}
-    settings = Settings(**values, engine=engine)
+    names = {option.name.removeprefix("--").replace("-", "_") for option in engine.OPTIONS}
+    chosen = {name: values.pop(name) for name in names}
+    chosen |= {name: str(value) for name, value in chosen.items() if isinstance(value, Path)}
+    settings = Settings(**values, engine=chosen)
     if settings.log_transport == "pipe" and not has_atomic_pipes():
         raise click.UsageError("--log-transport: pipe is not available on this platform", context)
     hurry()
@@ -106,7 +104,7 @@ def run(
     return SOME_FAILED if tally.failed or tally.skipped[FAILED] else ALL_DONE
 
 
-for engine_option in supervisor.OPTIONS:
+for engine_option in engine.OPTIONS:
     run.params.append(
         click.Option(
             [engine_option.name],

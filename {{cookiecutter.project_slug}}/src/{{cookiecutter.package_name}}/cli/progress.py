@@ -6,15 +6,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from ..items.backlog import Holding
+from ..items.backlog import CurrentItems
 from ..items.messages import DONE, FAILED
-from ..items.outcomes import Outcomes
-from ..results.recording import Change
-from ..system.errors import error_name
+from ..items.stats import RunStats
 from ..system.streams import stderr, stderr_is_ready, tell
 from ..system.text import visible
 
@@ -27,58 +24,20 @@ LINE_SECONDS = 10.0
 DRAW_SECONDS = 0.1
 
 
-@dataclass(slots=True)
-class Tally:
-    """What one run did."""
-
-    done: int = 0
-    failed: int = 0
-    skipped: dict[str, int] = field(default_factory=dict)
-    """Items that earlier runs settled, by their status."""
-    holding: Holding = field(default_factory=dict)
-    began: float = field(default_factory=time.monotonic)
-    seconds: float = 0.0
-    signal: int | None = None
-    """What stopped the run early."""
-    twice: int = 0
-    """Keys that came again, in this run."""
-
-    def add(self, outcomes: Outcomes) -> None:
-        """Count outcomes, and log those that failed."""
-        failures = outcomes.failures
-        self.done += len(outcomes) - len(failures)
-        self.failed += len(failures)
-        for outcome in failures:
-            log.warning("item %s failed: %s", outcome.key, error_name(outcome.error or ""))
-        self.seconds = time.monotonic() - self.began
-
-    def correct(self, changes: Iterable[Change]) -> None:
-        """Count what the journal did not take as it came, and log it."""
-        for change in changes:
-            self.done -= change.was == DONE
-            self.failed -= change.was == FAILED
-            if change.error:
-                self.failed += 1
-                log.warning("item %.200s failed: %s", change.key, change.error)
-            else:
-                self.twice += 1
-                log.warning("key %s was yielded twice: its first outcome stays", change.key)
-
-
-def summary(tally: Tally) -> list[str]:
+def summary(stats: RunStats) -> list[str]:
     """Return the lines that say, at the end of a run, what it did."""
-    settled, earlier = tally.done + tally.failed, Counter(tally.skipped)
-    rate = settled / tally.seconds if tally.seconds else 0.0
+    settled, earlier = stats.done + stats.failed, Counter(stats.skipped)
+    rate = settled / stats.seconds if stats.seconds else 0.0
     lines = [
-        f"{tally.done} done, {tally.failed} failed in {tally.seconds:.1f} s ({rate:.1f} items/s)"
+        f"{stats.done} done, {stats.failed} failed in {stats.seconds:.1f} s ({rate:.1f} items/s)"
     ]
     if earlier.total():
         lines.append(f"{earlier[DONE]} done and {earlier[FAILED]} failed in earlier runs")
-    if tally.twice:
-        lines.append(f"keys that were yielded twice: {tally.twice}; the log names them")
+    if stats.twice:
+        lines.append(f"keys that were yielded twice: {stats.twice}; the log names them")
     if earlier[FAILED]:
         lines.append("--retry-failed does the failed ones again")
-    if tally.signal:
+    if stats.signal:
         lines.append("stopped before the end; run it again to do the rest")
     elif not settled:
         lines.append("nothing to do")
@@ -107,14 +66,14 @@ class Progress:
     ) -> None:
         """Leave the screen as a person wants to read it afterwards."""
 
-    def show(self, tally: Tally) -> None:
+    def show(self, stats: RunStats) -> None:
         """Show where the run is, unless that was shown just now, or would have to be waited for."""
         if (now := time.monotonic()) - self.shown >= self.every:
             self.shown = now
             if stderr_is_ready():
-                self.draw(tally)
+                self.draw(stats)
 
-    def draw(self, tally: Tally) -> None:
+    def draw(self, stats: RunStats) -> None:
         """Show where the run is."""
 
     def note(self, text: str) -> None:
@@ -132,11 +91,11 @@ class Lines(Progress):
         super().__init__()
         self.verbose = verbose
 
-    def draw(self, tally: Tally) -> None:
+    def draw(self, stats: RunStats) -> None:
         """Write the line."""
-        rate = tally.done / tally.seconds if tally.seconds else 0.0
-        lines = [f"{tally.done} done, {tally.failed} failed, {rate:.1f} items/s"]
-        tell(*lines, *(at_work(tally.holding) if self.verbose else []), error=True)
+        rate = stats.done / stats.seconds if stats.seconds else 0.0
+        lines = [f"{stats.done} done, {stats.failed} failed, {rate:.1f} items/s"]
+        tell(*lines, *(at_work(stats.current_items) if self.verbose else []), error=True)
 
     def note(self, text: str) -> None:
         """Write a line of its own."""
@@ -159,7 +118,7 @@ class Bar(Progress):
         super().__init__()
         self.count, self.verbose = count, verbose
         self.total: int | None = None
-        self.last: Tally | None = None
+        self.last: RunStats | None = None
         self.workers: list[str] = []
         self.bar = _rich_bar(self.workers)
         self.task = self.bar.add_task("working", total=None, failed=0, rate="")
@@ -178,18 +137,18 @@ class Bar(Progress):
             self.draw(self.last)
         self.bar.stop()
 
-    def show(self, tally: Tally) -> None:
+    def show(self, stats: RunStats) -> None:
         """Show where the run is, and remember it for the last picture."""
-        self.last = tally
-        super().show(tally)
+        self.last = stats
+        super().show(stats)
 
-    def draw(self, tally: Tally) -> None:
+    def draw(self, stats: RunStats) -> None:
         """Draw the bar anew."""
-        self.workers[:] = at_work(tally.holding) if self.verbose else []
-        settled = tally.done + tally.failed
-        rate = f"{settled / tally.seconds:.1f}/s" if tally.seconds else ""
-        failed = f"{tally.failed} failed" if tally.failed else ""
-        past = settled + sum(tally.skipped.values())
+        self.workers[:] = at_work(stats.current_items) if self.verbose else []
+        settled = stats.done + stats.failed
+        rate = f"{settled / stats.seconds:.1f}/s" if stats.seconds else ""
+        failed = f"{stats.failed} failed" if stats.failed else ""
+        past = settled + sum(stats.skipped.values())
         self.bar.update(self.task, completed=past, total=self.total, failed=failed, rate=rate)
         self.bar.refresh()
 
@@ -203,10 +162,10 @@ class Bar(Progress):
             self.total = self.count()
 
 
-def at_work(holding: Holding) -> list[str]:
+def at_work(current_items: CurrentItems) -> list[str]:
     """Return a line for each worker that is at an item, the one that takes longest first."""
     now = time.monotonic()
-    longest_first = sorted(holding.items(), key=lambda entry: entry[1][1])
+    longest_first = sorted(current_items.items(), key=lambda entry: entry[1][1])
     return [
         f"{name}: {now - since:.1f} s at {visible(key)}" for name, (key, since) in longest_first
     ]

@@ -2,7 +2,7 @@
 
     items ─▶ one worker, for some seconds ─▶ a sample
     the sample, over and over, for some seconds each
-      ─▶ 1, 2, 4 … threads of one process        Backlog and Bench, as in every worker
+      ─▶ 1, 2, 4 … threads of one process        Backlog and TaskRunner, as in every worker
       ─▶ 1, 2, 4 … workers                       supervisor.run, as in every run
 
 Threads get a process of their own, so that whatever the job does to it, main can tell.
@@ -20,16 +20,16 @@ from multiprocessing.connection import Connection
 
 from ..configurer import LogSetup, configure_worker
 from ..items.backlog import Backlog, Batch
-from ..items.messages import DONE, FAILED, Outcome, Pair, StoppedError, Task
+from ..items.messages import DONE, FAILED, IDLE, Item, Outcome, StoppedError, Task
 from ..items.payloads import frozen
 from ..items.source import Source
+from ..items.task_runner import TaskRunner, Work, cpu_seconds
 from ..main import begin_items, check_log, import_job, items_error, listening, make_room
 from ..settings import Settings
 from ..system.errors import error_name
 from ..system.lifeline import Lifeline, follow_main
 from ..system.processes import context_for, exitcode_of, how_it_ended, kill, start_process
 from ..system.signals import Stop
-from ..worker import IDLE, Bench, Work, cpu_seconds
 from ..workers import supervisor
 from .report import PROCESSES, THREADS, Measured
 
@@ -99,11 +99,11 @@ class Trial:
         """Start nothing yet."""
         self.settings, self.logs, self.stop, self.seconds = settings, logs, stop, seconds
 
-    def sample(self, source: Source) -> list[Pair]:
+    def sample(self, source: Source) -> list[Item]:
         """Return the items that one worker does in the time."""
-        read: dict[str, Pair] = {}
+        read: dict[str, Item] = {}
 
-        def noted(pairs: list[Pair]) -> list[Pair]:
+        def noted(pairs: list[Item]) -> list[Item]:
             read.update((pair[0], pair) for pair in pairs)
             return pairs
 
@@ -113,14 +113,14 @@ class Trial:
         why = error_name(outcomes[-1].error or "") if outcomes else "there are no items"
         raise ScaleError(f"nothing to measure: {why}")
 
-    def processes(self, sample: list[Pair], count: int) -> Measured:
+    def processes(self, sample: list[Item], count: int) -> Measured:
         """Measure so many workers, as a run has them."""
         source = Source(lambda: cycle(sample), self.stop.wake)
         source.start()
         outcomes, cpu = self._run(source, count, list)
         return _measured(PROCESSES, count, len(sample), outcomes, cpu)
 
-    def threads(self, sample: list[Pair], count: int) -> Measured:
+    def threads(self, sample: list[Item], count: int) -> Measured:
         """Measure so many threads, in a new process."""
         settings = self.settings
         receiving, sending = Pipe(duplex=False)
@@ -145,7 +145,7 @@ class Trial:
             lifeline.close()
 
     def _run(
-        self, source: Source, count: int, chosen: Callable[[list[Pair]], list[Pair]]
+        self, source: Source, count: int, chosen: Callable[[list[Item]], list[Item]]
     ) -> tuple[list[Outcome], float]:
         """Have workers do items in the time; return the outcomes and the processor time."""
         backlog, deadline = Backlog(source, chosen, max_attempts=1), Deadline(count, self.seconds)
@@ -171,7 +171,7 @@ def _thread_main(
     sending: Connection,
     lifeline: Connection,
     logs: LogSetup,
-    sample: list[Pair],
+    sample: list[Item],
     deadline: Deadline,
 ) -> None:
     """Be the process whose threads do the sample."""
@@ -180,14 +180,14 @@ def _thread_main(
     from .. import job  # noqa: PLC0415 - as in a worker
 
     began = cpu_seconds()
-    outcomes = ThreadCrew(job.work, sample, deadline).run()
+    outcomes = ThreadPool(job.work, sample, deadline).run()
     sending.send((outcomes, cpu_seconds() - began))
 
 
-class ThreadCrew:
+class ThreadPool:
     """Threads that do batches of a backlog as workers do, in one process."""
 
-    def __init__(self, work: Work, sample: list[Pair], deadline: Deadline) -> None:
+    def __init__(self, work: Work, sample: list[Item], deadline: Deadline) -> None:
         """Prepare; ``run`` does the items."""
         self.work, self.deadline = work, deadline
         self.news = threading.Condition()
@@ -209,12 +209,12 @@ class ThreadCrew:
         return self.outcomes
 
     def _serve(self, name: str) -> None:
-        bench = Bench(self.work, [IDLE], 0)
+        runner = TaskRunner(self.work, [IDLE], 0)
         while work := self._take():
             batch, task = work
-            bench.unpack(task)
-            bench.do()
-            if report := bench.report():
+            runner.unpack(task)
+            runner.run()
+            if report := runner.report():
                 with self.news:
                     outcomes = self.backlog.completed(batch, report, name)
                     self.outcomes += outcomes

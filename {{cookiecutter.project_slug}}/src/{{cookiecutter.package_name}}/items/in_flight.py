@@ -1,18 +1,17 @@
-"""The batches that one worker has, or one pool: what main knows of items that are under way."""
+"""The batches that one worker has: what main knows of items that are under way."""
 
-from ..worker import whole_task
-from .backlog import Backlog, Batch, Death
-from .messages import GivenBack, Report, Unreadable
+from .backlog import Backlog, Batch, WorkerDeath
+from .messages import IDLE, Released, Report, UnpickleFailed, whole_task
 from .outcomes import Outcomes
 
-News = Report | GivenBack | Unreadable
+Answer = Report | Released | UnpickleFailed
 
 
-class Tray:
-    """Batches under way, in the order in which they were put there."""
+class InFlight:
+    """Batches under way, in the order in which the worker does them."""
 
     def __init__(self, backlog: Backlog) -> None:
-        """Have none; what is lost or given back goes to ``backlog``."""
+        """Have none; what is lost or released goes back to ``backlog``."""
         self.backlog = backlog
         self.batches: dict[int, Batch] = {}
 
@@ -29,56 +28,54 @@ class Tray:
         """Add a batch."""
         self.batches[batch.first] = batch
 
-    def find(self, held: int) -> Batch | None:
-        """Return the batch that an item's number, or whatever a slot says, belongs to."""
-        if held < 0:
-            return self.batches.get(whole_task(held))  # which is its own inverse
+    def find(self, current: int) -> Batch | None:
+        """Return the batch that an item's number, or ``whole_task`` of it, belongs to."""
+        if current < 0:
+            return self.batches.get(whole_task(current))  # which is its own inverse
         batches = self.batches.values()
-        return next((b for b in batches if b.first <= held < b.first + len(b.pairs)), None)
+        return next((b for b in batches if b.first <= current < b.first + len(b.pairs)), None)
 
-    def item(self, held: int) -> str | None:
-        """Return the key of the item that a slot names."""
-        batch = self.find(held) if held >= 0 else None
-        return batch.pairs[held - batch.first][0] if batch else None
+    def key(self, current: int) -> str | None:
+        """Return the key of the item with that number; of the first, where the worker is idle."""
+        if current == IDLE:
+            return next((b.open[0][0] for b in self.batches.values() if b.open), None)
+        batch = self.find(current) if current >= 0 else None
+        return batch.pairs[current - batch.first][0] if batch else None
 
-    def take(self, news: News, worker: str) -> list[Outcomes]:
-        """Turn what a worker says into outcomes."""
-        if isinstance(news, GivenBack):
-            for numbers in filter(None, news.numbers):
+    def settle(self, answer: Answer, worker: str) -> list[Outcomes]:
+        """Turn a worker's answer into outcomes."""
+        if isinstance(answer, Released):
+            for numbers in filter(None, answer.numbers):
                 if batch := self.find(numbers.start):
-                    self.backlog.give_back(batch, numbers)
+                    self.backlog.release(batch, numbers)
                     self._drop_if_finished(batch)
             return []
         outcomes: list[Outcomes] = []
-        if batch := self.find(news.first):
-            if isinstance(news, Report):
-                outcomes = [self.backlog.completed(batch, news, worker)]
+        if batch := self.find(answer.first):
+            if isinstance(answer, Report):
+                outcomes = [self.backlog.completed(batch, answer, worker)]
             else:
-                outcomes = self.backlog.unreadable(batch, news.reason, worker)
+                outcomes = self.backlog.unpickle_failed(batch, answer.reason, worker)
             self._drop_if_finished(batch)
         return outcomes
 
-    def take_back(self, held: int) -> None:
-        """Give back what comes after the item that a slot names."""
-        waiting = [b for b in self.batches.values() if b.first + b.end > held + 1]
+    def release_behind(self, current: int) -> None:
+        """Take back what comes after the item with that number."""
+        waiting = [b for b in self.batches.values() if b.first + b.end > current + 1]
         for batch in waiting:
             end = batch.first + batch.end
-            self.backlog.give_back(batch, range(max(batch.first, held + 1), end))
+            self.backlog.release(batch, range(max(batch.first, current + 1), end))
             self._drop_if_finished(batch)
 
-    def blame(self, held: int, death: Death) -> list[Outcomes]:
-        """Try again, or fail, what a dead worker's slot names; give back the rest of its batch."""
+    def lose(self, current: int, death: WorkerDeath) -> list[Outcomes]:
+        """Try again, or fail, a dead worker's current item; take back everything else."""
         outcomes: list[Outcomes] = []
-        if batch := self.find(held):
-            outcomes = self.backlog.lost(batch, held, death)
-            self._drop_if_finished(batch)
-        return outcomes
-
-    def give_back(self) -> None:
-        """Give back everything; nothing of it counts as tried."""
+        if batch := self.find(current):
+            outcomes = self.backlog.lost(batch, current, death)
         for batch in self.batches.values():
-            self.backlog.give_back(batch, range(batch.first + batch.done, batch.first + batch.end))
+            self.backlog.release(batch, range(batch.first + batch.done, batch.first + batch.end))
         self.batches.clear()
+        return outcomes
 
     def _drop_if_finished(self, batch: Batch) -> None:
         if batch.done >= batch.end:

@@ -9,7 +9,19 @@ if TYPE_CHECKING:
 DONE = "done"
 FAILED = "failed"
 
-Pair = tuple[str, Any]
+IDLE = -1
+"""A worker's current item: none."""
+
+
+def whole_task(first: int) -> int:
+    """Return a worker's current item while it unpacks or sends a task: no single one.
+
+    It is its own inverse.
+    """
+    return -2 - first
+
+
+Item = tuple[str, Any]
 """What ``job.items`` yields: a unique, stable key and the payload for ``job.work``."""
 
 
@@ -51,18 +63,20 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Recall:
-    """Main to worker: report what is done, and give back what is not begun."""
+class Revoke:
+    """Main to worker: report what is done, and release what is not begun."""
 
 
 @dataclass(frozen=True, slots=True)
-class Goodbye:
+class Shutdown:
     """Main to worker: nothing more will come, end in good order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
     """Worker to main: the job is imported, send tasks."""
+
+    pid: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +108,14 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class GivenBack:
+class Released:
     """Worker to main: these items were not begun and never will be by this worker."""
 
     numbers: list[range]
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
+class UnpickleFailed:
     """Worker to main: the payloads of this task do not unpickle here."""
 
     first: int
@@ -123,15 +137,3 @@ class StoppedError(Exception):
         """Note which one."""
         super().__init__(f"stopped by signal {number}")
         self.number = number
-
-
-class WorkersCannotStartError(Exception):
-    """Workers died before they were ready, again and again; the message says why."""
-
-
-class EngineRefusedError(Exception):
-    """The engine that was asked for will not do, such as a cluster that nobody can reach."""
-
-
-class EngineLostError(Exception):
-    """The engine went away during the run; what was recorded is kept."""

@@ -59,5 +59,18 @@ class Outcomes:
         )
 
 
-NOTHING = Outcomes(keys=(), results=(), errors={}, attempts=0, worker="", started=0.0, seconds=())
-"""No news: a chance for main to see to other things."""
+NO_OUTCOMES = Outcomes(
+    keys=(), results=(), errors={}, attempts=0, worker="", started=0.0, seconds=()
+)
+"""Nothing completed: a chance for main to see to other things."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An outcome that was not recorded as it came."""
+
+    key: str
+    was: str | None
+    """The status with which it was counted; None where it was not counted."""
+    error: str | None
+    """Why it is recorded as failed; None for the second outcome of a key, which is dropped."""

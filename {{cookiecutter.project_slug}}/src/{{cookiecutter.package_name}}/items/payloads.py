@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from ..system.errors import describe
 from ..system.text import text_of
-from .messages import ContractError, Pair
+from .messages import ContractError, Item
 
 FIXED = frozenset(
     {
@@ -61,7 +61,7 @@ class Unsendable:
 KEPT = FIXED | {Pickled, Unsendable}
 
 
-def frozen(pair: Any) -> Pair:
+def frozen(pair: Any) -> Item:
     """Return what ``items()`` yielded, such that no later change of it is seen.
 
     Raises:

@@ -9,7 +9,7 @@ from multiprocessing import connection
 
 from ..system.signals import Stop
 from ..system.text import text_of
-from .messages import ContractError, Pair
+from .messages import ContractError, Item
 from .payloads import frozen
 
 READ_AHEAD = 16
@@ -27,11 +27,11 @@ class Source:
     items come from belongs to the thread that made it, as a database cursor does.
     """
 
-    def __init__(self, call: Callable[[], Iterable[Pair]], wake: Callable[[], None]) -> None:
+    def __init__(self, call: Callable[[], Iterable[Item]], wake: Callable[[], None]) -> None:
         """Read what ``call`` returns; call ``wake``, from the thread, when there is news."""
         self.call = call
         self.wake = wake
-        self.ready: deque[Pair] = deque()
+        self.ready: deque[Item] = deque()
         self.ahead = READ_AHEAD
         self.bulk = 0
         self.error: BaseException | None = None
@@ -66,7 +66,7 @@ class Source:
         if self.thread.is_alive():
             self.thread.join(CLOSE_SECONDS)
 
-    def take(self, *, hungry: bool = True) -> list[Pair]:
+    def take(self, *, hungry: bool = True) -> list[Item]:
         """Return the items that are there by now; never blocks.
 
         Args:
@@ -96,7 +96,7 @@ class Source:
         self.called = self.finished = True
         self.wake()
 
-    def _read(self, items: Iterator[Pair]) -> None:
+    def _read(self, items: Iterator[Item]) -> None:
         began = time.perf_counter()
         for pair in items:
             self.ready.append(frozen(pair))
@@ -117,7 +117,7 @@ class Source:
             if len(self.ready) >= self.ahead:
                 self.room.wait(1.0)
 
-    def _read_more(self, items: Iterator[Pair]) -> None:
+    def _read_more(self, items: Iterator[Item]) -> None:
         """Read at the iterator's own speed, while main has enough to do.
 
         Each is taken as it is before the next is asked for: ``map`` is lazy. Nobody wakes main for
@@ -128,7 +128,7 @@ class Source:
             self.ready.extend(map(frozen, islice(items, max(0, min(self.bulk, room)))))
 
 
-def _iterator(items: Iterable[Pair]) -> Iterator[Pair]:
+def _iterator(items: Iterable[Item]) -> Iterator[Item]:
     """Begin on what ``items()`` returned.
 
     Raises:

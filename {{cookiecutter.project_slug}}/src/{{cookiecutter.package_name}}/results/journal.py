@@ -9,12 +9,12 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
-from ..items.messages import DONE, FAILED, Outcome, Pair
-from ..items.outcomes import Outcomes
+from ..items.messages import DONE, FAILED, Item, Outcome
+from ..items.outcomes import Change, Outcomes
 from ..system.files import check_writable, shown
 from .keys import beside, real_file
 from .reading import JournalError, explained, verify
-from .recording import Change, insert, key_in
+from .recording import insert, key_in
 
 SCHEMA = """
 CREATE TABLE outcomes (
@@ -98,7 +98,7 @@ class Journal:
             self.database.close()
             self.lock.close()
 
-    def unfinished(self, pairs: list[Pair]) -> list[Pair]:
+    def unfinished(self, pairs: list[Item]) -> list[Item]:
         """Leave out the items that have an outcome, of an earlier run or of this one.
 
         Raises:

@@ -3,9 +3,9 @@
 import hashlib
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
 from ..items.messages import FAILED, Outcome
+from ..items.outcomes import Change
 from .keys import storable_row, stored_key
 
 INSERT = "INSERT OR IGNORE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -14,17 +14,6 @@ TOO_LARGE = (sqlite3.DataError, sqlite3.InterfaceError, OverflowError)
 """What sqlite3 raises for a row or a text above SQLITE_LIMIT_LENGTH, or above 2 GB."""
 SHOWN = 1_000
 """Characters of a text that is too large which are kept at either end, at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """An outcome that was not recorded as it came."""
-
-    key: str
-    was: str | None
-    """The status with which it was counted; None where it was not counted."""
-    error: str | None
-    """Why it is recorded as failed; None for the second outcome of a key, which is dropped."""
 
 
 def insert(

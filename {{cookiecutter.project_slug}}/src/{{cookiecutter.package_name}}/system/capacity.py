@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
 
-from ..items.messages import WorkersCannotStartError
+from .errors import WorkersCannotStartError
 
 if sys.platform != "win32":
     from multiprocessing import forkserver

@@ -1,7 +1,7 @@
-"""Errors as text: a traceback that tells all, and the one line that names it.
+"""Errors of the workers' engine, and any error as text.
 
 A text that ``describe`` makes either begins with the error's name, or is a traceback from which
-``error_name`` reads just that name.
+``error_name`` reads just that name: the one line that tells it.
 """
 
 import re
@@ -19,6 +19,18 @@ CHAINED = re.compile(
 )
 GROUP = "  | "
 """Begins the lines of an exception group's traceback that are about the group itself."""
+
+
+class WorkersCannotStartError(Exception):
+    """Workers died before they were ready, again and again; the message says why."""
+
+
+class EngineRefusedError(Exception):
+    """The requested engine is unusable, such as a cluster that nobody can reach."""
+
+
+class EngineLostError(Exception):
+    """The engine went away during the run; what was recorded is kept."""
 
 
 def describe(error: BaseException) -> str:

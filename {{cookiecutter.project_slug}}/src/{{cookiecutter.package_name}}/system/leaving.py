@@ -60,13 +60,6 @@ def run_hooks_at_end(*, forked: bool) -> None:
     util.Finalize(None, _end_worker, exitpriority=LAST)
 
 
-def leave_worker() -> NoReturn:
-    """In a worker whose main thread cannot be told: run the hooks, then leave."""
-    util._exit_function()  # type: ignore[attr-defined] # noqa: SLF001 - what ends every child
-    _flush()
-    os._exit(0)
-
-
 def _end_worker() -> None:
     with _gone_in(GOODBYE_SECONDS, 0):
         _run_hooks(GOODBYE_SECONDS / 2)

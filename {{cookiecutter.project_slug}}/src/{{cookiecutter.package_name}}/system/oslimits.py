@@ -8,11 +8,11 @@ import sys
 import tempfile
 from multiprocessing import util
 
-from ..items.messages import WorkersCannotStartError
+from .errors import WorkersCannotStartError
 from .files import shown
 
-DESCRIPTORS, DESCRIPTORS_EACH = 40, 4
-"""Files, pipes and sockets that main has open, and for each of its workers."""
+DESCRIPTORS = 40
+"""Files, pipes and sockets that main has open, whatever workers it has."""
 SOCKET_BYTES = 103
 """How long the path of a socket may be: unix(7); on macOS a little less than on Linux."""
 SOCKET_NAME = "/pymp-12345678/listener-12345678"
@@ -20,13 +20,13 @@ SOCKET_NAME = "/pymp-12345678/listener-12345678"
 SHORT_FOLDER = "/tmp"  # noqa: S108 - mkdtemp makes a folder of its own in it
 
 
-def ensure_descriptors(workers: int, base: int = DESCRIPTORS, each: int = DESCRIPTORS_EACH) -> None:
+def ensure_descriptors(workers: int, each: int, base: int = DESCRIPTORS) -> None:
     """Raise the soft limit of open files as far as this many workers need it.
 
     Args:
         workers: How many.
-        base: What main needs besides what is open by now.
-        each: What it needs for each worker.
+        each: What main needs for each of them.
+        base: What it needs besides what is open by now.
 
     Raises:
         WorkersCannotStartError: The hard limit is below that.

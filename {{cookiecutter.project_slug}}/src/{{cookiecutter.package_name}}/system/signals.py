@@ -40,8 +40,6 @@ class Stop:
     @property
     def requested(self) -> bool:
         """Whether a first signal came."""
-        if self.requests and self.deadline is None:
-            self.deadline = self.clock.now() + self.grace
         return bool(self.requests)
 
     @property
@@ -51,7 +49,7 @@ class Stop:
 
     @property
     def time_is_up(self) -> bool:
-        """Whether a second signal came, or the grace period is over."""
+        """Whether a second signal came, or the grace period has begun and is over."""
         return self.urgent or (self.deadline is not None and self.clock.now() >= self.deadline)
 
     @property
@@ -64,8 +62,12 @@ class Stop:
         """How long the end of main may take, if it was told to stop."""
         if self.urgent:
             return IDLE_SECONDS
-        left = 0.0 if self.deadline is None else self.deadline - self.clock.now()
+        left = self.grace if self.deadline is None else self.deadline - self.clock.now()
         return max(0.0, left) + LAST_SECONDS
+
+    def begin_grace(self) -> None:
+        """Begin the grace period: running items may take as long."""
+        self.deadline = self.clock.now() + self.grace
 
     def take_request(self) -> bool:
         """Return True once, after the first signal: to tell people."""

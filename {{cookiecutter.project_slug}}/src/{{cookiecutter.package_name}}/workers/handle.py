@@ -1,113 +1,118 @@
-"""Main's watch over its worker processes: who is ready, what each holds and since when."""
+"""Main's view of one worker: what it holds, since when, and how it does."""
 
 import logging
 import random
-from collections.abc import MutableSequence
-from multiprocessing import connection
-from multiprocessing.process import BaseProcess
+from dataclasses import dataclass
 
-from ..items.in_flight import Tray
-from ..items.messages import Ready, StartFailed, WorkersCannotStartError
+from ..items.backlog import Backlog, Batch, WorkerDeath
+from ..items.in_flight import Answer, InFlight
+from ..items.messages import IDLE, Ready, StartFailed
 from ..items.outcomes import Outcomes
 from ..system.clock import Clock
-from ..system.processes import exitcode_of
-from ..worker import IDLE
-from .connection import Link
+from ..system.errors import WorkersCannotStartError
 
 log = logging.getLogger(__name__)
 
-RECALL_SECONDS = 0.1
-"""How long a worker may be at one item before what waits behind it is taken back."""
+START_TIMEOUT = 60.0
 START_ATTEMPTS = 5
-START_SECONDS = 60.0
 BACK_OFF_SECONDS = 0.05
 MOST_BACK_OFF_SECONDS = 5.0
 
 
-class Watched:
-    """Main's view of one worker process."""
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A worker has ended, or cannot be reached any more."""
 
-    def __init__(
-        self,
-        process: BaseProcess,
-        link: Link,
-        slots: MutableSequence[int],
-        index: int,
-        clock: Clock,
-    ) -> None:
-        """Watch a process that is started about now and whose slot is ``slots[index]``."""
-        self.process, self.link, self.slots, self.index = process, link, slots, index
-        self.name = process.name
-        self.ready = self.proven = self.recalled = False
+
+Event = Ready | StartFailed | Answer | Gone
+
+
+class WorkerHandle:
+    """One worker's state; only these methods change it."""
+
+    def __init__(self, name: str, backlog: Backlog, clock: Clock) -> None:
+        """Describe a worker that is started about now."""
+        self.name, self.in_flight, self.clock = name, InFlight(backlog), clock
+        self.ready = self.stalled = False
+        self.proven = False
+        """Whether it ever began a task."""
         self.reason = ""
-        self.held = IDLE
-        self.started = self.since = clock.now()
+        """Why it is to end, or could not start."""
+        self.current = IDLE
+        self.started = self.since = self.clock.now()
+        self.revocations = 0
+        """How often what waits behind the current item was revoked."""
 
     @property
-    def exitcode(self) -> int | None:
-        """How its process ended; None if it lives."""
-        return exitcode_of(self.process)
+    def busy(self) -> bool:
+        """Whether it has an item."""
+        return bool(self.in_flight)
 
     @property
-    def sentinel(self) -> int:
-        """What is ready when its process has ended."""
-        return self.process.sentinel
+    def key(self) -> str | None:
+        """The key of its current item, if it is at one."""
+        return self.in_flight.key(self.current)
 
-    def observe(self, now: float) -> bool:
-        """Note since when it holds what its slot says; one that ever began a task is proven.
+    def has_room(self, depth: int) -> bool:
+        """Whether it may have another batch, where ``depth`` at a time are the most."""
+        few = len(self.in_flight.batches) < depth  # first, for it rules out most
+        return few and self.ready and not (self.stalled or self.reason)
 
-        Returns:
-            Whether it holds something else than when it was last observed.
-        """
-        if (held := self.slots[self.index]) == self.held:
-            return False
-        self.held, self.since = held, now
-        self.proven, self.recalled = True, False
-        return True
-
-    def hear(self, tray: Tray) -> tuple[list[Outcomes], bool]:
-        """Take what its line brings; return the outcomes, and whether the line has ended."""
-        outcomes: list[Outcomes] = []
-        try:
-            for message in self.link.receive():
-                match message:
-                    case Ready():
-                        self.ready = True
-                        log.info("%s is ready, pid %d", self.name, self.process.pid)
-                    case StartFailed(reason):
-                        self.reason = reason
-                    case _:
-                        outcomes += tray.take(message, self.name)
-        except EOFError:
-            return outcomes, True
-        finally:
-            self.proven = self.proven or bool(outcomes)
-        return outcomes, False
-
-    def last_words(self, tray: Tray) -> list[Outcomes]:
-        """Take everything that it sent before it died; its children may hold the line open."""
-        outcomes, ended = list[Outcomes](), False
-        while not ended and connection.wait([self.link.sock], 0):
-            more, ended = self.hear(tray)
-            outcomes += more
-        return outcomes
-
-    def overdue(self, now: float, limit: float | None, *, busy: bool) -> str:
-        """Return why it is to be killed, or nothing.
-
-        Args:
-            now: The time.
-            limit: Seconds that it may be at one item.
-            busy: Whether it is at one.
-        """
-        if not self.ready and now - self.started > START_SECONDS:
-            return f"not ready after {START_SECONDS:g} s"
-        if limit and busy and now - self.since > limit:
+    def overdue(self, now: float, limit: float | None) -> str:
+        """Return why it is to be killed, or nothing, where an item may take ``limit`` seconds."""
+        if not self.ready and now - self.started > START_TIMEOUT:
+            return f"not ready after {START_TIMEOUT:g} s"
+        if limit and self.busy and now - self.since > limit:
             return f"timed out after {limit:g} s"
         return ""
 
+    def holds_up_others(self, now: float, seconds: float) -> bool:
+        """Whether items have waited for ``seconds`` behind its current one."""
+        return now - self.since > seconds and self.in_flight.open_items > 1
 
-class Starts:
+    def became_ready(self) -> None:
+        """Note that it can do tasks."""
+        self.ready = True
+
+    def assign(self, batch: Batch) -> None:
+        """Note that it was given a batch."""
+        if not self.busy:
+            self._progressed()
+        self.in_flight.put(batch)
+
+    def observe(self, current: int) -> None:
+        """Note which item it is at; one that ever began a task is proven."""
+        if current != self.current:
+            self.current, self.proven = current, True
+            self._progressed()
+
+    def settle(self, answer: Answer) -> list[Outcomes]:
+        """Turn what it says of its items into outcomes."""
+        outcomes = self.in_flight.settle(answer, self.name)
+        self.proven = self.proven or bool(outcomes)
+        self.stalled = self.stalled and self.busy
+        return outcomes
+
+    def revoke(self) -> None:
+        """Note that it was told to release what waits; until it has, it gets nothing more."""
+        self.stalled = True
+        self.revocations += 1
+
+    def expired(self, reason: str) -> None:
+        """Note why it is killed."""
+        self.reason = self.reason or reason
+
+    def died(self, how: str) -> list[Outcomes]:
+        """Blame its current item, take back all others; ``reason`` says why from now on."""
+        self.expired(how)
+        seconds = self.clock.now() - self.since
+        return self.in_flight.lose(self.current, WorkerDeath(self.name, self.reason, seconds))
+
+    def _progressed(self) -> None:
+        self.since, self.revocations = self.clock.now(), 0
+
+
+class RestartBackoff:
     """How often starts failed in a row, and when the next may be tried."""
 
     def __init__(self, clock: Clock) -> None:
@@ -135,7 +140,7 @@ class Starts:
             return  # it was started together with one that failed already
         self.failures += 1
         self.failed_at = self.clock.now()
-        log.error("a worker failed to start, for the %d. time: %s", self.failures, reason)
+        log.error("a worker failed to start (failure %d in a row): %s", self.failures, reason)
         if self.failures >= START_ATTEMPTS and not others_work:
             raise WorkersCannotStartError(reason)
         delay = min(BACK_OFF_SECONDS * 2**self.failures, MOST_BACK_OFF_SECONDS)

@@ -1,4 +1,4 @@
-"""What runs inside a worker process: one task at a time, item by item."""
+"""Does one task, item by item, for a worker or a thread."""
 
 import json
 import os
@@ -10,16 +10,13 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, MutableSequence, Sequence
 from typing import Any
 
-from .items.messages import Report, Task
-from .system.errors import describe
+from ..system.errors import describe
+from .messages import Report, Task, whole_task
 
 Work = Callable[[Any], Any]
 
-IDLE = -1
-"""In a worker's slot: it holds no item."""
-
 TO_JSON = json.JSONEncoder(allow_nan=False).encode
-"""Refuses what JSON has no word for, so that every reader can read what is exported."""
+"""Rejects NaN and infinity, which JSON lacks, so that every reader can read what is exported."""
 
 TEXT = frozenset({str})
 SIMPLE = frozenset({str, int, float, bool, type(None)})
@@ -31,17 +28,12 @@ STRIDE_ITEMS = 1_000
 STRIDE_GROWTH = 4
 
 
-def whole_task(first: int) -> int:
-    """Return what a slot holds while its worker unpacks or sends a task: no single item."""
-    return -2 - first
-
-
-class Bench:
+class TaskRunner:
     """The task that a worker has at hand, as its work thread and its control thread see it.
 
-    The work thread takes items from the left, the control thread gives them back from the right.
+    The work thread takes items from the left, the control thread releases them from the right.
     Each such step is one operation on a deque, which is atomic; so an item is either done here or
-    given back, never both. The lock is this process's own and is held for moments, never during
+    released, never both. The lock is this process's own and is held for moments, never during
     an item.
     """
 
@@ -81,17 +73,17 @@ class Bench:
             self.clock = self.sent_at = self.start
             self.todo = deque(payloads)
 
-    def do(self) -> None:
-        """Do the items, stride by stride, unless main revokes them."""
+    def run(self) -> None:
+        """Run the items, stride by stride, unless main revokes them."""
         go_on = True
         while go_on and self.todo:
-            go_on = self._do_some(self.stride)
+            go_on = self._run_some(self.stride)
             with self.lock:
                 self._clock_in(at_hand=False)
         self.slot[self.index] = whole_task(self.first)
 
-    def _do_some(self, count: int) -> bool:
-        """Do so many items; what one raises, KeyboardInterrupt included, is its error.
+    def _run_some(self, count: int) -> bool:
+        """Run ``count`` items; record an exception, of whatever kind, as its item's error.
 
         The slot is written before ``revoked`` is read, main does it the other way round: so either
         main sees that an item was begun, or this sees that it was revoked.
@@ -165,8 +157,8 @@ class Bench:
                 cpu=self.cpu - cpu,
             )
 
-    def give_back(self) -> range:
-        """Give up the items of this task that are not begun; return their numbers."""
+    def release(self) -> range:
+        """Release the items of this task that are not begun; return their numbers."""
         with self.lock:
             taken = 0
             while self.todo:
