@@ -17,8 +17,8 @@ from service import PACKAGE, Service, wait_for
 
 from {{ cookiecutter.package_name }}.items.messages import DONE, FAILED, Outcome
 from {{ cookiecutter.package_name }}.results import export
+from {{ cookiecutter.package_name }}.results.database import JournalError
 from {{ cookiecutter.package_name }}.results.journal import Journal
-from {{ cookiecutter.package_name }}.results.reading import JournalError
 from {{ cookiecutter.package_name }}.system.files import replacing
 
 OUTCOMES = [

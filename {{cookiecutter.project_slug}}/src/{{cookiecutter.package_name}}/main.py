@@ -16,9 +16,9 @@ from .items.refusals import failure, is_refusal, refusal
 from .items.source import Source
 from .items.stats import RunStats
 from .listener import Listener
-from .results.journal import Journal, check
+from .results.database import JournalError, check
+from .results.journal import Journal
 from .results.keys import files_of
-from .results.reading import JournalError
 from .settings import Settings
 from .system.capacity import patiently
 from .system.errors import WorkersCannotStartError, describe
@@ -88,7 +88,8 @@ def run(settings: Settings, inputs: Sequence[str], progress: Progress) -> RunSta
     with stop.listening(), closing(begin_items(job, settings, inputs, stop)) as source:
         check_files(settings)
         journal = open_journal(settings)
-        backlog = Backlog(source, journal.unfinished, settings.max_attempts)
+        unfinished, events = journal.unfinished, journal.events
+        backlog = Backlog(source, unfinished, settings.max_attempts, events)
         stats = RunStats(skipped=journal.skipped)
         with journal, listening(settings, stop) as listener, progress:
             source.read()

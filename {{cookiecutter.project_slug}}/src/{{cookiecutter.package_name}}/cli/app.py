@@ -15,7 +15,7 @@ from ..insight import report, timeline
 from ..items.messages import FAILED, ItemsError, StoppedError
 from ..log.transport import has_atomic_pipes
 from ..results import export, reading
-from ..results.reading import JournalError
+from ..results.database import JournalError
 from ..settings import Settings
 from ..system import streams
 from ..system.errors import (
@@ -34,10 +34,10 @@ from .options import (
     SLUG,
     VERSION,
     inputs_argument,
-    log_file_option,
     results_option,
     run_options,
     scale_options,
+    unused_log_file_option,
 )
 from .progress import Bar, Lines, Progress, summary
 
@@ -210,27 +210,25 @@ def scale(
 
 @cli.command("timeline")
 @results_option
-@log_file_option
+@unused_log_file_option
 @click.option("--output", type=FILE_PATH, help="Trace file for Perfetto.")
 @click.option("--html", type=FILE_PATH, help="Page for a browser.")
 @click.pass_context
 def timeline_command(
     context: click.Context, results: Path, log_file: Path, output: Path | None, html: Path | None
 ) -> int:
-    """Draw who did what when, from the journal and the log."""
+    """Draw who did what when, from the journal."""
     if not (output or html):
         raise click.UsageError("give --output, --html or both", context)
-    config.keep_apart(
-        context,
-        {"--results": results, "--log-file": log_file, "--output": output, "--html": html},
-    )
+    files = {"--results": results, "--log-file": log_file, "--output": output, "--html": html}
+    config.keep_apart(context, files)
     try:
-        seen = timeline.collect(results, log_file, _tell_of_damage)
+        seen = timeline.collect(results, _tell_of_damage)
     except JournalError as error:
         raise click.UsageError(str(error), context) from error
     if not seen.items:
         raise click.UsageError(f"{shown(results)} has no items", context)
-    tell(f"{len(seen.items)} items, {len(seen.lanes)} workers")
+    tell(seen.summary)
     for option, path, write in (
         ("--output", output, timeline.write_trace),
         ("--html", html, partial(timeline.write_html, title=f"{SLUG}: {shown(results)}")),

@@ -59,6 +59,13 @@ log_file_option = click.option(
     show_default=True,
     help="The one log of all processes.",
 )
+unused_log_file_option = click.option(
+    "--log-file",
+    type=FILE_PATH,
+    default=Path("logs", f"{SLUG}.log"),
+    show_default=True,
+    help="Not read any more, all is in the journal; only kept from being overwritten.",
+)
 results_option = click.option(
     "--results",
     type=FILE_PATH,

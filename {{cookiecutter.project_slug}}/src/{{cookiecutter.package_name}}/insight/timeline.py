@@ -1,48 +1,32 @@
-"""Who did what when: a picture from the journal and the log.
+"""Who did what when: a picture from the journal.
 
-The journal says which item was done where, when and how; the log says when workers came and went.
+It holds which item was done where, when and how, when workers came and went, and which attempts at
+items ended with their worker.
 """
 
 import json
 import re
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import resources
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, TextIO
 
+from ..items.events import DIED, KILLED, START_FAILED, STARTED, WorkerEvent
 from ..items.messages import Outcome
-from ..results.reading import rows
+from ..results.reading import rows, worker_events
 
-MAIN = "MainProcess"
 NOBODY = "main"
 """The lane of items that could not be sent to any worker."""
-STARTED, DIED = "started", "died"
-EVENTS = [
-    (STARTED, re.compile(r"(\S+) (is ready, pid \d+)")),
-    (DIED, re.compile(r"(\S+) is (?:replaced|gone): (.*)")),
-]
-LINE = re.compile(rf"(\d+-\d\d-\d\d \d\d:\d\d:\d\d),(\d\d\d) {MAIN} +[A-Z]+ +(.*)")
-NEAR_SECONDS = 5.0
-"""Workers start some time before the first item, and may die after the last."""
 SAME_RUN_SECONDS = 60.0
+"""Between items, or between them and what happened to workers."""
+LAST_SECOND = 1e12
+"""No clock tells a later one, only a damaged row."""
 MICROSECONDS = 1e6
+MARKS = (STARTED, START_FAILED, DIED)
 DATA = "TIMELINE_DATA"
 """What ``timeline.html`` has where the data belong."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """That a worker started or died."""
-
-    time: float
-    """Seconds since the epoch."""
-    worker: str
-    kind: str
-    """``STARTED`` or ``DIED``."""
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +34,16 @@ class Timeline:
     """What is to be shown."""
 
     items: list[Outcome]
-    """By the time at which they began."""
-    marks: list[Mark]
+    """By the time at which they began; with the attempts that left no outcome, as ``KILLED``."""
+    marks: list[WorkerEvent]
+    """When workers started, failed to start and died."""
+
+    @property
+    def summary(self) -> str:
+        """How many items, attempts without an outcome and workers."""
+        killed = sum(item.status == KILLED for item in self.items)
+        attempts = f", {killed} attempts killed" if killed else ""
+        return f"{len(self.items) - killed} items{attempts}, {len(self.lanes)} workers"
 
     @property
     def lanes(self) -> list[str]:
@@ -60,24 +52,28 @@ class Timeline:
         return sorted(names, key=lambda name: [int(n) for n in re.findall(r"\d+", name)])
 
 
-def collect(results: Path, log_file: Path, damaged: Callable[[str, str], None]) -> Timeline:
-    """Read a journal, and what the log says of the time that its items were done.
+def collect(results: Path, damaged: Callable[[str, str], None]) -> Timeline:
+    """Read a journal, also while a run writes to it.
+
+    Events of a run whose items were all done again later are not shown.
 
     Args:
         results: The journal.
-        log_file: The log.
         damaged: See ``rows``; a row that does not say when it was is not drawn.
 
     Raises:
         JournalError: There is no journal at ``results``.
     """
-    drawable = (item for item in rows(results, damaged) if _has_times(item))
+    events = [event for event in worker_events(results, damaged) if _is_time(event.at)]
+    killed = (_attempt(event) for event in events if event.kind == KILLED)
+    drawable = (item for item in chain(rows(results, damaged), killed) if _has_times(item))
     items = sorted(drawable, key=lambda item: item.started)
     if not items:
         return Timeline([], [])
-    begin, end = items[0].started - NEAR_SECONDS, _end(items) + NEAR_SECONDS
-    marks = [mark for mark in _marks(_lines(log_file)) if begin <= mark.time <= end]
-    return Timeline(items, marks)
+    begin = items[0].started - SAME_RUN_SECONDS
+    end = max(item.started + item.seconds for item in items) + SAME_RUN_SECONDS
+    marks = (event for event in events if event.worker and event.kind in MARKS)
+    return Timeline(items, [mark for mark in marks if begin <= mark.at <= end])
 
 
 def write_trace(timeline: Timeline, file: TextIO) -> None:
@@ -86,9 +82,12 @@ def write_trace(timeline: Timeline, file: TextIO) -> None:
     https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
     """
     lanes = {name: number for number, name in enumerate(timeline.lanes, 1)}
+    items: dict[str, list[Outcome]] = {name: [] for name in lanes}
+    for item in timeline.items:
+        items[_lane(item)].append(item)
     events = chain(
         (_named(name, number) for name, number in lanes.items()),
-        *(_bars(timeline, name, number) for name, number in lanes.items()),
+        *(_bars(items[name], number) for name, number in lanes.items()),
         (_instant(mark, lanes[mark.worker]) for mark in timeline.marks),
     )
     file.write('{"displayTimeUnit": "ms", "traceEvents": [\n')
@@ -120,12 +119,13 @@ def _columns(timeline: Timeline, title: str) -> dict[str, Any]:
         "seconds": [round(item.seconds, 6) for item in items],
         "attempts": [item.attempts for item in items],
         "errors": {at: item.error for at, item in enumerate(items) if item.error is not None},
+        "killed": [at for at, item in enumerate(items) if item.status == KILLED],
         "marks": [
             {
                 "lane": lanes[mark.worker],
-                "time": round(mark.time - begin, 3),
+                "time": round(mark.at - begin, 3),
                 "kind": mark.kind,
-                "text": mark.text,
+                "text": mark.detail or f"pid {mark.pid}",
             }
             for mark in timeline.marks
         ],
@@ -144,16 +144,22 @@ def _last_run(items: list[Outcome]) -> float:
 
 def _has_times(item: Outcome) -> bool:
     """Whether a row has them; a damaged one may lack anything."""
-    times: list[Any] = [item.started, item.seconds]
-    return all(isinstance(time, float) for time in times)
+    return _is_time(item.started) and _is_time(item.seconds)
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, float) and abs(value) < LAST_SECOND
+
+
+def _attempt(event: WorkerEvent) -> Outcome:
+    """Return a killed attempt as if it were an outcome."""
+    began, seconds = event.at - (event.seconds or 0.0), event.seconds or 0.0
+    key, attempt = event.key or "", event.attempt or 1
+    return Outcome(key, KILLED, None, event.detail, attempt, event.worker, began, seconds)
 
 
 def _lane(item: Outcome) -> str:
     return item.worker or NOBODY
-
-
-def _end(items: Iterable[Outcome]) -> float:
-    return max(item.started + item.seconds for item in items)
 
 
 def _named(name: str, number: int) -> dict[str, Any]:
@@ -161,9 +167,8 @@ def _named(name: str, number: int) -> dict[str, Any]:
     return {"name": "thread_name", "ph": "M", "pid": 1, "tid": number, "args": args}
 
 
-def _bars(timeline: Timeline, name: str, number: int) -> Iterator[dict[str, Any]]:
+def _bars(items: list[Outcome], number: int) -> Iterator[dict[str, Any]]:
     """Yield the events of one lane; none may overlap another there, not by a microsecond."""
-    items = [item for item in timeline.items if _lane(item) == name]
     starts = [int(item.started * MICROSECONDS) for item in items]
     for item, (start, following) in zip(items, pairwise([*starts, float("inf")]), strict=True):
         end = min(int((item.started + item.seconds) * MICROSECONDS), following)
@@ -181,53 +186,14 @@ def _bars(timeline: Timeline, name: str, number: int) -> Iterator[dict[str, Any]
         }
 
 
-def _instant(mark: Mark, number: int) -> dict[str, Any]:
+def _instant(mark: WorkerEvent, number: int) -> dict[str, Any]:
     return {
         "name": f"{mark.worker} {mark.kind}",
         "cat": mark.kind,
         "ph": "i",
         "s": "t",
-        "ts": int(mark.time * MICROSECONDS),
+        "ts": int(mark.at * MICROSECONDS),
         "pid": 1,
         "tid": number,
-        "args": {"reason": mark.text},
+        "args": {"reason": mark.detail, "pid": mark.pid},
     }
-
-
-def _lines(log_file: Path) -> Iterator[str]:
-    """Yield the lines of a log and of its rotated files, the oldest first."""
-    backups = [
-        path
-        for path in log_file.parent.glob(f"{log_file.name}.*")
-        if path.suffix.removeprefix(".").isdecimal()
-    ]
-    backups.sort(key=lambda path: -int(path.suffix.removeprefix(".")))
-    for path in (*backups, log_file):
-        if path.is_file():
-            with path.open(encoding="utf-8", errors="replace") as file:
-                yield from (line.rstrip("\n") for line in file if MAIN in line)
-
-
-def _marks(lines: Iterable[str]) -> Iterator[Mark]:
-    """Yield what main, and nobody else, says of its workers."""
-    for line in lines:
-        when, message = _json_record(line) if line.startswith("{") else _text_record(line)
-        for kind, pattern in EVENTS:
-            if match := pattern.fullmatch(message):
-                yield Mark(when, match[1], kind, match[2])
-
-
-def _text_record(line: str) -> tuple[float, str]:
-    if not (match := LINE.fullmatch(line)):
-        return 0.0, ""
-    return time.mktime(time.strptime(match[1], "%Y-%m-%d %H:%M:%S")) + int(match[2]) / 1e3, match[3]
-
-
-def _json_record(line: str) -> tuple[float, str]:
-    try:
-        record = json.loads(line)
-        if record["process"] == MAIN:
-            return float(record["time"]), str(record["message"])
-    except (ValueError, KeyError, TypeError):
-        pass  # a line that some other program wrote
-    return 0.0, ""

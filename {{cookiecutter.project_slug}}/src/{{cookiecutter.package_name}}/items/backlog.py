@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from ..system.errors import describe
 from .batch_size import BatchSizer
+from .events import WorkerEvents
 from .messages import Item, Report, Task, whole_task
 from .outcomes import Outcomes
 from .payloads import UnsendableError
@@ -72,8 +73,12 @@ class Backlog:
         source: Source,
         unfinished: Callable[[list[Item]], list[Item]],
         max_attempts: int,
+        events: WorkerEvents | None = None,
     ) -> None:
-        """Take items from ``source``, leave out those that ``unfinished`` leaves out."""
+        """Take items from ``source``, leave out those that ``unfinished`` leaves out.
+
+        Killed attempts are noted in ``events``, as is what the supervisor has to tell.
+        """
         self.source, self.unfinished, self.max_attempts = source, unfinished, max_attempts
         self.sizer = BatchSizer()
         self.pending: list[Item] = []
@@ -85,6 +90,7 @@ class Backlog:
         self.stopped = False
         self.current_items: CurrentItems = {}
         """For people to see; the execution model brings it up to date at every tick."""
+        self.events = events or WorkerEvents()
 
     def stop(self) -> None:
         """Hand out nothing more."""
@@ -192,6 +198,7 @@ class Backlog:
     def _blame(self, pair: Item, attempts: int, death: WorkerDeath) -> list[Outcomes]:
         if attempts >= self.max_attempts:
             return [_failed(pair, death.reason, attempts, death.worker, death.seconds)]
+        self.events.note_killed(death.worker, death.reason, pair[0], death.seconds, attempts)
         self.isolated.append((pair, attempts))
         return []
 

@@ -36,11 +36,16 @@ class InFlight:
         return next((b for b in batches if b.first <= current < b.first + len(b.pairs)), None)
 
     def key(self, current: int) -> str | None:
-        """Return the key of the item with that number; of the first, where the worker is idle."""
+        """Return the key of the item with that number; of the first, where the worker is idle.
+
+        None if that item is settled.
+        """
         if current == IDLE:
             return next((b.open[0][0] for b in self.batches.values() if b.open), None)
         batch = self.find(current) if current >= 0 else None
-        return batch.pairs[current - batch.first][0] if batch else None
+        if batch and batch.done <= current - batch.first < batch.end:
+            return batch.pairs[current - batch.first][0]
+        return None
 
     def settle(self, answer: Answer, worker: str) -> list[Outcomes]:
         """Turn a worker's answer into outcomes."""

@@ -1,35 +1,47 @@
 """What a journal holds, for those who only read it; also while a run writes to it."""
 
 import json
-import os
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
+from ..items.events import WorkerEvent
 from ..items.messages import DONE, FAILED, Outcome
 from ..items.outcomes import NEW_OUTCOME
 from ..system.errors import error_name
-from ..system.files import shown
-from .keys import beside, real_file
+from . import schema
+from .database import explained, open_to_read
 
 COLUMNS = list(Outcome._fields)
-MOST_PATH = 500
-"""Bytes of a path that SQLite opens on Unix with all that it adds; newer ones take more."""
 QUERY = f"""
 SELECT rowid, {", ".join(COLUMNS)}, json_valid(result) FROM outcomes
 WHERE rowid > ? ORDER BY rowid LIMIT 500
 """  # noqa: S608 - the names are our own
+EVENTS = f"SELECT rowid, {', '.join(WorkerEvent._fields)} FROM events ORDER BY rowid"  # noqa: S608
 NOTHING = type(None)
 KINDS: dict[str, set[type]] = {name: {str} for name in COLUMNS}
 KINDS |= {"result": {str, NOTHING}, "error": {str, NOTHING}}
 KINDS |= {"attempts": {int}, "started": {float}, "seconds": {float}}
 """What runs record in each column."""
+EVENT_KINDS: dict[str, set[type]] = {
+    "at": {float},
+    "worker": {str},
+    "kind": {str},
+    "pid": {int, NOTHING},
+    "detail": {str},
+    "key": {str, NOTHING},
+    "attempt": {int, NOTHING},
+    "seconds": {float, NOTHING},
+}
+"""The same for events."""
+READABLE = partial(str, encoding="utf-8", errors="backslashreplace")
+"""Returns any bytes as text."""
 TOKEN = re.compile(
     r'("(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*")'
     r"|(-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?(?![0-9.])|true|false|null)"
@@ -37,10 +49,6 @@ TOKEN = re.compile(
 )
 """A string, another value without parts, or white space: https://www.rfc-editor.org/rfc/rfc8259"""
 CONTAINER = re.compile(r"\[(?:[Sv](?:,[Sv])*)?\]|\{(?:S:[Sv](?:,S:[Sv])*)?\}")
-
-
-class JournalError(Exception):
-    """The results file cannot serve as a journal; the message is one line that says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,70 +61,14 @@ class Summary:
     """Name of an error to how many items failed with it."""
 
 
-@contextmanager
-def explained(path: Path, what: str) -> Iterator[None]:
-    """Have what SQLite and the system say told in one line.
-
-    Raises:
-        JournalError: They said something.
-    """
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        hint = (
-            f"; SQLite may take no path above {MOST_PATH} bytes"
-            if len(str(path)) > MOST_PATH
-            else ""
-        )
-        raise JournalError(f"{shown(path)} {what}: {error}{hint}") from None
-
-
-def verify(path: Path) -> str:
-    """Return how SQLite can open a journal without making files beside it.
-
-    Raises:
-        JournalError: It is none.
-    """
-    with explained(path, "cannot be read"):
-        if not path.exists():
-            raise JournalError(f"{shown(path)} does not exist: nothing has been run into it yet")
-        if not path.is_file():
-            raise JournalError(f"{shown(path)} is not a results file: it is no file at all")
-    # A reader of a write-ahead log would make one: https://sqlite.org/wal.html#readonly
-    mode = "mode=ro" if beside(path, "-wal").exists() else "mode=ro&immutable=1"
-    with explained(path, "is not a results file"), closing(_connect(path, mode)) as database:
-        names = [name for _, name, *_ in database.execute("PRAGMA table_info(outcomes)")]
-        kinds = database.execute("SELECT type FROM sqlite_master WHERE name = 'outcomes'")
-        is_table = kinds.fetchall() == [("table",)]
-    if names != COLUMNS or not is_table:
-        what = "is not a results file: it has no table 'outcomes' of ours"
-        raise JournalError(f"{shown(path)} {what}")
-    return mode
-
-
-def _open_to_read(path: Path) -> sqlite3.Connection:
-    """Open a journal so that a run may write to it meanwhile; one that cannot be written, too."""
-    with explained(path, "cannot be read"):
-        path = real_file(path)
-    mode = verify(path)
-    if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
-        mode = "mode=rw"
-    with explained(path, "cannot be opened"):
-        return _connect(path, mode)
-
-
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)
-
-
 def summarize(path: Path) -> Summary:
     """Count what a journal holds; also while a run writes to it.
 
     Raises:
         JournalError: There is no journal at ``path``.
     """
-    with closing(_open_to_read(path)) as database, explained(path, "cannot be read"):
-        database.text_factory = partial(str, encoding="utf-8", errors="backslashreplace")
+    with closing(open_to_read(path)) as database, explained(path, "cannot be read"):
+        database.text_factory = READABLE
         counts = dict(database.execute("SELECT status, COUNT(*) FROM outcomes GROUP BY status"))
         errors: dict[str, int] = {}
         for (error,) in database.execute("SELECT error FROM outcomes WHERE status = ?", (FAILED,)):
@@ -136,7 +88,7 @@ def rows(path: Path, damaged: Callable[[str, str], None]) -> Iterator[Outcome]:
     Raises:
         JournalError: There is no journal at ``path``; on the way: the file itself is damaged.
     """
-    return _each_outcome(path, _open_to_read(path), damaged)
+    return _each_outcome(path, open_to_read(path), damaged)
 
 
 def _each_outcome(
@@ -201,6 +153,35 @@ def _mended(values: list[Any]) -> tuple[Outcome, list[str]]:
         row["result"] = json.dumps(row["result"])
     row["key"] = "" if row["key"] is None else str(row["key"])
     return Outcome(**row), faults
+
+
+def worker_events(path: Path, damaged: Callable[[str, str], None]) -> list[WorkerEvent]:
+    """Return the events of all workers, in their order; none from a journal of before there were.
+
+    Args:
+        path: The journal.
+        damaged: Told of an event that is what no run records, and is left out.
+
+    Raises:
+        JournalError: There is no journal at ``path``, or the file itself is damaged.
+    """
+    with closing(open_to_read(path)) as database, explained(path, "cannot be read"):
+        if schema.version_of(database) < schema.HAS_EVENTS:
+            return []
+        database.text_factory = READABLE
+        found = database.execute(EVENTS).fetchall()
+    events: list[WorkerEvent] = []
+    for number, *values in found:
+        pairs = zip(EVENT_KINDS.items(), values, strict=True)
+        if odd := [name for (name, kinds), value in pairs if not _is_one_of(kinds, value)]:
+            damaged(f"event {number}", f"{', '.join(odd)}: no such value")
+        else:
+            events.append(WorkerEvent._make(values))
+    return events
+
+
+def _is_one_of(kinds: set[type], value: object) -> bool:
+    return type(value) in kinds and value not in (inf, -inf)
 
 
 def is_json(text: str) -> bool:

@@ -1,19 +1,25 @@
-"""How outcomes get into the journal's table: all at once, or one by one where some are odd."""
+"""How outcomes and events get into the journal: all at once, or one by one where some are odd."""
 
 import hashlib
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 
+from ..items.events import WorkerEvent, WorkerEvents
 from ..items.messages import FAILED, Outcome
 from ..items.outcomes import Change
-from .keys import storable_row, stored_key
+from ..system.errors import error_name
+from .keys import storable, storable_row, stored_key
 
 INSERT = "INSERT OR IGNORE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 REPLACE = "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+INSERT_EVENT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+DROP_EVENTS = "DELETE FROM events WHERE rowid <= (SELECT MAX(rowid) FROM events) - ?"
 TOO_LARGE = (sqlite3.DataError, sqlite3.InterfaceError, OverflowError)
 """What sqlite3 raises for a row or a text above SQLITE_LIMIT_LENGTH, or above 2 GB."""
 SHOWN = 1_000
 """Characters of a text that is too large which are kept at either end, at most."""
+DETAIL_CHARACTERS = 500
+"""The most that is kept of an event's detail, which may be the owner's text of any length."""
 
 
 def insert(
@@ -21,21 +27,27 @@ def insert(
     outcomes: Callable[[], Iterable[Outcome]],
     count: int,
     retried: set[str],
+    events: WorkerEvents,
 ) -> list[Change]:
-    """Insert outcomes; the first of a key stays.
+    """Insert outcomes, of which the first of a key stays, and events, in one transaction.
 
     Args:
         database: The journal.
         outcomes: Returns them, each time anew.
         count: How many these are.
         retried: Stored keys whose row is one of an earlier run, to be replaced once.
+        events: What is pending of them; the oldest that the journal has go, see ``WorkerEvents``.
     """
     try:
         with database:
+            _insert_events(database, events)
+            if not count:
+                return []
             if database.executemany(INSERT, map(storable_row, outcomes())).rowcount < count:
                 raise sqlite3.DataError("some keys have a row already")  # undo
     except TOO_LARGE:
         with database:
+            _insert_events(database, events)
             return list(_insert_each(database, outcomes(), retried))
     return []
 
@@ -47,6 +59,20 @@ def key_in(database: sqlite3.Connection, key: str) -> str:
         return stored
     digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{stored[: min(SHOWN, most // 16)]}… sha256:{digest}"
+
+
+def _insert_events(database: sqlite3.Connection, events: WorkerEvents) -> None:
+    if events.pending:
+        rows = (_storable_event(database, event) for event in events.pending)
+        database.executemany(INSERT_EVENT, rows)
+        database.execute(DROP_EVENTS, (events.kept,))
+
+
+def _storable_event(database: sqlite3.Connection, event: WorkerEvent) -> WorkerEvent:
+    """Return an event as it is stored: with the one line that names what may be a traceback."""
+    detail = storable(error_name(event.detail)[:DETAIL_CHARACTERS])
+    key = None if event.key is None else key_in(database, event.key)
+    return event._replace(detail=detail, key=key)
 
 
 def _insert_each(
