@@ -2,9 +2,9 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from baked import TEMPLATE, run
@@ -14,20 +14,20 @@ from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
-Show = Callable[[int], Chrome]
-
 MISSING = "needs a browser; on Debian: apt-get install chromium chromium-driver"
 PICTURE = TEMPLATE / "docs" / "timeline.png"
-DONE, FAILED, RETRIED = "#3a8f4d", "#c8322b", "#e8a200"
+DONE, FAILED, RETRIED, KILLED = "#3a8f4d", "#c8322b", "#e8a200", "#8a8a8a"
 HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=alert(1)>"
 
 MAKE = """
-import sys, time
+import sys
 from pathlib import Path
 from file_digest.results.journal import Journal
+from file_digest.items.events import DIED, KILLED, STARTED, WorkerEvent
 from file_digest.items.messages import Outcome
 
 count, hostile, begin = int(sys.argv[1]), sys.argv[2], 1_800_000_000
+killed = len(sys.argv) > 3
 
 def outcome(n):
     ok = n % 7 != 3
@@ -43,13 +43,14 @@ def outcome(n):
     )
 
 with Journal(Path("results.db")) as journal:
+    journal.events.pending.extend([
+        WorkerEvent(begin + 0.1, "worker-1", STARTED, 11),
+        WorkerEvent(begin + 2.45, "worker-2", DIED, 12, "worker died: SIGKILL"),
+    ])
+    if killed:
+        attempt = WorkerEvent(begin + 2.45, "worker-2", KILLED, None, "worker died: SIGKILL")
+        journal.events.pending.extend([attempt._replace(key="item-5", attempt=1, seconds=0.07)])
     journal.record([outcome(n) for n in range(count)])
-stamps = [time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(begin + at)) for at in (0, 2)]
-Path("logs").mkdir()
-Path("logs/file-digest.log").write_text(
-    f"{stamps[0]},100 MainProcess INFO     worker-1 is ready, pid 11\\n"
-    f"{stamps[1]},450 MainProcess WARNING  worker-2 is replaced: worker died: SIGKILL\\n"
-)
 """
 BARS_OF_COLOUR = """
 const [lane, colour] = arguments, ratio = devicePixelRatio;
@@ -64,6 +65,13 @@ for (let at = 0; at < pixels.length; at += 4) {
 }
 return bars;
 """
+
+
+class Show(Protocol):
+    """Draws so many items and opens their page."""
+
+    def __call__(self, count: int, *options: str) -> Chrome:
+        """With the option ``killed``, there is also an attempt that left no outcome."""
 
 
 @pytest.fixture(scope="module")
@@ -90,15 +98,15 @@ def show(bake: Bake, browser: Chrome, tmp_path_factory: pytest.TempPathFactory) 
     project = bake()
 
     @cache
-    def drawn(count: int) -> str:
+    def drawn(count: int, *options: str) -> str:
         folder = tmp_path_factory.mktemp("drawn")
-        run(project.bin / "python", "-c", MAKE, str(count), HOSTILE, cwd=folder)
+        run(project.bin / "python", "-c", MAKE, str(count), HOSTILE, *options, cwd=folder)
         run(project.bin / project.slug, "timeline", "--html", "page.html", cwd=folder)
         return (folder / "page.html").as_uri()
 
-    def shown(count: int) -> Chrome:
+    def shown(count: int, *options: str) -> Chrome:
         console(browser)  # what a test before left there
-        browser.get(drawn(count))
+        browser.get(drawn(count, *options))
         return browser
 
     return shown
@@ -164,6 +172,19 @@ def test_hovering_shows_the_item(show: Show, seconds: float, lane: int, shown: l
     text = hover(show(40), seconds, lane)
     assert all(part in text for part in shown), text
     assert bool(text) == bool(shown)
+
+
+def test_a_killed_attempt_is_a_bar_and_no_item(show: Show) -> None:
+    """It is explained only where there is one."""
+    page = show(40, "killed")
+    assert bars(page) == 41
+    assert page.execute_script(BARS_OF_COLOUR, 1, KILLED) == 1
+    assert page.find_element(By.ID, "killed").is_displayed()
+    assert "40 items (6 failed) by 4 workers" in page.find_element(By.ID, "summary").text
+    text = hover(page, 2.4, 1)
+    assert all(part in text for part in ("item-5", "killed", "worker died: SIGKILL")), text
+    assert console(page) == []
+    assert not show(40).find_element(By.ID, "killed").is_displayed()
 
 
 def test_a_hostile_name_is_text(show: Show) -> None:
