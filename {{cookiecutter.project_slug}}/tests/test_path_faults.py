@@ -160,8 +160,8 @@ def test_a_temporary_folder_with_a_long_path(
 def test_a_soft_limit_of_descriptors_is_raised(service: Services) -> None:
     """As far as the workers need it, where the hard limit allows that."""
     one = service(job_that())
-    low = partial(resource.setrlimit, resource.RLIMIT_NOFILE, (30, 4096))
-    finished = one.run("--workers", "8", preexec_fn=low)
+    low = partial(resource.setrlimit, resource.RLIMIT_NOFILE, (25, 4096))
+    finished = one.run("--workers", "4", preexec_fn=low)
     assert (finished.code, one.count()) == (0, 10), finished.stderr
 
 
