@@ -67,7 +67,8 @@ def test_items_raises(service: Services, what: str, code: str, says: str, before
 {WORK}""")
     finished = one.run()
     assert (finished.code, one.count()) == (4, len(before and "1"))
-    (line,) = finished.stderr.splitlines()
+    *progress, line = finished.stderr.splitlines()
+    assert all("done, 0 failed" in shown for shown in progress)
     assert line.startswith("Error: items() raised ")
     assert says in line
     assert line.endswith("(job.py, line 4)") or what == "StopIteration"
@@ -99,7 +100,9 @@ def test_items_breaks_its_contract(service: Services, what: str, code: str, says
         {code}
 {WORK}""")
     finished = one.run()
-    assert (finished.code, finished.stderr) == (4, f"Error: {says}\n"), what
+    *progress, line = finished.stderr.splitlines()
+    assert (finished.code, line) == (4, f"Error: {says}"), what
+    assert all("0 done, 0 failed" in shown for shown in progress)
     assert says in one.log_text()
 
 

@@ -25,6 +25,8 @@ from .log.state import LOST
 from .log.transport import Transport, has_atomic_pipes
 from .log.wire import REOPEN, STOP
 from .settings import Settings
+from .system.capacity import patiently
+from .system.errors import WorkersCannotStartError
 from .system.lifeline import Lifeline, outlive_main
 from .system.processes import (
     UNKNOWN,
@@ -244,7 +246,10 @@ class Listener:
             return True
         deadline = time.monotonic() + seconds
         if exitcode_of(self.process) is not None:
-            self.start()
+            try:
+                patiently(self.start)
+            except (OSError, WorkersCannotStartError):
+                return False
         while time.monotonic() < deadline:
             if self.transport.has_room():
                 self._tell_news()
