@@ -12,7 +12,7 @@ import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from multiprocessing import util
+from multiprocessing import active_children, util
 from typing import NoReturn
 
 LEAVE_SECONDS = 10.0
@@ -72,6 +72,8 @@ def _gone_in(seconds: float, code: int) -> Iterator[None]:
 
     def watch() -> None:
         if not over.wait(seconds):
+            for child in active_children():
+                child.kill()  # multiprocessing waits for those of the owner, without a deadline
             os._exit(code)
 
     watching = threading.Thread(target=watch, name="leaving", daemon=True)
