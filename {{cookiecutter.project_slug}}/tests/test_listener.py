@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from service import kill_process, wait_for
 
+from {{ cookiecutter.package_name }} import hooks
 from {{ cookiecutter.package_name }} import listener as listener_module
 from {{ cookiecutter.package_name }}.configurer import configure_worker
 from {{ cookiecutter.package_name }}.listener import RESTART_SECONDS, Listener
@@ -23,9 +24,7 @@ TRANSPORTS = ["pipe", "queue"]
 @pytest.fixture
 def make_listener(tmp_path: Path) -> Iterator[Callable[..., Listener]]:
     """Start listeners that this process logs to, and put its own logging back afterwards."""
-    root, made = logging.getLogger(), list[Listener]()
-    handlers, level, find_caller = root.handlers[:], root.level, logging.Logger.findCaller
-    factory = logging.getLogRecordFactory()
+    made, factory = list[Listener](), logging.getLogRecordFactory()
 
     def make(transport: str, **options: Any) -> Listener:
         settings = Settings(
@@ -40,9 +39,7 @@ def make_listener(tmp_path: Path) -> Iterator[Callable[..., Listener]]:
     yield make
     logging.captureWarnings(False)
     logging.setLogRecordFactory(factory)
-    logging.Logger.findCaller = find_caller  # type: ignore[method-assign]
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    hooks.use()
     for listener in made:
         if listener.process and listener.process.exitcode is None:
             listener.process.kill()

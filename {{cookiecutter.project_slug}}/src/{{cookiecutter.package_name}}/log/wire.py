@@ -41,15 +41,15 @@ class Piece(NamedTuple):
     data: bytes
 
 
-def cut(line: bytes, run: str) -> Iterator[bytes]:
+def cut(line: bytes, run: str, size: int = PIECE_BYTES) -> Iterator[bytes]:
     """Cut a record's line into lines that an atomic write can carry.
 
     Its name is drawn by chance: processes, threads, signal handlers, and containers that share a
     folder all name records at the same time.
     """
     name, body = f"{run}-{os.urandom(8).hex()}".encode(), line[:-1]
-    for offset in range(0, len(body), PIECE_BYTES):
-        yield b"%s%s %d %s\n" % (PIECE, name, offset, body[offset : offset + PIECE_BYTES])
+    for offset in range(0, len(body), size):
+        yield b"%s%s %d %s\n" % (PIECE, name, offset, body[offset : offset + size])
     yield b"%s%s %d\n" % (INCLUDE, name, len(body))
 
 
