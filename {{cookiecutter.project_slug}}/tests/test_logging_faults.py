@@ -128,9 +128,7 @@ def test_handlers_of_the_job_work_besides_and_see_true_records(
 
 
 @TRANSPORTS
-def test_levels_and_filters_of_the_jobs_own_loggers_hold(
-    service: Services, transport: str
-) -> None:
+def test_levels_and_filters_of_the_jobs_own_loggers_hold(service: Services, transport: str) -> None:
     """A logger of the job may be quieter or louder than the service, and may drop records."""
     one = service("""
         import logging
