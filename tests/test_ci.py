@@ -184,9 +184,9 @@ def test_hooks_change_nothing_as_generated(repository: BakedProject) -> None:
 
 
 def test_hooks_stop_a_bad_commit(repository: BakedProject) -> None:
-    """An unused import, bad layout and a wrong type each stop a commit."""
-    bad = repository.path / "src" / repository.slug.replace("-", "_") / "bad.py"
-    bad.write_text('"""Bad."""\n\nimport os\n\nx:int="1"\n', "utf-8")
+    """An unused import, bad layout, a wrong type and an import of what is above stop a commit."""
+    bad = repository.path / "src" / repository.slug.replace("-", "_") / "system" / "bad.py"
+    bad.write_text('"""Bad."""\n\nimport os\n\nfrom ..cli import app\n\nx:int="1"\n', "utf-8")
     Repository(repository.path).git("add", "--all")
     done = prek(repository)
     assert done.returncode == 1

@@ -95,7 +95,7 @@ def test_image_holds_the_service_alone(image: Image) -> None:
     assert [path.name for path in (image.root / "app").iterdir()] == [".venv"]
     installed = {path.name for path in (image.root / "app/.venv/bin").iterdir()}
     assert "file-digest" in installed
-    assert not {"pytest", "ruff", "mypy", "uv", "pip"} & installed
+    assert not {"lint-imports", "mypy", "pip", "pytest", "ruff", "uv"} & installed
     assert "/app/.venv/" in image.python("import file_digest; print(file_digest.__file__)")
 
 

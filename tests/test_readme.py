@@ -119,7 +119,7 @@ def test_contributing_checks_renders_and_breaks(clone: Path) -> None:
     shown = shell("\n".join(blocks(contributing())), clone)
     assert "Success: no issues found" in shown
     assert " passed" in shown
-    assert re.search(r"worker-1 is replaced: .*SIGKILL$", shown, re.MULTILINE)
+    assert re.search(r"worker-1 is gone: .*SIGKILL$", shown, re.MULTILINE)
     assert "results.db: 100 done, 0 failed" in shown
 
 

@@ -118,6 +118,12 @@ def test_mypy_strict_finds_nothing(bake: Bake, execution_model: str, include_exa
     project.run("mypy")
 
 
+@pytest.mark.parametrize("execution_model", CHOICES["execution_model"])
+def test_imports_have_one_direction(bake: Bake, execution_model: str) -> None:
+    """No room imports from one above it, and the job from none."""
+    bake(execution_model=execution_model).run("lint-imports")
+
+
 @pytest.mark.parametrize("slug", ["x", "a" * 50, "z-index"])
 def test_code_stays_formatted_under_any_name(bake: Bake, slug: str) -> None:
     """A long import wraps and a short one does not, and imports sort by name."""

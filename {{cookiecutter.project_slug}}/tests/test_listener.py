@@ -109,6 +109,28 @@ def test_a_listener_that_cannot_be_replaced_now_is_replaced_later(
     assert any("cannot be replaced" in line for line in messages(tmp_path))
 
 
+def test_at_the_end_another_is_started_once_there_is_room(
+    make_listener: Callable[..., Listener], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that dies when no process is to be had costs time but neither a record nor the run."""
+    listener, refused = make_listener("pipe"), list[object]()
+    assert listener.process
+    log.info("before")
+    kill_process(listener.process.pid or 0)
+    wait_for(lambda: listener.process and listener.process.exitcode is not None, "its end")
+    start_process = listener_module.start_process
+
+    def refuse(*args: Any) -> Any:
+        if len(refused) == 3:
+            return start_process(*args)
+        refused.append(args)
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(listener_module, "start_process", refuse)
+    assert listener.stop(10.0)
+    assert messages(tmp_path) == ["before"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 def test_another_finishes_the_work_of_one_that_does_not_leave(
     make_listener: Callable[..., Listener], tmp_path: Path, number: int

@@ -151,6 +151,7 @@ def test_grace_runs_out() -> None:
     with stop.listening():
         os.kill(os.getpid(), signal.SIGINT)
         wait_for(lambda: stop.requested, "the signal")
+        stop.begin_grace()
         wait_for(lambda: stop.time_is_up, "the end of the grace period", 5)
 
 

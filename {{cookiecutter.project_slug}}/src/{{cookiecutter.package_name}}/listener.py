@@ -245,12 +245,14 @@ class Listener:
         if self.process is None:
             return True
         deadline = time.monotonic() + seconds
-        if exitcode_of(self.process) is not None:
-            try:
-                patiently(self.start)
-            except (OSError, WorkersCannotStartError):
-                return False
         while time.monotonic() < deadline:
+            if exitcode_of(self.process) is not None:
+                kill(self.process)  # one whose forkserver died may live on
+                try:
+                    patiently(self.start)
+                except (OSError, WorkersCannotStartError):
+                    return False
+                continue
             if self.transport.has_room():
                 self._tell_news()
                 if self.transport.tell(STOP):

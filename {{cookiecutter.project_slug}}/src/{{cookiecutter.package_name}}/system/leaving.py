@@ -19,7 +19,7 @@ LEAVE_SECONDS = 10.0
 """In which main has to be gone, whatever hooks and threads there are."""
 THREAD_SECONDS = 1.0
 """How long threads that are no daemons may take of that."""
-GOODBYE_SECONDS = 1.0
+SHUTDOWN_TIMEOUT = 1.0
 """The same for all of a worker's end."""
 LAST = 1_000
 """Priority of a worker's hooks among multiprocessing's finalizers: they may need what those end."""
@@ -61,8 +61,8 @@ def run_hooks_at_end(*, forked: bool) -> None:
 
 
 def _end_worker() -> None:
-    with _gone_in(GOODBYE_SECONDS, 0):
-        _run_hooks(GOODBYE_SECONDS / 2)
+    with _gone_in(SHUTDOWN_TIMEOUT, 0):
+        _run_hooks(SHUTDOWN_TIMEOUT / 2)
 
 
 @contextmanager
