@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from {{ cookiecutter.package_name }} import hooks
 from {{ cookiecutter.package_name }}.configurer import (
     LogFileHandler,
     LogSetup,
     configure_listener,
     configure_worker,
 )
+from {{ cookiecutter.package_name }}.log import hooks
 from {{ cookiecutter.package_name }}.settings import TEXT_LAYOUT, LogFormat
 
 

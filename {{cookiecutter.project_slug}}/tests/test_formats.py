@@ -16,8 +16,8 @@ from {{ cookiecutter.package_name }}.log.formats import (
     one_record,
     repaired,
 )
+from {{ cookiecutter.package_name }}.log.values import shown_safely
 from {{ cookiecutter.package_name }}.settings import TEXT_LAYOUT
-from {{ cookiecutter.package_name }}.values import shown_safely
 
 START = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} MainProcess +INFO +")
 

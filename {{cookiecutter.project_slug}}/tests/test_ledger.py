@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from ledgers import Killed, Pipe
 
-from {{ cookiecutter.package_name }} import parts
-from {{ cookiecutter.package_name }}.ledger import ROOM, Ledger, LogFile
-from {{ cookiecutter.package_name }}.wire import COMMAND, INCLUDE, NEWLINE
+from {{ cookiecutter.package_name }}.log import parts
+from {{ cookiecutter.package_name }}.log.recovery import ROOM, Ledger, LogFile
+from {{ cookiecutter.package_name }}.log.wire import COMMAND, INCLUDE, NEWLINE
 
 
 @pytest.fixture

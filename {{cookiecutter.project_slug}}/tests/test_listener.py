@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from service import kill_process, wait_for
 
-from {{ cookiecutter.package_name }} import hooks
 from {{ cookiecutter.package_name }} import listener as listener_module
 from {{ cookiecutter.package_name }}.configurer import configure_worker
 from {{ cookiecutter.package_name }}.listener import RESTART_SECONDS, Listener
+from {{ cookiecutter.package_name }}.log import hooks
 from {{ cookiecutter.package_name }}.settings import Settings
 
 log = logging.getLogger("test")

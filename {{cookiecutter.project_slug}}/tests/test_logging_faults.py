@@ -338,7 +338,7 @@ def test_a_loss_is_told_although_its_process_is_killed(service: Services) -> Non
             pathlib.Path(rescue).mkdir()  # so that there is no way left
             if not (child := os.fork()):
                 os.closerange(3, 5000)
-                from .pipe import WritingEnd
+                from .log.pipe import WritingEnd
                 WritingEnd.reopen = lambda end: False
                 for _ in range(7):
                     log.info("gone")

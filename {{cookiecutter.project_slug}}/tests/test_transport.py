@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
-from {{ cookiecutter.package_name }} import queues
-from {{ cookiecutter.package_name }}.formats import LineFormatter
-from {{ cookiecutter.package_name }}.parts import Parts
-from {{ cookiecutter.package_name }}.pipe import PipeHandler, PipeTransport
-from {{ cookiecutter.package_name }}.queues import PatientQueueHandler, QueueTransport
-from {{ cookiecutter.package_name }}.rescue import Patience
-from {{ cookiecutter.package_name }}.state import LOST, STALLED, LogState
-from {{ cookiecutter.package_name }}.transport import Transport, has_atomic_pipes
-from {{ cookiecutter.package_name }}.wire import (
+from {{ cookiecutter.package_name }}.log import queues
+from {{ cookiecutter.package_name }}.log.fallback import Patience
+from {{ cookiecutter.package_name }}.log.formats import LineFormatter
+from {{ cookiecutter.package_name }}.log.parts import Parts
+from {{ cookiecutter.package_name }}.log.pipe import PipeHandler, PipeTransport
+from {{ cookiecutter.package_name }}.log.queues import PatientQueueHandler, QueueTransport
+from {{ cookiecutter.package_name }}.log.state import LOST, STALLED, LogState
+from {{ cookiecutter.package_name }}.log.transport import Transport, has_atomic_pipes
+from {{ cookiecutter.package_name }}.log.wire import (
     ATOMIC,
     INCLUDE,
     PIECE,

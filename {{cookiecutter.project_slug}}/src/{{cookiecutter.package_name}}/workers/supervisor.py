@@ -15,6 +15,7 @@ from collections.abc import Generator
 from ..configurer import LogSetup
 from ..items.backlog import Backlog
 from ..items.batch_size import BatchSizer
+from ..items.events import DIED, START_FAILED, STARTED
 from ..items.messages import Ready, StartFailed
 from ..items.outcomes import NO_OUTCOMES, Outcomes
 from ..settings import Settings
@@ -87,6 +88,10 @@ class Supervisor:
 
     def end(self) -> None:
         """End all workers; where one still has an item, at once."""
+        if any(worker.busy for worker in self.manager.workers):
+            self.manager.refresh()
+            self._note_current_items()
+            self.backlog.events.note_cut_off(self.backlog.current_items)
         self.manager.end(stopping=self.stop.requested)
 
     def _begin_stop(self) -> None:
@@ -112,7 +117,8 @@ class Supervisor:
             except (OSError, RuntimeError) as error:  # no more processes, threads or descriptors
                 self._start_failed(self.clock.now(), reason_for(error))
 
-    def _start_failed(self, started: float, reason: str) -> None:
+    def _start_failed(self, started: float, reason: str, worker: str = "") -> None:
+        self.backlog.events.note(START_FAILED, worker, reason)
         others_work = any(worker.proven for worker in self.manager.workers)
         self.backoff.failed(started, reason, others_work=others_work)
 
@@ -133,6 +139,7 @@ class Supervisor:
             case Ready(pid):
                 worker.became_ready()
                 log.info("%s is ready, pid %d", worker.name, pid)
+                self.backlog.events.note(STARTED, worker.name, pid=pid)
             case StartFailed(reason):
                 worker.expired(reason)
             case Gone():
@@ -158,9 +165,12 @@ class Supervisor:
                 self.manager.kill(worker)
             elif worker.holds_up_others(now, self.manager.REVOKE_SECONDS):
                 self._revoke(worker)
+        self._note_current_items()
+        return outcomes
+
+    def _note_current_items(self) -> None:
         stood, at = self.clock.stood, [(worker, worker.key) for worker in self.manager.workers]
         self.backlog.current_items = {one.name: (key, one.since + stood) for one, key in at if key}
-        return outcomes
 
     def _revoke(self, worker: Worker) -> None:
         worker.revoke()
@@ -175,6 +185,7 @@ class Supervisor:
         outcomes += worker.died(how)
         if started:
             log.warning("%s is gone: %s", worker.name, worker.reason)
+            self.backlog.events.note(DIED, worker.name, worker.reason)
         else:
-            self._start_failed(worker.started, worker.reason)
+            self._start_failed(worker.started, worker.reason, worker.name)
         return outcomes
