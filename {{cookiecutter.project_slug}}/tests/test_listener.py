@@ -15,6 +15,7 @@ from {{ cookiecutter.package_name }}.configurer import configure_worker
 from {{ cookiecutter.package_name }}.listener import RESTART_SECONDS, Listener
 from {{ cookiecutter.package_name }}.log import hooks
 from {{ cookiecutter.package_name }}.settings import Settings
+from {{ cookiecutter.package_name }}.system import processes
 
 log = logging.getLogger("test")
 
@@ -118,7 +119,7 @@ def test_at_the_end_another_is_started_once_there_is_room(
     log.info("before")
     kill_process(listener.process.pid or 0)
     wait_for(lambda: listener.process and listener.process.exitcode is not None, "its end")
-    start_process = listener_module.start_process
+    start_process = processes.start_process
 
     def refuse(*args: Any) -> Any:
         if len(refused) == 3:
