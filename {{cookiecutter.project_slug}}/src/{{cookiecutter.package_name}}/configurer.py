@@ -2,6 +2,7 @@
 
 import logging
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,10 +37,20 @@ class EarlyRecords(logging.Handler):
         """Keep the newest of them."""
         super().__init__(level)
         self.records: deque[logging.LogRecord] = deque(maxlen=EARLY_RECORDS)
+        self.successor: logging.Handler | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep one as it is now."""
         self.records.append(settled(record))
+        if self.successor:  # which a thread that was on its way here did not know of
+            self.hand_over(self.successor)
+
+    def hand_over(self, successor: logging.Handler) -> None:
+        """Have ``successor`` handle what is kept, and what may still come."""
+        self.successor = successor
+        with suppress(IndexError):
+            while True:
+                successor.handle(self.records.popleft())
 
 
 def keep_early_records(level: str) -> None:
@@ -68,8 +79,7 @@ def configure_worker(setup: LogSetup, patience: float = PATIENCE_SECONDS) -> Non
     logging.captureWarnings(True)
     for early in before:
         if isinstance(early, EarlyRecords):
-            for record in early.records:
-                handler.handle(record)
+            early.hand_over(handler)
         _let_go(early)
 
 

@@ -49,7 +49,7 @@ DRAIN_SECONDS, FINISH_SECONDS = 1.4, 0.1
 RESTART_SECONDS = 0.2
 """Between two starts at least: a listener that dies at once must not keep main busy."""
 ROOM_SECONDS = 0.05
-NEWS_SECONDS = 1.0
+NEWS_SECONDS = 0.1
 """Between two looks whether records went another way."""
 
 log = logging.getLogger(__name__)
@@ -177,7 +177,7 @@ class Listener:
         )
         self.file_options = (log_file, settings.log_max_bytes, settings.log_backups)
         self.fallback = self.transport.fallback
-        self.news_due = 0.0
+        self.news_due, self.moves = 0.0, 0
         self.process: BaseProcess | None = None
         self.started = 0.0
         self.reopen_due = False
@@ -262,9 +262,10 @@ class Listener:
         return self.process.exitcode in (0, UNKNOWN)
 
     def _tell_news(self) -> None:
-        """Tell of records that went another way, once what tells of them can take this one."""
+        """Tell of records that went another way, once this one need not go there as well."""
         self.fallback.collect()
-        if self.transport.has_room():
+        before, self.moves = self.moves, self.fallback.state.moves
+        if self.moves != before or self.transport.has_room():
             for text in self.fallback.news():
                 log.warning("%s", text)
 
