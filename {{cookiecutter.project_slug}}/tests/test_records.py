@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from {{ cookiecutter.package_name }} import records
+from {{ cookiecutter.package_name }}.log import records
 
 FIND_CALLER = records.FIND_CALLER
 log = logging.getLogger("records under test")
