@@ -10,6 +10,7 @@ records are sent. The pipe that the service logs through has no lock, so it surv
 import logging
 import time
 from collections.abc import Callable
+from contextlib import closing, suppress
 from logging.handlers import QueueHandler
 from multiprocessing import Pipe, Process, Queue
 from multiprocessing.connection import Connection
@@ -29,13 +30,10 @@ def listen(
     """Be the listener: write what arrives, until None does, or nothing for a while."""
     handler = logging.FileHandler(log_file, mode="w", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(processName)-10s %(message)s"))
-    logging.getLogger().handlers[:] = [handler]  # a forked process has main's, too
     telling.send("ready")
-    try:
+    with closing(handler), suppress(Empty):
         while (record := records.get(timeout=WAIT_SECONDS)) is not None:
-            logging.getLogger(record.name).handle(record)
-    except Empty:
-        return
+            handler.handle(record)  # not its logger: in the service's log it is already
 
 
 def log_steps(

@@ -16,9 +16,12 @@ ROWS = int(os.environ.get("FAULT_ROWS", "0"))
 
 
 def pytest_configure() -> None:
-    """Have services heed Ctrl-C from the first moment: a shell's ``pytest &`` would ignore it."""
-    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Have services heed all signals: a shell's ``pytest &`` or nohup would have some ignored."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGCHLD"):
+        number = getattr(signal, name, None)
+        if number and signal.getsignal(number) == signal.SIG_IGN:
+            default = signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL
+            signal.signal(number, default)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -47,6 +47,13 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = HANG_SECO
     return value
 
 
+def is_alive(process: psutil.Process) -> bool:
+    """Whether a process runs: a zombie does not."""
+    with suppress(psutil.NoSuchProcess):
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    return False
+
+
 @dataclass(frozen=True)
 class Finished:
     """How a run ended."""
@@ -83,8 +90,7 @@ class Run:
 
     def _is_ours(self, process: psutil.Process) -> bool:
         with suppress(psutil.Error):
-            living = process.status() != psutil.STATUS_ZOMBIE
-            return living and process.environ().get("SERVICE_RUN") == self.mark
+            return is_alive(process) and process.environ().get("SERVICE_RUN") == self.mark
         return False
 
     def send(self, number: int) -> None:
@@ -107,20 +113,20 @@ class Run:
         return Finished(self.process.returncode, stdout, stderr, took)
 
     def wait_until_gone(self, seconds: float) -> float:
-        """Wait until no process of this run is left; return how long that took."""
-        began = time.monotonic()
-        what = "the end of all its processes"
-        wait_for(lambda: not self._has_session() and not self.processes(), what, seconds)
-        return time.monotonic() - began
+        """Wait until no process of this run is left; return how long that took.
 
-    def _has_session(self) -> bool:
-        """Whether anybody of the session lives: cheap to ask again and again."""
-        for pid in psutil.pids() if hasattr(os, "getsid") else ():
-            with suppress(OSError, psutil.Error):
-                ours = os.getsid(pid) == self.process.pid
-                if ours and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-                    return True
-        return False
+        It is cheap to ask those that are known again and again; whether there are others, in
+        whatever session, is asked when all of them are gone.
+        """
+        began, known = time.monotonic(), list[psutil.Process]()
+
+        def gone() -> bool:
+            known[:] = filter(is_alive, known)
+            known.extend(() if known else self.processes())
+            return not known
+
+        wait_for(gone, "the end of all its processes", seconds)
+        return time.monotonic() - began
 
     def stacks(self) -> str:
         """Show what every process is doing: by py-spy where there is one, else by its state."""
@@ -190,9 +196,9 @@ class Service:
         """Run to the end."""
         return self.start(*arguments, **options).wait()
 
-    def command(self, *arguments: str) -> Finished:
+    def command(self, *arguments: str, **options: Any) -> Finished:
         """Run any command of the service to its end."""
-        run = Run(self, arguments)
+        run = Run(self, arguments, **options)
         self.runs.append(run)
         return run.wait()
 

@@ -3,7 +3,7 @@
 import pickle
 import threading
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
@@ -12,33 +12,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 from service import wait_for
 
-from file_digest.batches import (
-    BATCH_BYTES,
-    Backlog,
-    Batch,
-    Death,
-    Sizer,
-)
-from file_digest.messages import Outcome, Pair, Report, Task
-from file_digest.outcomes import Outcomes
-from file_digest.source import READ_AHEAD, Source
-from file_digest.worker import IDLE, whole_task
+from file_digest.items.backlog import Backlog, Batch, WorkerDeath
+from file_digest.items.batch_size import BATCH_BYTES, BatchSizer
+from file_digest.items.messages import IDLE, Item, Outcome, Report, Task, whole_task
+from file_digest.items.outcomes import Outcomes
+from file_digest.items.source import Source
 
-KILLED = Death("worker-1", "worker died: SIGKILL", 0.5)
+KILLED = WorkerDeath("worker-1", "worker died: SIGKILL", 0.5)
 
 
-def backlog_of(pairs: Iterable[Pair], max_attempts: int = 3, size: int = 1) -> Backlog:
+def backlog_of(pairs: Iterable[Item], max_attempts: int = 3, size: int = 1) -> Backlog:
     """Return a backlog that has read everything and makes batches of ``size``."""
-    source = Source(pairs, lambda: None)
+    source = Source(lambda: pairs, lambda: None)
     source.ahead = 1_000_000
     source.start()
+    source.read()
     source.thread.join(10)
     backlog = Backlog(source, lambda pairs: pairs, max_attempts)
     backlog.sizer.size = size
     return backlog
 
 
-def numbered(count: int) -> list[Pair]:
+def numbered(count: int) -> list[Item]:
     """Return pairs like ("2", 2)."""
     return [(str(number), number) for number in range(count)]
 
@@ -100,8 +95,10 @@ def test_only_the_held_item_is_blamed(
     if reported:
         backlog.completed(batch, report_on(0, reported), "worker-1")
     assert backlog.lost(batch, held, KILLED) == []
-    assert [(key, attempts) for (key, _), attempts in backlog.alone] == [(key, 1) for key in alone]
-    assert [key for key, _ in backlog.returned] == again
+    assert [(key, attempts) for (key, _), attempts in backlog.isolated] == [
+        (key, 1) for key in alone
+    ]
+    assert [key for key, _ in backlog.pending] == again
 
 
 def test_death_with_the_whole_task_suspects_each_alone() -> None:
@@ -142,7 +139,7 @@ def test_given_back_items_keep_their_attempts() -> None:
     batch, _ = take(backlog)
     backlog.lost(batch, batch.first, KILLED)
     batch, _ = take(backlog)
-    backlog.give_back(batch, range(batch.first, batch.first + 1))
+    backlog.release(batch, range(batch.first, batch.first + 1))
     assert batch.open == []
     batch, _ = take(backlog)
     assert [o.attempts for o in backlog.lost(batch, batch.first, KILLED)] == [2]
@@ -152,11 +149,11 @@ def test_items_are_given_back_once() -> None:
     """What main took back by itself, and the worker then gives back too, is done once."""
     backlog = backlog_of(numbered(4), size=4)
     batch, _ = take(backlog)
-    backlog.give_back(batch, range(2, 4))
-    backlog.give_back(batch, range(3, 4))
-    backlog.give_back(batch, range(1, 4))
+    backlog.release(batch, range(2, 4))
+    backlog.release(batch, range(3, 4))
+    backlog.release(batch, range(1, 4))
     assert [key for key, _ in batch.open] == ["0"]
-    assert [key for key, _ in backlog.returned] == ["2", "3", "1"]
+    assert [key for key, _ in backlog.pending] == ["2", "3", "1"]
 
 
 def test_stopped_backlog_hands_out_nothing() -> None:
@@ -164,14 +161,14 @@ def test_stopped_backlog_hands_out_nothing() -> None:
     backlog = backlog_of(numbered(4), size=2)
     batch, _ = take(backlog)
     backlog.stop()
-    backlog.give_back(batch, range(1, 2))
+    backlog.release(batch, range(1, 2))
     assert backlog.next_batch() is None
     assert backlog.exhausted
 
 
 def test_payload_that_does_not_pickle_fails_alone() -> None:
     """Its neighbours are sent one by one; the item itself fails without being sent."""
-    pairs: list[Pair] = [("a", 0), ("bad", threading.Lock()), ("b", 1)]
+    pairs: list[Item] = [("a", 0), ("bad", threading.Lock()), ("b", 1)]
     backlog = backlog_of(pairs, size=3)
     sent = []
     while work := backlog.next_batch():
@@ -180,7 +177,7 @@ def test_payload_that_does_not_pickle_fails_alone() -> None:
     assert keys(backlog.take_failed()) == ["bad"]
 
 
-class Crew:
+class Workers:
     """Pretends to be workers; hypothesis says what happens to each batch."""
 
     def __init__(self, backlog: Backlog) -> None:
@@ -196,14 +193,14 @@ class Crew:
         at %= task.count
         if event == "give back":
             done = report_on(task.first, at)
-            self.backlog.give_back(batch, range(task.first + at, task.first + task.count))
+            self.backlog.release(batch, range(task.first + at, task.first + task.count))
             self.outcomes += [self.backlog.completed(batch, done, "w")] if at else []
         elif event == "die":
             self.outcomes += self.backlog.lost(batch, task.first + at, KILLED)
         elif event == "die whole":
             self.outcomes += self.backlog.lost(batch, whole_task(task.first), KILLED)
         elif event == "unreadable":
-            self.outcomes += self.backlog.unreadable(batch, "no", "w")
+            self.outcomes += self.backlog.unpickle_failed(batch, "no", "w")
         else:
             done = report_on(task.first, task.count)
             self.outcomes.append(self.backlog.completed(batch, done, "w"))
@@ -216,18 +213,18 @@ EVENTS = st.sampled_from(["done", "die", "die whole", "give back", "unreadable"]
 def test_every_item_has_exactly_one_outcome(count: int, events: list[tuple[str, int]]) -> None:
     """Whatever happens to batches, in whatever order, no item is lost and none comes out twice."""
     backlog = backlog_of(numbered(count), size=8)
-    crew = Crew(backlog)
+    workers = Workers(backlog)
     for event, at in events:
-        crew.do(event, at)
+        workers.do(event, at)
     while not backlog.exhausted:
-        crew.do("done", 0)
-    assert sorted(keys(crew.outcomes), key=int) == [str(number) for number in range(count)]
-    assert all(1 <= outcomes.attempts <= 3 for outcomes in crew.outcomes)
+        workers.do("done", 0)
+    assert sorted(keys(workers.outcomes), key=int) == [str(number) for number in range(count)]
+    assert all(1 <= outcomes.attempts <= 3 for outcomes in workers.outcomes)
 
 
 def test_sizer_makes_batches_of_some_milliseconds() -> None:
     """Quick items travel together, slow ones alone, and one slow item suffices to slow down."""
-    sizer = Sizer()
+    sizer = BatchSizer()
     for _ in range(30):
         sizer.observe(sizer.size, sizer.size * 1e-5, sizer.size)
     assert sizer.quick
@@ -238,68 +235,25 @@ def test_sizer_makes_batches_of_some_milliseconds() -> None:
 
 def test_sizer_bounds_bytes() -> None:
     """Items that are quick but large do not travel in batches of gigabytes."""
-    sizer = Sizer()
+    sizer = BatchSizer()
     sizer.size = 10_000
     sizer.limit_bytes(10, 10 * BATCH_BYTES)
     assert sizer.size == 1
 
 
-def test_source_reads_a_bounded_number_ahead() -> None:
-    """An endless source is read only as far ahead as asked."""
-    read: list[int] = []
-
-    def endless() -> Iterator[Pair]:
-        while True:
-            read.append(len(read))
-            yield str(len(read)), None
-
-    source = Source(endless(), lambda: None)
-    source.start()
-    for _ in range(3):
-        wait_for(lambda: len(source.ready) == READ_AHEAD, "the source to be full")
-        assert len(source.take()) == READ_AHEAD
-    assert len(read) <= 4 * READ_AHEAD + 1
-    source.stop()
-    source.thread.join(10)
-    assert not source.thread.is_alive()
-
-
-def test_source_wakes_a_hungry_main() -> None:
-    """A main that found nothing is woken by the next item, at once."""
-    gate, woken = threading.Event(), threading.Event()
-
-    def late() -> Iterator[Pair]:
-        gate.wait(10)
-        yield "late", None
-
-    source = Source(late(), woken.set)
-    source.start()
-    assert source.take() == []
-    gate.set()
-    assert woken.wait(10)
-    source.thread.join(10)
-    assert (source.take(), source.exhausted) == ([("late", None)], True)
-
-
-@pytest.mark.parametrize(
-    "odd", ["key", ("key",), (1, "payload"), None], ids=["str", "one", "number", "None"]
-)
-def test_source_refuses_what_is_no_pair(odd: Any) -> None:
-    """What items() yields must be pairs of a str and a payload; else the source ends with why."""
-    source = Source([("fine", 0), odd], lambda: None)
-    source.start()
-    source.thread.join(10)
-    assert source.take() == [("fine", 0)]
-    assert "must yield (str key, payload)" in str(source.error)
-
-
 def test_backlog_skips_what_is_finished_without_stopping_main() -> None:
     """Long stretches of finished items are skipped in several turns; main is woken for the next."""
     woken: list[bool] = []
-    source = Source(numbered(500), lambda: woken.append(True))
+    source = Source(lambda: numbered(500), lambda: woken.append(True))
     backlog = Backlog(source, lambda pairs: [p for p in pairs if p[1] == 499], 3)
     source.start()
-    wait_for(lambda: backlog.has_some, "the one item that is left")
+    source.read()
+
+    def has_some() -> bool:
+        backlog.fill()
+        return backlog.has_some
+
+    wait_for(has_some, "the one item that is left")
     batch, _ = take(backlog)
     assert batch.pairs == [("499", 499)]
     assert woken

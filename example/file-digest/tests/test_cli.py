@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from service import PACKAGE, Finished, Service, wait_for
 
-from file_digest import STOPPED_BY_SIGNAL, cli, config
+from file_digest import STOPPED_BY_SIGNAL
+from file_digest.cli import app, config
 from file_digest.settings import start_methods
 
 PREFIX = PACKAGE.upper()
@@ -180,7 +181,7 @@ def test_command_line_beats_environment_beats_file(service: Callable[..., Servic
 
 
 def _assert_one_line(finished: Finished, message: str) -> None:
-    assert finished.code == cli.USAGE
+    assert finished.code == app.USAGE
     assert finished.stdout == ""
     assert len(finished.stderr.splitlines()) == 1, finished.stderr
     assert re.search(message, finished.stderr), finished.stderr
@@ -206,11 +207,11 @@ def test_failed_items_make_exit_code_1_and_can_be_retried(service: Callable[...,
             return payload
     """)
     first = flaky.run()
-    assert (first.code, flaky.count("failed")) == (cli.SOME_FAILED, 1)
+    assert (first.code, flaky.count("failed")) == (app.SOME_FAILED, 1)
     assert "ValueError: not yet" in flaky.outcomes()["bad"]["error"]
-    assert flaky.run().code == cli.SOME_FAILED
+    assert flaky.run().code == app.SOME_FAILED
     (flaky.folder / "mended").touch()
-    assert flaky.run("--retry-failed").code == cli.ALL_DONE
+    assert flaky.run("--retry-failed").code == app.ALL_DONE
     assert (flaky.folder / "ran-good").read_text() == "x"
     assert (flaky.folder / "ran-bad").read_text() == "xx"
 
@@ -226,7 +227,7 @@ def test_ctrl_c_on_a_terminal_leaves_a_readable_screen(service: Callable[..., Se
     assert 0 < done < 30
     assert re.search(rf"{done} done, 0 failed in", screen)
     again = slow.run("30")
-    assert again.code == cli.ALL_DONE
+    assert again.code == app.ALL_DONE
     assert f"{30 - done} done" in again.stdout
     assert slow.count() == 30
 

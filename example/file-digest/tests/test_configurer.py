@@ -16,6 +16,7 @@ from file_digest.configurer import (
     configure_listener,
     configure_worker,
 )
+from file_digest.log import hooks
 from file_digest.settings import TEXT_LAYOUT, LogFormat
 
 
@@ -48,11 +49,11 @@ class Sender:
 def own_logging() -> Iterator[None]:
     """Put this process's logging back."""
     root, factory = logging.getLogger(), logging.getLogRecordFactory()
-    before, level, find_caller = root.handlers[:], root.level, logging.Logger.findCaller
+    before, level = root.handlers[:], root.level
     yield
+    hooks.use()
     logging.captureWarnings(False)
     logging.setLogRecordFactory(factory)
-    logging.Logger.findCaller = find_caller  # type: ignore[method-assign]
     root.handlers[:] = before
     root.setLevel(level)
 
@@ -117,7 +118,7 @@ def test_a_stack_is_logged_for_those_who_ask() -> None:
     kept = set_up(layout=TEXT_LAYOUT)
     logging.getLogger().info("m", stack_info=True)
     assert "test_a_stack_is_logged_for_those_who_ask" in kept.texts[0].splitlines()[-2]
-    assert "_find_no_caller" not in kept.texts[0]
+    assert "records.py" not in kept.texts[0]
 
 
 def test_the_listener_of_the_queue_writes_the_file(tmp_path: Path) -> None:

@@ -3,24 +3,36 @@
 import csv
 import json
 import os
+import select
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from service import PACKAGE, Service
+from service import PACKAGE, Service, wait_for
 
-from file_digest import export
-from file_digest.journal import Journal, JournalError
-from file_digest.messages import DONE, FAILED, Outcome
+from file_digest.items.messages import DONE, FAILED, Outcome
+from file_digest.results import export
+from file_digest.results.database import JournalError
+from file_digest.results.journal import Journal
+from file_digest.system.files import replacing
 
 OUTCOMES = [
     Outcome("plain", DONE, '{"a": [1, 2.5, null]}', None, 1, "worker-1", 1.5, 0.25),
     Outcome("carriage\rreturn", DONE, "1", None, 1, "worker-1", 2.0, 0.25),
     Outcome('comma, "quote"\nline', FAILED, None, "Error: é ☕", 3, "worker-2", 2.5, 0.5),
 ]
+
+
+def write(results: Path, form: str, output: Path) -> list[tuple[str, str]]:
+    """Export a journal; return what was said to be damaged."""
+    damaged: list[tuple[str, str]] = []
+    export.write(results, form, output, lambda *fault: damaged.append(fault))
+    return damaged
 
 
 @pytest.fixture
@@ -34,7 +46,7 @@ def results(tmp_path: Path) -> Path:
 
 def test_jsonl_gives_every_column_and_the_result_as_json(results: Path, tmp_path: Path) -> None:
     """A line is an object with the journal's columns; the result is no text but what it was."""
-    export.write(results, "jsonl", tmp_path / "out")
+    write(results, "jsonl", tmp_path / "out")
     rows = [json.loads(line) for line in (tmp_path / "out").read_text().splitlines()]
     assert rows[0] == OUTCOMES[0]._asdict() | {"result": {"a": [1, 2.5, None]}}
     assert rows[2] == OUTCOMES[2]._asdict()
@@ -42,7 +54,7 @@ def test_jsonl_gives_every_column_and_the_result_as_json(results: Path, tmp_path
 
 def test_csv_gives_back_any_text(results: Path, tmp_path: Path) -> None:
     """Commas, quotes, line breaks and any script come back from the table."""
-    export.write(results, "csv", tmp_path / "out")
+    write(results, "csv", tmp_path / "out")
     with (tmp_path / "out").open(encoding="utf-8", newline="") as file:
         header, *rows = csv.reader(file)
     assert header == list(Outcome._fields)
@@ -50,7 +62,7 @@ def test_csv_gives_back_any_text(results: Path, tmp_path: Path) -> None:
     assert rows[2][3] == "Error: é ☕"
 
 
-@pytest.mark.parametrize("form", list(export.WRITERS))
+@pytest.mark.parametrize("form", list(export.FORMS))
 def test_a_file_that_was_there_stays_until_the_new_one_is_complete(
     tmp_path: Path, form: str
 ) -> None:
@@ -59,7 +71,7 @@ def test_a_file_that_was_there_stays_until_the_new_one_is_complete(
     output.write_text("earlier")
     before = sorted(tmp_path.iterdir())
     with pytest.raises(JournalError):
-        export.write(tmp_path / "none.db", form, output)
+        write(tmp_path / "none.db", form, output)
     assert output.read_text() == "earlier"
     assert sorted(tmp_path.iterdir()) == before
 
@@ -69,7 +81,7 @@ def test_ctrl_c_leaves_nothing_half_written(tmp_path: Path) -> None:
     meanwhile = signal.getsignal(signal.SIGINT)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with pytest.raises(KeyboardInterrupt), export.replacing(tmp_path / "out"):
+        with pytest.raises(KeyboardInterrupt), replacing(tmp_path / "out"):
             signal.raise_signal(signal.SIGINT)
         assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
     finally:
@@ -81,10 +93,10 @@ def test_a_link_stays_and_a_device_is_written_to(results: Path, tmp_path: Path) 
     """A link's target is replaced, not the link; what is no regular file is not replaced."""
     target, link = tmp_path / "target", tmp_path / "link"
     link.symlink_to(target)
-    export.write(results, "csv", link)
+    write(results, "csv", link)
     assert link.is_symlink()
     assert target.read_text().startswith('"key"')
-    export.write(results, "csv", Path(os.devnull))
+    write(results, "csv", Path(os.devnull))
     assert not Path(os.devnull).is_file()
 
 
@@ -109,3 +121,149 @@ def test_a_reader_that_leaves_early_is_no_error(service: Callable[..., Service])
     )
     assert (finished.returncode, finished.stderr) == (0, "")
     assert json.loads(finished.stdout)["status"] == DONE
+
+
+DEEP = 5_000
+ODD_RESULTS = {
+    "a long number": "1" * 6_000,
+    "a long number in a list": f"[{'9' * 6_000}, 1e400, -0.0]",
+    "deep lists": "[" * DEEP + "]" * DEEP,
+    "deep objects": '{"a": ' * DEEP + "1" + "}" * DEEP,
+    "a key twice": '{"1": "a", "1": "b"}',
+    "a lone surrogate": r'"\ud800"',
+    "other scripts": '{"é": "漢 🎉 \u2028"}',
+    "line breaks": '{\r\n\t"a": [\n1\n]\n}\n',
+    "DEL": '"\x7f"',
+}
+
+
+@pytest.mark.parametrize("name", ODD_RESULTS)
+def test_a_result_is_passed_through(tmp_path: Path, name: str) -> None:
+    """Whatever JSON it is, on one line, in ASCII, and nothing is said to be damaged."""
+    text = ODD_RESULTS[name]
+    path = tmp_path / "results.db"
+    with Journal(path) as journal:
+        journal.record([OUTCOMES[0]._replace(result=text), OUTCOMES[1]])
+    assert write(path, "jsonl", tmp_path / "out") == []
+    odd, plain = (tmp_path / "out").read_text(encoding="utf-8").splitlines()
+    assert odd.isascii()
+    assert json.loads(plain)["key"] == OUTCOMES[1].key
+    result = odd.partition('"result": ')[2].partition(', "error": null')[0]
+    if text.isascii():
+        assert result.split() == text.split()
+    else:
+        assert json.loads(result) == json.loads(text)
+
+
+DAMAGE = {
+    "key, not UTF-8": ("key = CAST(x'ff41' AS TEXT)", ("\\xffA", "key is not UTF-8")),
+    "key, a blob": ("key = x'00fe'", ("\x00\\xfe", "key is not UTF-8")),
+    "key, empty": ("key = NULL", ("", "key is empty")),
+    "status, empty": ("status = NULL", ("bad", "status is empty")),
+    "result, no JSON": ("result = '{no'", ("bad", "result is not JSON")),
+    "result, NaN": ("result = '[NaN]'", ("bad", "result is not JSON")),
+    "result, a blob": ("result = x'ff'", ("bad", "result is not UTF-8, result is not JSON")),
+    "result, cut": ("result = '[[[1]]'", ("bad", "result is not JSON")),
+    "error, not UTF-8": ("error = CAST(x'c328' AS TEXT)", ("bad", "error is not UTF-8")),
+    "worker, empty": ("worker = NULL", ("bad", "worker is empty")),
+    "attempts, a text": ("attempts = 'a, \"b'", ("bad", "attempts is no such value")),
+    "attempts, empty": ("attempts = NULL", ("bad", "attempts is empty")),
+    "started, empty": ("started = NULL", ("bad", "started is empty")),
+    "started, a text": ("started = 'soon'", ("bad", "started is no such value")),
+    "seconds, infinite": ("seconds = 9e999", ("bad", "seconds is no such value")),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_row_hides_no_other(tmp_path: Path, damage: str) -> None:
+    """It is told with its key, and exported as well as it can be, in lines that readers take."""
+    change, told = DAMAGE[damage]
+    path = tmp_path / "results.db"
+    outcomes = [OUTCOMES[0]._replace(key=key) for key in ("first", "bad", "last")]
+    with Journal(path) as journal:
+        journal.record(outcomes)
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute(f"UPDATE outcomes SET {change} WHERE key = 'bad'")
+    assert write(path, "jsonl", tmp_path / "rows") == [told]
+    first, bad, last = map(json.loads, (tmp_path / "rows").read_text().splitlines())
+    assert [row["key"] for row in (first, bad, last)] == ["first", told[0], "last"]
+    assert list(bad) == list(Outcome._fields)
+    assert "Infinity" not in (tmp_path / "rows").read_text()
+    assert write(path, "csv", tmp_path / "table") == [told]
+    with (tmp_path / "table").open(encoding="utf-8", newline="") as file:
+        table = list(csv.reader(file))
+    assert [row[0] for row in table] == ["key", "first", told[0], "last"]
+    assert {len(row) for row in table} == {len(Outcome._fields)}
+
+
+def test_damage_is_one_line_on_standard_error(service: Callable[..., Service]) -> None:
+    """export, status and timeline show the rest, and end well."""
+    one = service("""
+        def items(inputs):
+            return ((f"item-{n}", n) for n in range(5))
+
+        def work(n):
+            return {"n": n}
+    """)
+    assert one.run().code == 0
+    with closing(sqlite3.connect(one.results)) as database, database:
+        database.execute("UPDATE outcomes SET started = NULL, result = '}' WHERE key = 'item-3'")
+        damage = "error = x'ff', key = 'x' || char(27) || '[2J'"
+        database.execute(f"UPDATE outcomes SET {damage} WHERE key = 'item-1'")
+    results = ("--results", str(one.results))
+    exported = one.command("export", "--format", "jsonl", *results)
+    assert (exported.code, len(exported.stdout.splitlines())) == (0, 5)
+    assert len(exported.stderr.splitlines()) == 2
+    assert "item-3: started is empty, result is not JSON" in exported.stderr
+    assert r"x\x1b[2J: error is not UTF-8" in exported.stderr
+    assert one.command("status", *results).code == 0
+    drawn = one.command("timeline", *results, "--log-file", str(one.log), "--html", "page.html")
+    assert (drawn.code, drawn.stdout.splitlines()[0].partition(",")[0]) == (0, "4 items")
+
+
+@pytest.mark.parametrize("form", list(export.FORMS))
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-16"])
+def test_what_is_exported_is_utf_8_on_every_terminal(
+    results: Path, tmp_path: Path, service: Callable[..., Service], form: str, encoding: str
+) -> None:
+    """Standard output holds the bytes that a file would."""
+    write(results, form, tmp_path / "out")
+    one = service()
+    one.environment["PYTHONIOENCODING"] = encoding
+    shown = subprocess.run(
+        [sys.executable, "-m", PACKAGE, "export", "--format", form, "--results", str(results)],
+        cwd=one.folder,
+        env=one.environment,
+        capture_output=True,
+        check=False,
+    )
+    assert (shown.returncode, shown.stderr) == (0, b"")
+    assert shown.stdout == (tmp_path / "out").read_bytes()
+
+
+def test_a_slow_reader_gets_every_row(service: Callable[..., Service]) -> None:
+    """Standard output that does not block is waited for."""
+    many = service("""
+        def items(inputs):
+            return ((str(n), "x" * 100) for n in range(5_000))
+
+        def work(payload):
+            return payload
+    """)
+    assert many.run().code == 0
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    process = subprocess.Popen(
+        [sys.executable, "-m", PACKAGE, "export", "--format", "jsonl"],
+        cwd=many.folder,
+        env=many.environment,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(writer)
+    wait_for(lambda: len(select.select([reader], [], [], 1)[0]), "the first rows")
+    with open(reader, encoding="utf-8") as file:
+        rows = [json.loads(line)["key"] for line in file]
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors, len(rows)) == (0, "", 5_000)

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from file_digest.formats import (
+from file_digest.log.formats import (
     MESSAGE,
     JsonLineFormatter,
     LineFormatter,
     one_record,
     repaired,
-    shown_safely,
 )
+from file_digest.log.values import shown_safely
 from file_digest.settings import TEXT_LAYOUT
 
 START = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} MainProcess +INFO +")

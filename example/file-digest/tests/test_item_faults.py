@@ -46,6 +46,16 @@ def test_work_raises(service: Services, what: str, code: str, text: str) -> None
 RESULTS = [
     ("that json cannot write", "result = lambda: 0", "is not JSON serializable"),
     ("that JSON has no word for", "result = [float('nan')]", "not JSON compliant"),
+    ("of bytes", "result = b'x'", "bytes is not JSON serializable"),
+    ("of more digits than Python shows", "result = 10**5_000", "Exceeds the limit"),
+    ("whose keys are one in JSON", "result = [{1: 0, '1': 0}]", 'two keys of a dict are both "1"'),
+    ("whose keys are both true", "result = {True: 0, 'true': 0}", 'are both "true" in JSON'),
+    ("whose keys are both null", "result = {None: 0, 'null': 0}", 'are both "null" in JSON'),
+    (
+        "whose class cannot be shown",
+        "result = type('Odd', (), {'__repr__': lambda self: 1 / 0})()",
+        "Odd is not JSON serializable",
+    ),
     ("that holds itself", "result = []; result.append(result)", "Circular reference"),
     (
         "nested too deep",
@@ -126,38 +136,6 @@ def test_item_never_ends(service: Services, what: str, code: str, stage: str) ->
     assert bad["error"] == "timed out after 1 s"
     assert 1 <= bad["seconds"] < 2
     report(f"work() {what}", tries=2, seconds=finished.seconds)
-
-
-def test_items_raises_in_the_middle(service: Services) -> None:
-    """What items() yielded before it raised is done; the run ends with exit code 1 and one line."""
-    one = service("""
-        def items(inputs):
-            for number in range(1_000):
-                yield f"item-{number}", number
-            raise RuntimeError("no more")
-
-        def work(payload):
-            return payload
-    """)
-    finished = one.run()
-    assert (finished.code, one.count()) == (1, 1_000)
-    assert finished.stderr.strip().splitlines() == ["Error: items() raised RuntimeError: no more"]
-    assert "Traceback" in one.log_text()
-
-
-def test_items_raises_at_its_call(service: Services) -> None:
-    """An error that is not about the inputs is one line, with its traceback in the log."""
-    one = service("""
-        def items(inputs):
-            raise RuntimeError("not today")
-
-        def work(payload):
-            return payload
-    """)
-    finished = one.run()
-    assert finished.code == 1
-    assert finished.stderr.strip().splitlines() == ["Error: items() raised RuntimeError: not today"]
-    assert "Traceback" in one.log_text()
 
 
 ODD_PAYLOADS_JOB = """

@@ -12,23 +12,36 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from file_digest import journal as journal_module
-from file_digest.journal import (
-    COLUMNS,
-    Journal,
-    JournalError,
-    check,
-    rows,
-    summarize,
+from file_digest.items.events import (
+    DIED,
+    KILLED,
+    STARTED,
+    WorkerEvent,
+    WorkerEvents,
 )
-from file_digest.messages import DONE, FAILED, Outcome
-from file_digest.stored import storable, stored_key
+from file_digest.items.messages import DONE, FAILED, Outcome
+from file_digest.results import journal as journal_module
+from file_digest.results import reading
+from file_digest.results.database import JournalError, check
+from file_digest.results.journal import Journal
+from file_digest.results.keys import storable, stored_key
+from file_digest.results.reading import COLUMNS, summarize
 
 
 def outcome(key: str, status: str = DONE, error: str | None = None) -> Outcome:
     """Return an outcome with a result or an error."""
     result = '{"n": 1}' if status == DONE else None
     return Outcome(key, status, result, error, 1, "worker-1", 1.5, 0.25)
+
+
+def rows(path: Path) -> list[Outcome]:
+    """Return all outcomes in a journal, none of which may be damaged."""
+    return list(reading.rows(path, lambda *fault: pytest.fail(f"{fault}")))
+
+
+def worker_events(path: Path) -> list[WorkerEvent]:
+    """Return all events in a journal, none of which may be damaged."""
+    return reading.worker_events(path, lambda *fault: pytest.fail(f"{fault}"))
 
 
 def keys(path: Path) -> list[str]:
@@ -42,7 +55,7 @@ def test_outcomes_come_back_as_they_were_recorded(tmp_path: Path) -> None:
     recorded = [outcome("b"), outcome("a", FAILED, "Traceback\nValueError: no"), outcome("ü 🎉")]
     with Journal(path) as journal:
         journal.record(recorded)
-    assert list(rows(path)) == recorded
+    assert rows(path) == recorded
 
 
 @pytest.mark.parametrize(
@@ -59,15 +72,6 @@ def test_settled_items_are_left_out(
         pairs = journal.unfinished([("done", 1), ("failed", 2), ("new", 3)])
         assert [key for key, _ in pairs] == unfinished
         assert journal.skipped == {DONE: 1, FAILED: 0 if retry_failed else 1}
-
-
-def test_a_later_outcome_replaces_an_earlier_one(tmp_path: Path) -> None:
-    """An item has one row, however often it ran."""
-    path = tmp_path / "results.db"
-    with Journal(path) as journal:
-        journal.record([outcome("a", FAILED, "no")])
-        journal.record([outcome("a")])
-    assert [(row.key, row.status) for row in rows(path)] == [("a", DONE)]
 
 
 @given(key=st.text(st.characters()), error=st.text(st.characters()))
@@ -95,11 +99,11 @@ def test_no_two_keys_are_the_same(one: str, other: str) -> None:
     assert (stored_key(one) == stored_key(other)) == (one == other)
 
 
-def test_the_errors_are_counted_by_their_last_line(tmp_path: Path) -> None:
+def test_the_errors_are_counted_by_their_names(tmp_path: Path) -> None:
     """The summary groups failures by what was raised."""
     path = tmp_path / "results.db"
     with Journal(path) as journal:
-        journal.record([outcome(f"{n}", FAILED, f"line {n}\nValueError: no") for n in range(3)])
+        journal.record([outcome(f"{n}", FAILED, f"ValueError: no\nline {n}") for n in range(3)])
         journal.record([outcome("a"), outcome("b", FAILED, "worker died: SIGKILL")])
     summary = summarize(path)
     assert (summary.done, summary.failed) == (1, 4)
@@ -115,6 +119,100 @@ def test_outcomes_are_committed_in_time(tmp_path: Path, monkeypatch: pytest.Monk
         monkeypatch.setattr(journal_module, "COMMIT_SECONDS", 0.0)
         journal.record([])
         assert keys(path) == ["a"]
+
+
+EVENTS = [
+    WorkerEvent(1.0, "worker-1", STARTED, 41),
+    WorkerEvent(2.5, "worker-1", KILLED, None, "timed out", "a", 1, 1.5),
+    WorkerEvent(2.5, "worker-1", DIED, 41, "timed out"),
+]
+
+
+def test_events_are_committed_with_outcomes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They cause no commit of their own, are kept at the end, and come back in their order."""
+    path = tmp_path / "results.db"
+    monkeypatch.setattr(journal_module, "COMMIT_SECONDS", 0.0)
+    with Journal(path) as journal:
+        journal.events.pending.extend(EVENTS[:1])
+        journal.record([])
+        assert worker_events(path) == []
+        journal.record([outcome("a")])
+        assert worker_events(path) == EVENTS[:1]
+        journal.events.pending.extend(EVENTS[1:])
+    assert worker_events(path) == EVENTS
+    assert keys(path) == ["a"]
+
+
+def test_events_are_committed_once_beside_outcomes_that_come_twice(tmp_path: Path) -> None:
+    """What undoes a batch, to insert its outcomes one by one, undoes its events as well."""
+    path = tmp_path / "results.db"
+    with Journal(path) as journal:
+        journal.events.pending.extend(EVENTS)
+        journal.record([outcome("a"), outcome("a", FAILED, "no")])
+    assert worker_events(path) == EVENTS
+    assert rows(path) == [outcome("a")]
+
+
+@pytest.mark.parametrize(
+    ("detail", "key", "stored"),
+    [
+        ("Traceback\n  line\nError: no", "a", ("Error: no", "a")),
+        ("Error: no\nfurther lines", "a", ("Error: no", "a")),
+        ("x" * 10_000, "a", ("x" * 500, "a")),
+        ("odd \udcff", "odd \udcff", ("odd \\udcff", stored_key("odd \udcff"))),
+        ("NUL \0", "NUL \0 and 🎉", ("NUL \0", "NUL \0 and 🎉")),
+        ("", None, ("", None)),
+    ],
+)
+def test_an_event_holds_one_short_line_and_the_key_of_its_item(
+    tmp_path: Path, detail: str, key: str | None, stored: tuple[str, str | None]
+) -> None:
+    """Whatever the owner's exceptions and items are called."""
+    path = tmp_path / "results.db"
+    with Journal(path) as journal:
+        journal.events.pending.append(EVENTS[1]._replace(detail=detail, key=key))
+    assert [(event.detail, event.key) for event in worker_events(path)] == [stored]
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 1_000])
+def test_only_the_last_events_are_kept(tmp_path: Path, at_once: int) -> None:
+    """A service whose workers come and go for years does not fill the disk, nor its memory."""
+    path = tmp_path / "results.db"
+    for _ in range(2):  # an earlier run's count as well
+        with Journal(path) as journal:
+            journal.events = WorkerEvents(50)
+            for begin in range(0, 500, at_once):
+                last = range(begin, begin + at_once)
+                journal.events.pending.extend(WorkerEvent(n, f"worker-{n}", STARTED) for n in last)
+                assert len(journal.events.pending) <= 50
+                journal.commit()
+    assert [event.at for event in worker_events(path)] == list(range(last.stop - 50, last.stop))
+
+
+ODD_EVENTS = {
+    "no time": ("at", None),
+    "a time that is text": ("at", "yesterday"),
+    "an endless time": ("at", float("inf")),
+    "no worker": ("worker", None),
+    "bytes": ("key", b"\xff"),
+    "a word for a number": ("attempt", "first"),
+}
+
+
+@pytest.mark.parametrize(("column", "value"), ODD_EVENTS.values(), ids=list(ODD_EVENTS))
+def test_a_damaged_event_is_told_and_left_out(tmp_path: Path, column: str, value: object) -> None:
+    """The others are read."""
+    path = tmp_path / "results.db"
+    with Journal(path) as journal:
+        journal.events.pending.extend(EVENTS)
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute(f"UPDATE events SET {column} = ? WHERE rowid = 2", (value,))
+    told: list[str] = []
+    events = reading.worker_events(path, lambda which, what: told.append(f"{which}: {what}"))
+    assert events == [EVENTS[0], EVENTS[2]]
+    assert told == [f"event 2: {column}: no such value"]
 
 
 def test_reading_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -147,8 +245,8 @@ def left_by_a_kill(path: Path) -> None:
     """A journal whose run was killed: the last outcome is in the write-ahead log."""
     script = (
         "import os, sys; from pathlib import Path\n"
-        "from file_digest.journal import Journal\n"
-        "from file_digest.messages import Outcome\n"
+        "from file_digest.results.journal import Journal\n"
+        "from file_digest.items.messages import Outcome\n"
         "journal = Journal(Path(sys.argv[1]))\n"
         "journal.record([Outcome('old', 'done', '1', None, 1, 'w', 0.0, 0.0)])\n"
         "journal.commit()\n"
@@ -224,7 +322,7 @@ def test_a_file_that_is_no_journal_is_refused_untouched(
     path = tmp_path / "results.db"
     content(path)
     before = path.read_bytes()
-    for attempt in (check, Journal, summarize, lambda path: list(rows(path))):
+    for attempt in (check, Journal, summarize, rows):
         with pytest.raises(JournalError, match=r"is not a results file|cannot be read") as caught:
             attempt(path)
         assert "\n" not in str(caught.value)

@@ -8,15 +8,9 @@ from pathlib import Path
 import pytest
 from ledgers import Killed, Pipe
 
-from file_digest import ledger
-from file_digest.ledger import (
-    COMMAND,
-    INCLUDE,
-    NEWLINE,
-    ROOM,
-    Ledger,
-    LogFile,
-)
+from file_digest.log import parts
+from file_digest.log.recovery import ROOM, Ledger, LogFile
+from file_digest.log.wire import COMMAND, INCLUDE, NEWLINE
 
 
 @pytest.fixture
@@ -42,12 +36,13 @@ def short_records(pipe: Pipe) -> bytes:
 
 
 def long_records(pipe: Pipe) -> bytes:
-    """Long records between short ones."""
+    """Long records between short ones, each of them in pieces."""
+    longer = b"longer " * 9 + b"\n"
     pipe.send(b"one\n")
     pipe.send_long(b"long " * 9 + NEWLINE + b"  | more\n")
-    pipe.send_long(b"longer " * 9 + b"\n")
+    pipe.send_long(longer)
     pipe.send(b"two\n")
-    return b"one\n" + b"long " * 9 + b"\n  | more\n" + b"longer " * 9 + b"\n" + b"two\n"
+    return b"one\n" + b"long " * 9 + b"\n  | more\n" + longer + b"two\n"
 
 
 def commands_between(pipe: Pipe) -> bytes:
@@ -218,7 +213,7 @@ def test_an_incomplete_last_line_is_ended_before_the_first_record(
 def test_a_long_record_whose_file_is_gone_is_told_about(make_pipe: Callable[..., Pipe]) -> None:
     """The log says that a record is missing."""
     pipe = make_pipe()
-    pipe.send(INCLUDE + b"1-2-3\n", b"next\n")
+    pipe.send(INCLUDE + b"run-1 7\n", b"next\n")
     pipe.listen()
     first, second = pipe.text().splitlines()
     assert b"could not be read" in first
@@ -263,7 +258,7 @@ def test_a_full_disk_is_waited_for(
 
     pipe.send(b"one\n", b"two\n", b"three\n")
     monkeypatch.setattr(os, "write", write_some)
-    monkeypatch.setattr(ledger, "RETRY_SECONDS", 0)
+    monkeypatch.setattr(parts, "RETRY_SECONDS", 0)
     pipe.listen()
     monkeypatch.undo()
     assert pipe.text() == b"one\ntwo\nthree\n"

@@ -13,7 +13,9 @@ from service import kill_process, wait_for
 from file_digest import listener as listener_module
 from file_digest.configurer import configure_worker
 from file_digest.listener import RESTART_SECONDS, Listener
+from file_digest.log import hooks
 from file_digest.settings import Settings
+from file_digest.system import processes
 
 log = logging.getLogger("test")
 
@@ -23,9 +25,7 @@ TRANSPORTS = ["pipe", "queue"]
 @pytest.fixture
 def make_listener(tmp_path: Path) -> Iterator[Callable[..., Listener]]:
     """Start listeners that this process logs to, and put its own logging back afterwards."""
-    root, made = logging.getLogger(), list[Listener]()
-    handlers, level, find_caller = root.handlers[:], root.level, logging.Logger.findCaller
-    factory = logging.getLogRecordFactory()
+    made, factory = list[Listener](), logging.getLogRecordFactory()
 
     def make(transport: str, **options: Any) -> Listener:
         settings = Settings(
@@ -40,9 +40,7 @@ def make_listener(tmp_path: Path) -> Iterator[Callable[..., Listener]]:
     yield make
     logging.captureWarnings(False)
     logging.setLogRecordFactory(factory)
-    logging.Logger.findCaller = find_caller  # type: ignore[method-assign]
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    hooks.use()
     for listener in made:
         if listener.process and listener.process.exitcode is None:
             listener.process.kill()
@@ -110,6 +108,28 @@ def test_a_listener_that_cannot_be_replaced_now_is_replaced_later(
         listener.keep()
     assert listener.stop(10.0)
     assert any("cannot be replaced" in line for line in messages(tmp_path))
+
+
+def test_at_the_end_another_is_started_once_there_is_room(
+    make_listener: Callable[..., Listener], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that dies when no process is to be had costs time but neither a record nor the run."""
+    listener, refused = make_listener("pipe"), list[object]()
+    assert listener.process
+    log.info("before")
+    kill_process(listener.process.pid or 0)
+    wait_for(lambda: listener.process and listener.process.exitcode is not None, "its end")
+    start_process = processes.start_process
+
+    def refuse(*args: Any) -> Any:
+        if len(refused) == 3:
+            return start_process(*args)
+        refused.append(args)
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(listener_module, "start_process", refuse)
+    assert listener.stop(10.0)
+    assert messages(tmp_path) == ["before"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])

@@ -13,7 +13,8 @@ from contextlib import suppress
 import pytest
 from service import PACKAGE, Service, wait_for
 
-from file_digest.progress import Bar, Lines, Tally, at_work
+from file_digest.cli.progress import Bar, Lines, at_work
+from file_digest.items.stats import RunStats
 
 STUCK_JOB = """
     import time
@@ -38,9 +39,10 @@ def test_the_longest_comes_first() -> None:
     ("key", "shown"),
     [
         ("plain é 漢", "plain é 漢"),
-        ("\x1b[2J\x07bell", "?[2J?bell"),
-        ("two\nlines\r\t", "two?lines??"),
-        ("no \udcff unicode", "no ? unicode"),
+        ("\x1b[2J\x07bell", r"\x1b[2J\x07bell"),
+        ("two\nlines\r\t", r"two\nlines\x0d\t"),
+        ("no \udcff unicode", r"no \udcff unicode"),
+        ("exe.\u202egpj", r"exe.\u202egpj"),
         ("[bold]markup[/]", "[bold]markup[/]"),
     ],
 )
@@ -48,20 +50,20 @@ def test_a_key_cannot_command_the_terminal(
     key: str, shown: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Whatever a file is called, its name is shown and not obeyed."""
-    tally = Tally(holding={"worker-1": (key, time.monotonic())})
-    Lines(verbose=True).draw(tally)
+    stats = RunStats(current_items={"worker-1": (key, time.monotonic())})
+    Lines(verbose=True).draw(stats)
     assert capsys.readouterr().err.splitlines()[1].endswith(f"s at {shown}")
     with Bar(lambda: None, verbose=True) as bar:
-        bar.draw(tally)
+        bar.draw(stats)
     assert f"s at {shown}" in capsys.readouterr().err
 
 
 def test_workers_are_shown_on_demand_only(capsys: pytest.CaptureFixture[str]) -> None:
     """Without --verbose the bar is alone."""
-    tally = Tally(holding={"worker-1": ("item", time.monotonic())})
-    Lines().draw(tally)
+    stats = RunStats(current_items={"worker-1": ("item", time.monotonic())})
+    Lines().draw(stats)
     with Bar(lambda: None) as bar:
-        bar.draw(tally)
+        bar.draw(stats)
     assert "worker-1" not in capsys.readouterr().err
 
 

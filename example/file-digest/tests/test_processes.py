@@ -13,16 +13,17 @@ import psutil
 import pytest
 from service import wait_for
 
-from file_digest.processes import (
-    Bond,
-    Lifeline,
+from file_digest.settings import start_methods
+from file_digest.system.lifeline import Lifeline, follow_main
+from file_digest.system.processes import (
+    UNKNOWN,
     context_for,
-    follow_main,
+    exitcode_of,
     how_it_ended,
     join_all,
     start_process,
 )
-from file_digest.signals import Stop
+from file_digest.system.signals import AGAIN_SECONDS, Stop
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="these signals are those of POSIX")
 
@@ -36,6 +37,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="these signals a
         (-11, "SIGSEGV"),
         (-250, "exit code -250"),
         (None, "exit code None"),
+        (UNKNOWN, "exit code unknown"),
     ],
 )
 def test_how_it_ended(exitcode: int | None, text: str) -> None:
@@ -43,9 +45,9 @@ def test_how_it_ended(exitcode: int | None, text: str) -> None:
     assert how_it_ended(exitcode) == text
 
 
-def follower(bond: Bond, told: Connection, forks: bool) -> None:
+def follower(end: Connection, told: Connection, forks: bool) -> None:
     """Be a process that follows main; tell our process id, and a forked child's."""
-    follow_main(bond)
+    follow_main(end)
     if forks and os.fork() == 0:
         told.send(os.getpid())
         time.sleep(1_000)
@@ -55,10 +57,10 @@ def follower(bond: Bond, told: Connection, forks: bool) -> None:
 
 def start_follower(start_method: str, *, forks: bool) -> tuple[Lifeline, set[int]]:
     """Start a process that follows us; return what ties it to us, and who they are."""
-    lifeline = Lifeline(start_method)
+    lifeline = Lifeline()
     ours, theirs = connection.Pipe(duplex=False)
     process = start_process(
-        context_for(start_method), follower, (lifeline.bond(), theirs, forks), "follower"
+        context_for(start_method), follower, (lifeline.end, theirs, forks), "follower"
     )
     theirs.close()
     pids = {ours.recv() for _ in range(1 + forks)}
@@ -90,14 +92,12 @@ def test_followers_end_with_main(start_method: str, *, forks: bool, stopped: boo
     wait_for(lambda: not living(pids), "the end of the followers", 2)
 
 
-def test_followers_leave_stop_signals_to_main(start_method: str) -> None:
-    """SIGINT, SIGTERM and SIGHUP do nothing to a process that follows main."""
-    lifeline, pids = start_follower(start_method, forks=False)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        for pid in pids:
-            os.kill(pid, number)
-    time.sleep(0.2)
-    assert set(living(pids)) == pids
+def test_followers_are_out_of_reach_of_mains_group(start_method: str) -> None:
+    """A terminal and timeout(1) signal main's group: a follower leads another, of a session."""
+    lifeline, pids = start_follower(start_method, forks=True)
+    groups = {os.getpgid(pid) for pid in pids}
+    assert groups == {os.getsid(pid) for pid in pids}
+    assert groups < pids
     lifeline.close()
     wait_for(lambda: not living(pids), "the end of the followers", 2)
 
@@ -115,18 +115,33 @@ def test_join_all_kills_who_does_not_end(start_method: str) -> None:
     assert (quick.exitcode, slow.exitcode) == (0, -signal.SIGKILL)
 
 
+@pytest.mark.parametrize("start_method", [way for way in start_methods() if way != "forkserver"])
+def test_a_process_that_somebody_else_waited_for_has_ended(start_method: str) -> None:
+    """os.wait() in the owner's code takes the exit code; nobody waits for that process any more."""
+    process = start_process(context_for(start_method), time.sleep, (0,), "sleeper")
+    assert process.pid
+    os.waitpid(process.pid, 0)
+    began = time.monotonic()
+    join_all([process], 10)
+    assert time.monotonic() - began < 5
+    assert exitcode_of(process) == UNKNOWN
+
+
 def test_stop_counts_signals() -> None:
-    """A first signal starts the grace period, a second ends it; handlers are put back."""
+    """A first signal starts the grace period, another some time later ends it; handlers go back."""
     before = signal.getsignal(signal.SIGTERM)
     stop = Stop(grace=60)
     with stop.listening():
         assert not stop.requested
+        assert not stop.time_is_up
+        os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGTERM)
         wait_for(lambda: stop.requested, "the first signal")
         assert not stop.time_is_up
+        time.sleep(AGAIN_SECONDS)
         os.kill(os.getpid(), signal.SIGINT)
         wait_for(lambda: stop.time_is_up, "the second signal")
-    assert stop.signals == [signal.SIGTERM, signal.SIGINT]
+    assert stop.signals == [signal.SIGTERM, signal.SIGTERM, signal.SIGINT]
     assert signal.getsignal(signal.SIGTERM) is before
 
 
@@ -136,6 +151,7 @@ def test_grace_runs_out() -> None:
     with stop.listening():
         os.kill(os.getpid(), signal.SIGINT)
         wait_for(lambda: stop.requested, "the signal")
+        stop.begin_grace()
         wait_for(lambda: stop.time_is_up, "the end of the grace period", 5)
 
 

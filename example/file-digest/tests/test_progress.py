@@ -3,13 +3,14 @@
 import pytest
 from service import wait_for
 
-from file_digest.outcomes import Outcomes
-from file_digest.progress import Bar, Lines, Progress, Tally
+from file_digest.cli.progress import Bar, Lines, Progress
+from file_digest.items.outcomes import Outcomes
+from file_digest.items.stats import RunStats
 
 
-def _tally(done: int, failed: int) -> Tally:
-    tally = Tally()
-    tally.add(
+def _stats(done: int, failed: int) -> RunStats:
+    stats = RunStats()
+    stats.add(
         Outcomes(
             keys=["key"] * (done + failed),
             results=["1"] * done + [""] * failed,
@@ -20,13 +21,13 @@ def _tally(done: int, failed: int) -> Tally:
             seconds=[0.0] * (done + failed),
         )
     )
-    return tally
+    return stats
 
 
 def test_tally_counts_and_logs_each_failure(caplog: pytest.LogCaptureFixture) -> None:
     """Outcomes are counted by status; a failed one is logged with the last line of its error."""
-    tally = _tally(2, 1)
-    assert (tally.done, tally.failed) == (2, 1)
+    stats = _stats(2, 1)
+    assert (stats.done, stats.failed) == (2, 1)
     assert caplog.messages == ["item key failed: Error: why"]
 
 
@@ -36,18 +37,18 @@ def test_lines_come_now_and_then(
     """However often there is news, a line is written at most once per interval."""
     lines = Lines()
     for _ in range(100):
-        lines.show(_tally(1, 0))
+        lines.show(_stats(1, 0))
     assert capsys.readouterr().err == ""
     monkeypatch.setattr(lines, "shown", lines.shown - lines.every)
     for _ in range(100):
-        lines.show(_tally(3, 1))
+        lines.show(_stats(3, 1))
     assert capsys.readouterr().err.count("3 done, 1 failed") == 1
 
 
 def test_silent_progress_writes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     """--no-progress shows nothing at all."""
     with Progress() as silent:
-        silent.show(_tally(3, 1))
+        silent.show(_stats(3, 1))
     assert capsys.readouterr() == ("", "")
 
 
@@ -66,7 +67,7 @@ def test_bar_shows_where_the_run_is(
 
     with Bar(count) as bar:
         wait_for(lambda: counted, "the count")
-        bar.show(_tally(3, 1))
+        bar.show(_stats(3, 1))
     screen = capsys.readouterr().err
     assert shown in screen
     assert "1 failed" in screen

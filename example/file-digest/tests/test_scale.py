@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from service import Run, Service, wait_for
 
-from file_digest import chart
-from file_digest.figures import Measured, advice, has_gil
-from file_digest.scale import steps
+from file_digest.insight import chart
+from file_digest.insight.report import Measured, advice, has_gil
+from file_digest.insight.scale import steps
 
 COMPUTING = """
     def items(inputs):

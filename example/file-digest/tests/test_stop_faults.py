@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable
 
+import psutil
 import pytest
 from service import TRIES, Run, kill_process, report, wait_for
 from stoppable import ENDLESS, QUICK, SHORT, Bench, Services
@@ -58,7 +59,7 @@ def test_stopped_while_it_starts(
     longest = 0.0
     for _ in range(TRIES):
         one = Bench(service, SHORT).service
-        begun, first = one.folder / "begun", one.package / "cli.py"
+        begun, first = one.folder / "begun", one.package / "cli" / "app.py"
         first.write_text(f"open({str(begun)!r}, 'w').close()\n{first.read_text()}")
         run = one.start("1000", "--workers", "2")
         wait_for(begun.exists, "the first line")
@@ -175,7 +176,7 @@ def test_second_signal_ends_it_now(
     run = bench.start("--grace", "60")
     stop_processes(run, stopped)
     run.send(signal.SIGINT)
-    time.sleep(0.3)
+    time.sleep(0.6)  # sooner it would be the same request, delivered twice
     began = time.monotonic()
     run.send(signal.SIGINT)
     finished = run.wait(10)
@@ -250,6 +251,51 @@ def test_main_is_killed(
     results = {key: row["result"] for key, row in bench.service.outcomes().items()}
     assert results == {f"item-{number}": str(number) for number in range(2_000)}
     report(f"main killed, {what}: {start_method}", tries=1, lost=0, seconds=took)
+
+
+PAUSES = [("everyone", lambda run: run.processes()), ("main alone", lambda _: [])]
+PAUSED_SECONDS = 4.0
+
+
+@pytest.mark.parametrize(("who", "others"), PAUSES, ids=[row[0] for row in PAUSES])
+def test_time_in_which_main_stands_still_is_nobodys(
+    service: Services, who: str, others: Callable[[Run], list[psutil.Process]]
+) -> None:
+    """After Ctrl-Z and fg no item has timed out for the pause, nor has one been tried twice."""
+    bench = Bench(service, "time.sleep(1.5)")
+    limits = ("--item-timeout", "3", "--max-attempts", "1")
+    run = bench.start(*limits, items=4)
+    wait_for(lambda: len(bench.noted("began")) == 2, "both workers to be at work")
+    run.send(signal.SIGSTOP)
+    stopped = [one for one in others(run) if one.pid != run.process.pid]
+    for process in stopped:
+        process.suspend()
+    time.sleep(PAUSED_SECONDS)
+    run.send(signal.SIGCONT)
+    for process in stopped:
+        process.resume()
+    finished = run.wait()
+    assert (finished.code, bench.service.count()) == (0, 4), bench.service.log_text()
+    assert len(bench.noted("began")) == 4
+    assert "main stood still for" in bench.service.log_text()
+    report(f"{who} stopped and continued", tries=1, seconds=finished.seconds)
+
+
+def test_grace_period_is_the_owners_whole(service: Services) -> None:
+    """What main stands still after a stop request is no part of --grace."""
+    bench = Bench(service, "time.sleep(1.5)")
+    run = bench.start("--grace", "3")
+    run.send(signal.SIGTERM)
+    wait_for(lambda: "stopping: " in bench.service.log_text(), "the request to be seen")
+    stopped = run.processes()
+    for process in stopped:
+        process.suspend()
+    time.sleep(PAUSED_SECONDS)
+    for process in stopped:
+        process.resume()
+    finished = run.wait()
+    assert finished.code == 143
+    assert bench.service.count() == len(bench.noted("began"))
 
 
 def test_log_is_reopened(service: Services) -> None:

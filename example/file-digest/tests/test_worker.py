@@ -9,20 +9,16 @@ from typing import Any
 
 import pytest
 
-from file_digest.messages import Report, Task
-from file_digest.worker import (
-    IDLE,
-    Bench,
-    describe,
-    whole_task,
-)
+from file_digest.items.messages import IDLE, Report, Task, whole_task
+from file_digest.items.task_runner import TaskRunner
+from file_digest.system.errors import describe
 
 
-def bench_for(work: Callable[[Any], Any], payloads: list[Any], first: int = 0) -> Bench:
-    """Return a bench with a task laid out."""
-    bench = Bench(work, [IDLE], 0)
-    bench.unpack(Task(first, pickle.dumps(payloads), len(payloads)))
-    return bench
+def runner_for(work: Callable[[Any], Any], payloads: list[Any], first: int = 0) -> TaskRunner:
+    """Return a runner with a task laid out."""
+    runner = TaskRunner(work, [IDLE], 0)
+    runner.unpack(Task(first, pickle.dumps(payloads), len(payloads)))
+    return runner
 
 
 def test_items_are_done_in_order() -> None:
@@ -30,17 +26,17 @@ def test_items_are_done_in_order() -> None:
     seen: list[int] = []
 
     def work(payload: int) -> int:
-        seen.append(bench.slot[0])
+        seen.append(runner.slot[0])
         return payload * 2
 
-    bench = bench_for(work, [1, 2, 3], first=10)
-    assert bench.slot[0] == whole_task(10)
-    bench.do()
-    assert (seen, bench.slot[0]) == ([10, 11, 12], whole_task(10))
-    report = bench.report()
+    runner = runner_for(work, [1, 2, 3], first=10)
+    assert runner.slot[0] == whole_task(10)
+    runner.run()
+    assert (seen, runner.slot[0]) == ([10, 11, 12], whole_task(10))
+    report = runner.report()
     assert report is not None
     assert (report.first, report.results, report.errors) == (10, "2\n4\n6", {})
-    assert bench.report() is None
+    assert runner.report() is None
 
 
 @pytest.mark.parametrize(
@@ -54,9 +50,9 @@ def test_what_work_raises_is_its_items_error(error: BaseException) -> None:
             raise error
         return payload
 
-    bench = bench_for(work, [0, 1, 2])
-    bench.do()
-    report = bench.report()
+    runner = runner_for(work, [0, 1, 2])
+    runner.run()
+    report = runner.report()
     assert report is not None
     assert report.results == "0\n\n2"
     assert list(report.errors) == [1]
@@ -73,16 +69,16 @@ def test_slow_item_gives_back_the_rest_and_reports_what_is_done() -> None:
             go_on.wait(10)
         return payload
 
-    bench = bench_for(work, [0, 1, 2, 3], first=5)
-    worker = threading.Thread(target=bench.do)
+    runner = runner_for(work, [0, 1, 2, 3], first=5)
+    worker = threading.Thread(target=runner.run)
     worker.start()
     assert begun.wait(10)
-    assert bench.give_back() == range(7, 9)
-    assert not bench.give_back()
-    early = bench.report()
+    assert runner.release() == range(7, 9)
+    assert not runner.release()
+    early = runner.report()
     go_on.set()
     worker.join(10)
-    late = bench.report()
+    late = runner.report()
     assert early is not None
     assert late is not None
     assert (early.first, early.results) == (5, "0")
@@ -97,16 +93,16 @@ def test_revoked_items_are_not_begun() -> None:
         revoked[0] = 100 if payload == 1 else 0
         return payload
 
-    bench = Bench(work, [IDLE], 0, revoked)
-    bench.unpack(Task(5, pickle.dumps([0, 1, 2, 3]), 4))
-    bench.do()
-    report = bench.report()
+    runner = TaskRunner(work, [IDLE], 0, revoked)
+    runner.unpack(Task(5, pickle.dumps([0, 1, 2, 3]), 4))
+    runner.run()
+    report = runner.report()
     assert report is not None
     assert report.results == "0\n1"
-    assert bench.give_back() == range(7, 9)
-    bench.unpack(Task(100, pickle.dumps([4]), 1))
-    bench.do()
-    report = bench.report()
+    assert runner.release() == range(7, 9)
+    runner.unpack(Task(100, pickle.dumps([4]), 1))
+    runner.run()
+    report = runner.report()
     assert report is not None
     assert (report.first, report.results) == (100, "4")
 
@@ -115,15 +111,15 @@ def test_each_item_is_done_or_given_back() -> None:
     """With a thread that gives back at random moments no item is both, and none is neither."""
     for _ in range(50):
         done: list[int] = []
-        bench = bench_for(done.append, list(range(2_000)))
+        runner = runner_for(done.append, list(range(2_000)))
         reports: list[Report | None] = []
         given: list[range] = []
 
-        thread = threading.Thread(target=_control, args=(bench, given, reports))
+        thread = threading.Thread(target=_control, args=(runner, given, reports))
         thread.start()
-        bench.do()
+        runner.run()
         thread.join(10)
-        reports.append(bench.report())
+        reports.append(runner.report())
         assert done == list(range(given[0].start))
         assert given[0].stop == 2_000
         parts = sorted((r.first, len(r.seconds)) for r in reports if r)
@@ -131,9 +127,9 @@ def test_each_item_is_done_or_given_back() -> None:
         assert not parts or parts[0][0] == 0
 
 
-def _control(bench: Bench, given: list[range], reports: list[Report | None]) -> None:
-    given.append(bench.give_back())
-    reports.append(bench.report())
+def _control(runner: TaskRunner, given: list[range], reports: list[Report | None]) -> None:
+    given.append(runner.release())
+    reports.append(runner.report())
 
 
 @pytest.mark.parametrize(
@@ -141,18 +137,18 @@ def _control(bench: Bench, given: list[range], reports: list[Report | None]) -> 
 )
 def test_a_result_is_what_json_writes(value: object) -> None:
     """The short cut for integers makes no difference."""
-    bench = bench_for(lambda payload: payload, [value])
-    bench.do()
-    report = bench.report()
+    runner = runner_for(lambda payload: payload, [value])
+    runner.run()
+    report = runner.report()
     assert report is not None
     assert report.results == json.dumps(value)
 
 
 def test_the_tiniest_items_share_a_reading_of_the_clock() -> None:
     """Slow items are timed one by one, the tiniest many at a time; all times add up."""
-    bench = bench_for(time.sleep, [0.0] * 5_000 + [0.01] * 2)
-    bench.do()
-    report = bench.report()
+    runner = runner_for(time.sleep, [0.0] * 5_000 + [0.01] * 2)
+    runner.run()
+    report = runner.report()
     assert report is not None
     assert len(report.seconds) == 5_002
     assert len(set(report.seconds)) < 2_500
@@ -168,10 +164,10 @@ def test_time_of_an_item_behind_which_all_is_revoked() -> None:
         time.sleep(payload)
         revoked[0] = 10_000 if payload else 0
 
-    bench = Bench(work, [IDLE], 0, revoked)
-    bench.unpack(Task(0, pickle.dumps([0.0] * 3_000 + [0.05, 0.0]), 3_002))
-    bench.do()
-    report = bench.report()
+    runner = TaskRunner(work, [IDLE], 0, revoked)
+    runner.unpack(Task(0, pickle.dumps([0.0] * 3_000 + [0.05, 0.0]), 3_002))
+    runner.run()
+    report = runner.report()
     assert report is not None
     assert len(report.seconds) == 3_001
     assert report.elapsed >= 0.05
@@ -188,18 +184,18 @@ def test_what_is_done_of_a_stride_is_reported_before_its_end() -> None:
             go_on.wait(10)
         return payload
 
-    bench = bench_for(work, list(range(3_010)))
-    worker = threading.Thread(target=bench.do)
+    runner = runner_for(work, list(range(3_010)))
+    worker = threading.Thread(target=runner.run)
     worker.start()
     assert begun.wait(10)
-    early = bench.report()
+    early = runner.report()
     go_on.set()
     worker.join(10)
-    late = bench.report()
+    late = runner.report()
     assert early is not None
     assert late is not None
     assert (early.first, len(early.seconds), late.first, len(late.seconds)) == (0, 3_000, 3_000, 10)
-    assert early.elapsed + late.elapsed == pytest.approx(bench.clock - bench.start)
+    assert early.elapsed + late.elapsed == pytest.approx(runner.clock - runner.start)
 
 
 class SelfishError(Exception):

@@ -2,34 +2,26 @@
 
 import os
 import signal
-import sys
-import threading
-from contextlib import suppress
 from types import FrameType
 
 from . import STOPPED_BY_SIGNAL
+from .system import streams
+from .system.inheritance import handle, heed_children
 
 
 def main() -> None:
     """Run the command line, then leave."""
-    if sys.platform == "linux" and os.getpid() == 1:
-        from .init import run_in_child  # noqa: PLC0415 - see above
-
-        run_in_child()
+    heed_children()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _leave)
+        handle(number, _leave)
     _open_standard_descriptors()
-    from .cli import main as run_command_line  # noqa: PLC0415 - see above
+    streams.protect()
+    from .cli.app import main as run_command_line  # noqa: PLC0415 - see above
+    from .system.leaving import leave  # noqa: PLC0415 - see above
 
     code = run_command_line()
-    if threading.active_count() > 1:
-        # The owner's source may wait for input in a thread that nobody can end; to shut down an
-        # interpreter around it may abort: https://github.com/python/cpython/issues/87430
-        for stream in filter(None, (sys.stdout, sys.stderr)):
-            with suppress(OSError):  # nobody reads it any more
-                stream.flush()
-        os._exit(code)
-    sys.exit(code)
+    streams.restore()
+    leave(code)
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:

@@ -1,14 +1,19 @@
-"""The logging configurers: what each process's root logger does with a record."""
+"""The logging configurers: what each process does with a record, whatever the job configures."""
 
 import logging
+from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from .formats import JsonLineFormatter, LineFormatter
-from .ledger import LogFile
-from .records import collect_for
+from .log import hooks, records
+from .log.formats import JsonLineFormatter, LineFormatter, settled
+from .log.pipe import PATIENCE_SECONDS, PipeHandler
+from .log.recovery import LogFile
+from .log.transport import Sender
 from .settings import LogFormat
-from .transport import PATIENCE_SECONDS, Sender
+
+EARLY_RECORDS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +30,41 @@ class LogSetup:
         return JsonLineFormatter() if self.format == "json" else LineFormatter(self.layout)
 
 
+class EarlyRecords(logging.Handler):
+    """Keeps what is logged before there is a log: while main imports the job."""
+
+    def __init__(self, level: str) -> None:
+        """Keep the newest of them."""
+        super().__init__(level)
+        self.records: deque[logging.LogRecord] = deque(maxlen=EARLY_RECORDS)
+        self.successor: logging.Handler | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep one as it is now."""
+        self.records.append(settled(record))
+        if self.successor:  # which a thread that was on its way here did not know of
+            self.hand_over(self.successor)
+
+    def hand_over(self, successor: logging.Handler) -> None:
+        """Have ``successor`` handle what is kept, and what may still come."""
+        self.successor = successor
+        with suppress(IndexError):
+            while True:
+                successor.handle(self.records.popleft())
+
+
+def keep_early_records(level: str) -> None:
+    """Keep what this process logs for ``configure_worker``; in main, before the job is imported."""
+    hooks.install()
+    records.install()
+    hooks.use(EarlyRecords(level))
+
+
 def configure_worker(setup: LogSetup, patience: float = PATIENCE_SECONDS) -> None:
     """Have every logger of this process, a worker or main, send its records to the listener.
 
-    Warnings of ``warnings`` are logged too.
+    Handlers that the job has added, here or in the process that this one was forked from, go on
+    getting theirs. Warnings of ``warnings`` are logged too.
 
     Args:
         setup: What to log, in which format, and where to.
@@ -36,11 +72,26 @@ def configure_worker(setup: LogSetup, patience: float = PATIENCE_SECONDS) -> Non
     """
     handler = setup.sender.handler(patience)
     handler.setFormatter(setup.formatter())
-    collect_for(setup.layout if setup.format == "text" else "")
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(setup.level)
+    handler.setLevel(setup.level)
+    hooks.install()
+    records.install()
+    before = hooks.use(handler)
     logging.captureWarnings(True)
+    for early in before:
+        if isinstance(early, EarlyRecords):
+            early.hand_over(handler)
+        _let_go(early)
+
+
+def deconfigure() -> None:
+    """Have records go wherever the standard library sends them, for the listener leaves."""
+    for handler in hooks.use():
+        _let_go(handler)
+
+
+def _let_go(handler: logging.Handler) -> None:
+    if isinstance(handler, PipeHandler):
+        handler.let_go()
 
 
 class LogFileHandler(logging.Handler):
@@ -72,7 +123,9 @@ class LogFileHandler(logging.Handler):
         super().close()
 
 
-def configure_listener(setup: LogSetup, log_file: Path, max_bytes: int, backups: int) -> None:
+def configure_listener(
+    setup: LogSetup, log_file: Path, max_bytes: int, backups: int
+) -> LogFileHandler:
     """Have the listener of the queue transport write the records that it receives.
 
     Any handler of the standard library can be added here. (The pipe transport's listener copies
@@ -80,6 +133,11 @@ def configure_listener(setup: LogSetup, log_file: Path, max_bytes: int, backups:
     """
     handler = LogFileHandler(log_file, max_bytes, backups)
     handler.setFormatter(setup.formatter())
+    hooks.use()
+    # A forked listener has main's loggers, with handlers and filters that have had each record.
+    logging.Logger.manager.loggerDict.clear()
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:], root.filters[:] = [handler], []
     root.setLevel(logging.NOTSET)
+    logging.disable(logging.NOTSET)
+    return handler

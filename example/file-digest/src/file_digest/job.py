@@ -30,13 +30,16 @@ class Digest(TypedDict):
 def items(inputs: Sequence[str]) -> Iterable[tuple[str, str]]:
     """Yield a unique, stable key and a payload for each item; runs in main, read lazily.
 
+    One thread, named source, makes this call and reads what it returns. It is not main's first:
+    signal.signal raises here, asyncio.run works. A payload is taken as it is when it is yielded.
+
     Args:
         inputs: Files, folders (walked; symbolic links in them are left out) and ``-`` for names
             on standard input, one a line.
 
     Raises:
-        OSError: An input is missing or cannot be read. What is raised before the first item, by
-            the call itself, is a usage error: nothing has been touched yet.
+        OSError: An input is missing or cannot be read. If it names a file, or is raised here, and
+            before the first item, by the call itself, it is a usage error: nothing is touched yet.
         ValueError: An input is neither a file nor a folder.
     """
     for name in inputs:
@@ -67,6 +70,8 @@ def work(payload: str) -> Digest:
 
 def count(inputs: Sequence[str]) -> int | None:
     """Say how many items there will be, for the progress bar; None where nobody can know.
+
+    Runs in main, in a thread of its own, beside ``items``.
 
     Optional: without it the bar shows no time left.
     """

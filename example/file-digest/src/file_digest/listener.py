@@ -7,32 +7,35 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .configurer import LogSetup, configure_listener
-from .ledger import Ledger, LogFile, Shared, copy, new_ledger
-from .processes import (
-    Bond,
-    Lifeline,
+from .configurer import LogFileHandler, LogSetup, configure_listener, deconfigure
+from .log.fallback import Fallback
+from .log.pipe import PipeTransport
+from .log.queues import QueueTransport
+from .log.recovery import Ledger, LogFile, Shared, copy, new_ledger
+from .log.state import LOST
+from .log.transport import Transport, has_atomic_pipes
+from .log.wire import REOPEN, STOP
+from .settings import Settings
+from .system.capacity import patiently
+from .system.errors import WorkersCannotStartError
+from .system.lifeline import Lifeline, outlive_main
+from .system.processes import (
+    UNKNOWN,
     context_for,
+    exitcode_of,
     how_it_ended,
     join_all,
     kill,
-    outlive_main,
     start_process,
-)
-from .settings import Settings
-from .transport import (
-    REOPEN,
-    STOP,
-    PipeTransport,
-    QueueTransport,
-    Transport,
-    has_atomic_pipes,
-    remove_parts,
 )
 
 if TYPE_CHECKING:
@@ -42,51 +45,76 @@ if TYPE_CHECKING:
 NAP_SECONDS = 0.002
 NAP_BYTES = 1 << 15
 QUIET_SECONDS = 0.2
-DRAIN_SECONDS = 1.5
+DRAIN_SECONDS, FINISH_SECONDS = 1.4, 0.1
 RESTART_SECONDS = 0.2
 """Between two starts at least: a listener that dies at once must not keep main busy."""
 ROOM_SECONDS = 0.05
+NEWS_SECONDS = 0.1
+"""Between two looks whether records went another way."""
 
 log = logging.getLogger(__name__)
 
 
-def listen_to_pipe(
-    reader: Connection, shared: Shared, bond: Bond, file_options: tuple[Any, ...], run: int
-) -> None:
+@dataclass(frozen=True, slots=True)
+class PipeEnd:
+    """What the listener of the pipe transport is given."""
+
+    reader: Connection
+    shared: Shared
+    fallback: Fallback
+    formatter: logging.Formatter
+    """For what the listener itself has to tell, when main is gone."""
+    run: str
+
+
+def listen_to_pipe(end: PipeEnd, lifeline: Connection, file_options: tuple[Any, ...]) -> None:
     """Be the listener process of the pipe transport.
 
     It leaves when told to, or when main is gone and nothing more comes.
     """
-    outlive_main(bond)
-    _leave_soon_after_main(bond.lifeline)
-    file = LogFile(*file_options)
-    ledger, orphaned = Ledger(shared, file), False
+    outlive_main(lifeline)
+    with suppress(RuntimeError):  # no thread is to be had: then the loop below has to do
+        _leave_soon_after_main(lifeline, lambda: None)
+    file, reader = LogFile(*file_options), end.reader
+    ledger, orphaned = Ledger(end.shared, file), False
     poll = select.poll()
     poll.register(reader, select.POLLIN)
-    poll.register(bond.lifeline, select.POLLIN)
+    poll.register(lifeline, select.POLLIN)
     stopped = _obey(copy(ledger, file), file)
     while not stopped:
         ready = {fd for fd, _ in poll.poll(QUIET_SECONDS * 1000)}
-        if bond.lifeline.fileno() in ready:
-            poll.unregister(bond.lifeline)
+        if lifeline.fileno() in ready:
+            poll.unregister(lifeline)
             orphaned = True
         if reader.fileno() in ready:
             count = ledger.read(reader.fileno())
             stopped = _obey(copy(ledger, file), file) or not count
+            end.fallback.state.note_move()
             if count < NAP_BYTES:
                 time.sleep(NAP_SECONDS)  # fewer, larger reads; the pipe keeps what comes meanwhile
         elif orphaned and not ready:
             stopped = True
     if orphaned:
-        remove_parts(file.path, run)
+        file.parts.remove_all(end.run)
+        for record in last_news(end.fallback):
+            file.append(end.formatter.format(record).encode() + b"\n")
 
 
-def _leave_soon_after_main(lifeline: Connection) -> None:
+def last_news(fallback: Fallback) -> list[logging.LogRecord]:
+    """Return what main did not live to tell of records that are not in the log."""
+    fallback.collect(for_good=True)
+    fields = {"name": __name__, "levelno": logging.WARNING, "levelname": "WARNING"}
+    return [logging.makeLogRecord({**fields, "msg": text}) for text in fallback.news()]
+
+
+def _leave_soon_after_main(lifeline: Connection, finish: Callable[[], None]) -> None:
     """Bound the time to drain, even while a full disk or a torn message keeps this process."""
 
     def leave() -> None:
         connection.wait([lifeline])
         time.sleep(DRAIN_SECONDS)
+        threading.Thread(target=finish, daemon=True).start()
+        time.sleep(FINISH_SECONDS)
         os._exit(1)
 
     threading.Thread(target=leave, daemon=True).start()
@@ -102,13 +130,13 @@ def _obey(commands: list[bytes], file: LogFile) -> bool:
 def listen_to_queue(
     queue: "Queue[logging.LogRecord | bytes]",
     setup: LogSetup,
-    bond: Bond,
+    lifeline: Connection,
     file_options: tuple[Any, ...],
 ) -> None:
     """Be the listener process of the queue transport."""
-    outlive_main(bond)
-    _leave_soon_after_main(bond.lifeline)
-    configure_listener(setup, *file_options)
+    outlive_main(lifeline)
+    handler, fallback = configure_listener(setup, *file_options), setup.sender.fallback
+    _leave_soon_after_main(lifeline, partial(_tell_last_news, handler, fallback))
     while True:
         try:
             record = queue.get()  # a deadline costs as much as all the rest; the thread has one
@@ -121,6 +149,12 @@ def listen_to_queue(
             _reopen_handlers()
         elif isinstance(record, logging.LogRecord):
             logging.getLogger(record.name).handle(record)
+            fallback.state.note_move()
+
+
+def _tell_last_news(handler: LogFileHandler, fallback: Fallback) -> None:
+    for record in last_news(fallback):
+        handler.handle(record)
 
 
 def _reopen_handlers() -> None:
@@ -134,38 +168,49 @@ class Listener:
     def __init__(self, settings: Settings) -> None:
         """Open the transport that ``settings`` ask for; ``start`` starts the process."""
         self.context = context_for(settings.start_method)
-        self.lifeline = Lifeline(settings.start_method)
-        self.transport = _transport(settings, self.context)
+        self.lifeline = Lifeline()
+        log_file = settings.log_file.absolute()
+        self.transport = _transport(settings, log_file, self.context)
         self.shared = new_ledger()
         self.setup = LogSetup(
             settings.log_level, settings.log_format, settings.log_layout, self.transport.sender
         )
-        self.file_options = (settings.log_file, settings.log_max_bytes, settings.log_backups)
-        self.rescue = settings.log_file.with_name(settings.log_file.name + ".rescue")
-        self.rescued = _size(self.rescue)
+        self.file_options = (log_file, settings.log_max_bytes, settings.log_backups)
+        self.fallback = self.transport.fallback
+        self.news_due, self.moves = 0.0, 0
         self.process: BaseProcess | None = None
         self.started = 0.0
         self.reopen_due = False
+        self.lost = 0
+        """Once it has stopped: how many records are nowhere."""
 
     def start(self) -> None:
         """Start a listener process; it goes on where the last one stopped."""
         if isinstance(self.transport, PipeTransport):
-            bond = self.lifeline.bond(self.transport.writer)
+            end = PipeEnd(
+                self.transport.reader,
+                self.shared,
+                self.fallback,
+                self.setup.formatter(),
+                self.transport.sender.run,
+            )
             target: Any = listen_to_pipe
-            args: tuple[Any, ...] = (self.transport.reader, self.shared, bond, self.file_options)
-            args += (self.transport.sender.run,)
+            args: tuple[Any, ...] = (end, self.lifeline.end, self.file_options)
         else:
             target = listen_to_queue
-            args = (self.transport.queue, self.setup, self.lifeline.bond(), self.file_options)
+            args = (self.transport.queue, self.setup, self.lifeline.end, self.file_options)
         self.started = time.monotonic()
         self.process = start_process(self.context, target, args, "listener")
 
     def keep(self, *, reopen: bool = False) -> None:
         """Replace the listener if it died, have it reopen its file if asked; to be called often."""
+        if time.monotonic() > self.news_due:
+            self.news_due = time.monotonic() + NEWS_SECONDS
+            self._tell_news()
         self.reopen_due = self.reopen_due or reopen
         if self.reopen_due and self.transport.tell(REOPEN):
             self.reopen_due = False
-        if self.process is None or self.process.exitcode is None:
+        if self.process is None or exitcode_of(self.process) is None:
             return
         if time.monotonic() < self.started + RESTART_SECONDS:
             return
@@ -189,7 +234,9 @@ class Listener:
         """
         deadline = time.monotonic() + seconds
         clean = self._leave(seconds / 2) or self._leave(deadline - time.monotonic())
-        logging.getLogger().handlers.clear()
+        deconfigure()
+        self.fallback.collect(for_good=True)
+        self.lost = self.fallback.state.totals()[LOST]
         self.transport.close()
         self.lifeline.close()
         return clean
@@ -198,29 +245,33 @@ class Listener:
         if self.process is None:
             return True
         deadline = time.monotonic() + seconds
-        if self.process.exitcode is not None:
-            self.start()
         while time.monotonic() < deadline:
+            if exitcode_of(self.process) is not None:
+                kill(self.process)  # one whose forkserver died may live on
+                try:
+                    patiently(self.start)
+                except (OSError, WorkersCannotStartError):
+                    return False
+                continue
             if self.transport.has_room():
-                self._tell_of_rescue()
+                self._tell_news()
                 if self.transport.tell(STOP):
                     break
             connection.wait([self.process.sentinel], ROOM_SECONDS)
         join_all([self.process], max(0.0, deadline - time.monotonic()))
-        return self.process.exitcode == 0
+        return self.process.exitcode in (0, UNKNOWN)
 
-    def _tell_of_rescue(self) -> None:
-        if (size := _size(self.rescue)) > self.rescued:
-            self.rescued = size
-            log.warning("log records of this run are in %s", self.rescue)
+    def _tell_news(self) -> None:
+        """Tell of records that went another way, once this one need not go there as well."""
+        self.fallback.collect()
+        before, self.moves = self.moves, self.fallback.state.moves
+        if self.moves != before or self.transport.has_room():
+            for text in self.fallback.news():
+                log.warning("%s", text)
 
 
-def _transport(settings: Settings, context: Any) -> Transport:
+def _transport(settings: Settings, log_file: Path, context: Any) -> Transport:
     wanted = settings.log_transport
     if wanted == "pipe" or (wanted == "auto" and has_atomic_pipes()):
-        return PipeTransport(settings.log_file)
-    return QueueTransport(settings.log_file, context)
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
+        return PipeTransport(log_file)
+    return QueueTransport(log_file, context)

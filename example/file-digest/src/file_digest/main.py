@@ -3,25 +3,39 @@
 import gc
 import importlib
 import logging
-import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from functools import partial
+from types import ModuleType, TracebackType
+from typing import Protocol, Self
 
-from . import workers
-from .batches import Backlog
-from .configurer import configure_worker
-from .journal import Journal, JournalError, check
+from .configurer import configure_worker, keep_early_records
+from .items.backlog import Backlog
+from .items.messages import DONE, FAILED, ItemsError, StoppedError
+from .items.refusals import failure, is_refusal, refusal
+from .items.source import Source
+from .items.stats import RunStats
 from .listener import Listener
-from .messages import DONE, FAILED, Pair, WorkersCannotStartError
-from .progress import Progress, Tally
-from .settings import Settings, check_writable
-from .signals import Stop
-from .source import Source
-from .stored import files_of
-from .worker import describe
+from .results.database import JournalError, check
+from .results.journal import Journal
+from .results.keys import files_of
+from .settings import Settings
+from .system.capacity import patiently
+from .system.errors import WorkersCannotStartError, describe
+from .system.files import check_writable, shown
+from .system.inheritance import heed_children
+from .system.leaving import within
+from .system.oslimits import ensure_descriptors, ensure_socket_paths
+from .system.processes import start_helpers
+from .system.signals import Stop
+from .system.streams import tell
+from .workers import engine, supervisor
 
 log = logging.getLogger(__name__)
 
+STOPPING = "stopping: running items may take {:g} s more; a second signal ends them at once"
+BESIDE_LOG = 64 * "x"
+"""What the names of files beside the log add to its own, at most: its parts have the longest."""
 MAIN_PATIENCE_SECONDS = 0.2
 COLLECT_AFTER = 50_000
 LEAVE_SECONDS = 10.0
@@ -32,43 +46,81 @@ class RefusedError(Exception):
     """The inputs or the log file will not do; one line, and nothing was touched."""
 
 
-class ItemsError(Exception):
-    """``job.items`` raised after it had begun; the message is one line."""
+class Progress(Protocol):
+    """Shows a person how a run goes, between its beginning and its end."""
+
+    def __enter__(self) -> Self:
+        """Begin."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None:
+        """End."""
+
+    def show(self, stats: RunStats) -> None:
+        """Show where the run is, unless that was shown just now."""
+
+    def note(self, text: str) -> None:
+        """Tell what a person must know now."""
 
 
-def run(settings: Settings, inputs: Sequence[str], progress: Progress) -> Tally:
+def run(settings: Settings, inputs: Sequence[str], progress: Progress) -> RunStats:
     """Do all items of ``inputs`` that have no outcome yet.
 
     Raises:
         RefusedError: ``job.items`` refused the inputs, the log cannot be written, or the results
             file is none of ours or in use; nothing was touched.
+        StoppedError: A signal came before anything was touched.
         JournalError: An outcome cannot be recorded, because the disk is full for example.
         ItemsError: ``job.items`` raised; the outcomes of the items before are kept.
-        WorkersCannotStartError: The job cannot be imported, or workers die at their start.
+        WorkersCannotStartError: The job cannot be imported, workers die at their start, or no more
+            processes or threads are to be had.
         EngineRefusedError, EngineLostError: The execution model's engine will not do, or is gone.
     """
     spare_the_collector()
-    items = open_items(settings, inputs)
-    check_files(settings)
-    journal = open_journal(settings)
-    stop = Stop(settings.grace)
-    source = Source(items, stop.wake)
-    backlog = Backlog(source, journal.unfinished, settings.max_attempts)
-    tally = Tally(skipped=journal.skipped)
-    with stop.listening(), journal, listening(settings, stop) as listener, progress:
-        source.start()
-        with closing(workers.run(backlog, settings, listener.setup, stop)) as news:
-            for outcomes in news:
-                journal.record(outcomes)
-                tally.add(outcomes)
-                tally.holding = backlog.holding
-                progress.show(tally)
-                listener.keep(reopen=stop.take_reopen())
-                if stop.take_request():
-                    progress.note(f"stopping: running items may take {stop.grace:g} s more")
-        journal.commit()
-        _conclude(tally, source, stop)
-    return tally
+    make_room(settings)
+    with suppress(OSError):  # it is told when workers cannot be started
+        start_helpers(settings.start_method)
+    job, stop = import_job(settings), Stop(settings.grace)
+    with stop.listening(), closing(begin_items(job, settings, inputs, stop)) as source:
+        check_files(settings)
+        journal = open_journal(settings)
+        unfinished, events = journal.unfinished, journal.events
+        backlog = Backlog(source, unfinished, settings.max_attempts, events)
+        stats = RunStats(skipped=journal.skipped)
+        with journal, listening(settings, stop) as listener, progress:
+            source.read()
+            with closing(supervisor.run(backlog, settings, listener.setup, stop)) as completed:
+                for outcomes in completed:
+                    journal.record(outcomes)
+                    stats.add(outcomes)
+                    stats.correct(journal.take_changes())
+                    stats.current_items = backlog.current_items
+                    progress.show(stats)
+                    listener.keep(reopen=stop.take_reopen())
+                    if stop.take_request():
+                        progress.note(STOPPING.format(stop.grace))
+            journal.commit()
+            stats.correct(journal.take_changes())
+            _conclude(stats, source, stop)
+    return stats
+
+
+def make_room(settings: Settings) -> None:
+    """Refuse, before anything starts, what the system does not allow.
+
+    Raises:
+        RefusedError: No folder for temporary files will do.
+        WorkersCannotStartError: There are too few descriptors.
+    """
+    try:
+        ensure_socket_paths()
+    except OSError as error:
+        raise RefusedError(str(error)) from error
+    ensure_descriptors(settings.workers, each=engine.WorkerManager.DESCRIPTORS)
 
 
 def spare_the_collector() -> None:
@@ -81,32 +133,47 @@ def spare_the_collector() -> None:
     gc.set_threshold(COLLECT_AFTER, 20, 20)
 
 
-def open_items(settings: Settings, inputs: Sequence[str]) -> Iterable[Pair]:
-    """Have the job begin on its inputs.
+def import_job(settings: Settings) -> ModuleType:
+    """Import the job.
 
     Raises:
-        RefusedError: It says that they will not do, by an OSError or a ValueError.
-        ItemsError: It raised anything else.
         WorkersCannotStartError: It cannot be imported, so no worker could either.
     """
+    keep_early_records(settings.log_level)
     try:
         job = importlib.import_module(f"{__package__}.job")
-        items, _ = job.items, job.work
+        heed_children()
+        _ = job.items, job.work
     except (Exception, SystemExit) as error:
         reason = describe(error)
         check_log(settings)
         with listening(settings, Stop(settings.grace)):
             log.error("the job cannot be imported:\n%s", reason)  # noqa: TRY400 - reason has it
         raise WorkersCannotStartError(reason) from error
-    try:
-        pairs: Iterable[Pair] = items(inputs)
-    except (OSError, ValueError) as error:
-        raise RefusedError(_one_line(error)) from error
-    except (Exception, SystemExit) as error:
-        check_log(settings)
-        with listening(settings, Stop(settings.grace)):
-            raise _items_error(error) from error
-    return pairs
+    return job
+
+
+def begin_items(job: ModuleType, settings: Settings, inputs: Sequence[str], stop: Stop) -> Source:
+    """Have the job begin on its inputs; what it returns is not read yet.
+
+    Raises:
+        RefusedError: It says that they will not do.
+        ItemsError: It raised anything else.
+        StoppedError: A signal came meanwhile.
+    """
+    source = Source(partial(job.items, inputs), stop.wake)
+    patiently(source.start)
+    source.await_call(stop)
+    if stop.requested:
+        within(stop.seconds_left)
+        raise StoppedError(stop.signals[0])
+    if not (error := source.error):
+        return source
+    if is_refusal(error):
+        raise RefusedError(refusal(error)) from error
+    check_log(settings)
+    with listening(settings, stop):
+        raise items_error(error) from error
 
 
 def check_files(settings: Settings) -> None:
@@ -121,7 +188,7 @@ def check_files(settings: Settings) -> None:
         raise RefusedError(f"--results: {error}") from error
     log_file = settings.log_file.resolve()
     if log_file in files_of(settings.results):
-        raise RefusedError(f"--log-file: {log_file} belongs to the results file")
+        raise RefusedError(f"--log-file: {shown(log_file)} belongs to the results file")
     check_log(settings)
 
 
@@ -132,11 +199,11 @@ def check_log(settings: Settings) -> None:
         RefusedError: It cannot be written.
     """
     try:
-        check_writable(settings.log_file)
+        check_writable(settings.log_file, [BESIDE_LOG])
         settings.log_file.parent.mkdir(parents=True, exist_ok=True)
         settings.log_file.open("ab").close()
     except OSError as error:
-        raise RefusedError(f"--log-file: {_one_line(error)}") from error
+        raise RefusedError(f"--log-file: {refusal(error)}") from error
 
 
 def open_journal(settings: Settings) -> Journal:
@@ -154,8 +221,8 @@ def open_journal(settings: Settings) -> Journal:
 @contextmanager
 def listening(settings: Settings, stop: Stop) -> Iterator[Listener]:
     """Keep a listener up, and this process's logging configured, for the time of a run."""
-    listener = Listener(settings)
-    listener.start()
+    listener = patiently(partial(Listener, settings))
+    patiently(listener.start)
     configure_worker(listener.setup, MAIN_PATIENCE_SECONDS)
     pid = listener.process.pid if listener.process else 0
     log.info(
@@ -171,28 +238,27 @@ def listening(settings: Settings, stop: Stop) -> Iterator[Listener]:
         raise
     finally:
         if not listener.stop(LEAVE_QUICKLY_SECONDS if stop.requested else LEAVE_SECONDS):
-            sys.stderr.write(f"not everything could be written to {settings.log_file}\n")
+            tell(f"not everything could be written to {shown(settings.log_file)}", error=True)
+        if listener.lost:
+            tell(f"{listener.lost} log records were lost", error=True)
 
 
-def _conclude(tally: Tally, source: Source, stop: Stop) -> None:
-    tally.signal = stop.signals[0] if stop.signals else None
+def _conclude(stats: RunStats, source: Source, stop: Stop) -> None:
+    if stop.requested:
+        stats.signal = stop.signals[0]
+        within(stop.seconds_left)
     if source.error and not stop.signals:
-        raise _items_error(source.error)
+        raise items_error(source.error)
     log.info(
         "run ends: %d done, %d failed, %d done and %d failed in earlier runs",
-        tally.done,
-        tally.failed,
-        tally.skipped[DONE],
-        tally.skipped[FAILED],
+        stats.done,
+        stats.failed,
+        stats.skipped[DONE],
+        stats.skipped[FAILED],
     )
 
 
-def _items_error(error: BaseException) -> ItemsError:
+def items_error(error: BaseException) -> ItemsError:
+    """Log what ``job.items`` raised, with its traceback; return what to tell a person."""
     log.error("items() raised:\n%s", describe(error))
-    return ItemsError(f"items() raised {type(error).__name__}: {error}")
-
-
-def _one_line(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}"
-    return " ".join(str(error).split())
+    return ItemsError(failure(error))

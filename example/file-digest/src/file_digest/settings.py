@@ -4,7 +4,6 @@ import multiprocessing
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from errno import EACCES, EISDIR, ENOTDIR, ENXIO
 from pathlib import Path
 from typing import Literal
 
@@ -43,6 +42,7 @@ class EngineOption:
     """As on the command line, such as ``--scheduler``."""
     help: str
     is_flag: bool = False
+    is_path: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,20 +70,3 @@ class Settings:
     retry_failed: bool = False
     engine: Mapping[str, str | bool | None] = field(default_factory=dict)
     """Values of the execution model's own options, by name, such as ``scheduler``."""
-
-
-def check_writable(path: Path) -> None:
-    """Make sure that a file can be created or appended to, and its folder made.
-
-    Raises:
-        OSError: It cannot; nothing was touched.
-    """
-    if path.is_dir():
-        raise IsADirectoryError(EISDIR, "is a folder", str(path))
-    if path.is_fifo():  # to open it would wait for a reader, perhaps for ever
-        raise OSError(ENXIO, "is a named pipe", str(path))
-    target = next(p for p in (path, *path.absolute().parents) if p.exists())
-    if target != path and not target.is_dir():
-        raise NotADirectoryError(ENOTDIR, "is not a folder", str(target))
-    if not os.access(target, os.W_OK):
-        raise PermissionError(EACCES, "cannot be written to", str(target))

@@ -1,189 +1,191 @@
-"""What runs inside a worker process: one task at a time, item by item."""
+"""What runs inside a worker process, from its first line to its last.
 
-import json
+    main:  WorkerConnection  ── Task, Revoke, Shutdown ──▶  control thread ──▶ work thread
+    main:  WorkerConnection  ◀── Ready, Report, Released, … ──  either thread
+
+The messages are frames over a socket pair that only main and this worker share. So a worker that
+is killed in the middle of a message harms no one: main drops what is incomplete.
+"""
+
 import os
 import pickle
+import socket
+import struct
 import threading
-import time
-import traceback
-from array import array
-from collections import deque
-from collections.abc import Callable, MutableSequence, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, MutableSequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing.connection import Connection
+from queue import Empty, SimpleQueue
+from typing import BinaryIO
 
-from .messages import Report, Task
+from .configurer import LogSetup, configure_worker
+from .items.in_flight import Answer
+from .items.messages import (
+    IDLE,
+    Ready,
+    Released,
+    Revoke,
+    Shutdown,
+    StartFailed,
+    Task,
+    UnpickleFailed,
+)
+from .items.task_runner import TaskRunner
+from .system.capacity import reason_for
+from .system.errors import describe
+from .system.inheritance import was_forked
+from .system.leaving import run_hooks_at_end
+from .system.lifeline import follow_main
 
-Work = Callable[[Any], Any]
+HEADER = struct.Struct("!Q")
 
-IDLE = -1
-"""In a worker's slot: it holds no item."""
-
-TO_JSON = json.JSONEncoder(allow_nan=False).encode
-"""Refuses what JSON has no word for, so that every reader can read what is exported."""
-
-STRIDE_SECONDS = 0.0001
-"""The clock is read once in so long, or after every item: for the tiniest it would cost most."""
-STRIDE_ITEMS = 1_000
-STRIDE_GROWTH = 4
+ToWorker = Task | Revoke | Shutdown
+ToMain = Ready | StartFailed | Answer
 
 
-def whole_task(first: int) -> int:
-    """Return what a slot holds while its worker unpacks or sends a task: no single item."""
-    return -2 - first
+@dataclass(frozen=True, slots=True)
+class SharedState:
+    """Numbers of items, in memory that main and its workers share; each worker has a place."""
+
+    current: MutableSequence[int]
+    """Which item a worker is at; only that worker writes it."""
+    revoked: MutableSequence[int]
+    """Items with lower numbers must not be begun any more; only main writes it."""
 
 
-class Bench:
-    """The task that a worker has at hand, as its work thread and its control thread see it.
+@dataclass(frozen=True, slots=True)
+class WorkerArgs:
+    """What a worker process is given at its start."""
 
-    The work thread takes items from the left, the control thread gives them back from the right.
-    Each such step is one operation on a deque, which is atomic; so an item is either done here or
-    given back, never both. The lock is this process's own and is held for moments, never during
-    an item.
-    """
+    sock: socket.socket
+    shared: SharedState
+    index: int
+    """Its place, 0 to N-1."""
+    lifeline: Connection
+    logs: LogSetup
 
-    def __init__(
-        self, work: Work, slot: MutableSequence[int], index: int, revoked: Sequence[int] = ()
-    ) -> None:
-        """Write the number of the item at hand into ``slot[index]``, for main to read.
 
-        Main writes into ``revoked[index]`` the first number that may still be begun: so it can
-        take items back while one holds the GIL and the control thread cannot run.
-        """
-        self.work, self.slot, self.index = work, slot, index
-        self.revoked = revoked or [0] * (index + 1)
-        self.first = self.end = self.sent = 0
-        self.todo: deque[Any] = deque()
-        self.results: list[str] = []
-        self.errors: dict[int, str] = {}
-        self.seconds = array("d")
-        """How long each item took; those of one stride took the same."""
-        self.stride, self.each = 1, 0.0
-        self.begun = self.start = self.clock = self.sent_at = 0.0
-        self.cpu = cpu_seconds()
-        self.lock = threading.Lock()
+def frame(message: object) -> bytes:
+    """Return a message as bytes, its length first."""
+    blob = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+    return HEADER.pack(len(blob)) + blob
 
-    def unpack(self, task: Task) -> None:
-        """Lay out a task.
+
+class MainConnection:
+    """The worker's end: the control thread takes messages in, the work thread runs tasks."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        """Take over a connected stream socket."""
+        self.sock = sock
+        self.sock.setblocking(True)
+        self.tasks: SimpleQueue[Task | None] = SimpleQueue()
+        self.sending = threading.Lock()
+
+    def send(self, message: ToMain) -> None:
+        """Send a message whole; either thread may."""
+        blob = frame(message)
+        with self.sending:
+            self.sock.sendall(blob)
+
+    def start_control_thread(self, runner: TaskRunner) -> None:
+        """Receive main's messages from now on, in a thread, and tell main so.
 
         Raises:
-            Exception: Whatever unpickling its payloads raises.
+            SystemExit: There is no thread to be had; main was told so.
         """
-        self.slot[self.index] = whole_task(task.first)
-        payloads = pickle.loads(task.blob)
-        with self.lock:
-            self.results, self.errors, self.seconds = [], {}, array("d")
-            self.first, self.end, self.sent = task.first, task.first + task.count, 0
-            self.begun, self.start = time.time(), time.perf_counter()
-            self.clock = self.sent_at = self.start
-            self.todo = deque(payloads)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=partial(self._leave_to_parent, runner))
+        receive = partial(self._receive, runner)
+        control = threading.Thread(target=receive, daemon=True, name="control")
+        try:
+            control.start()
+        except RuntimeError as error:
+            self.send(StartFailed(reason_for(error)))
+            raise SystemExit(1) from None
+        self.send(Ready(os.getpid()))
 
-    def do(self) -> None:
-        """Do the items, stride by stride, unless main revokes them."""
-        go_on = True
-        while go_on and self.todo:
-            go_on = self._do_some(self.stride)
-            with self.lock:
-                self._clock_in(at_hand=False)
-        self.slot[self.index] = whole_task(self.first)
+    def serve(self, runner: TaskRunner) -> None:
+        """Run tasks until main says shutdown, or is gone."""
+        self.start_control_thread(runner)
+        while task := self.tasks.get():
+            for answer in self.perform(task, runner):
+                self.send(answer)
+            runner.slot[runner.index] = IDLE
 
-    def _do_some(self, count: int) -> bool:
-        """Do so many items; what one raises, KeyboardInterrupt included, is its error.
-
-        The slot is written before ``revoked`` is read, main does it the other way round: so either
-        main sees that an item was begun, or this sees that it was revoked.
-
-        Returns:
-            Whether the next item may be begun.
-        """
-        work, slot, index, take = self.work, self.slot, self.index, self.todo.popleft
-        revoked, done, next_one = self.revoked, self.results.append, self.first + len(self.results)
-        for number in range(next_one, next_one + count):
-            try:
-                payload = take()
-            except IndexError:
-                break
-            slot[index] = number
-            if number < revoked[index]:
-                self.todo.appendleft(payload)
-                return False
-            try:
-                result = work(payload)
-                # For an int, what json writes, without the 1 µs that setting up an encoder takes.
-                done(repr(result) if type(result) is int else TO_JSON(result))
-            except BaseException as error:
-                self.errors[number - self.first] = describe(error)
-                done("")
-        return True
-
-    def _clock_in(self, *, at_hand: bool) -> None:
-        """Note how long the items took that were done since the last time.
-
-        Args:
-            at_hand: Whether another has begun since: it may be a slow one, those before it were
-                as quick as ever.
-        """
-        if not (new := len(self.results) - len(self.seconds)):
+    def perform(self, task: Task, runner: TaskRunner) -> Iterator[Answer]:
+        """Run a task; yield what the control thread has not sent meanwhile."""
+        try:
+            runner.unpack(task)
+        except BaseException as error:
+            yield UnpickleFailed(task.first, describe(error))
             return
-        each = (time.perf_counter() - self.clock) / new
-        if at_hand:
-            each = min(each, self.each)
-        else:
-            self.each = each
-            fitting = int(STRIDE_SECONDS / max(each, 1e-9))
-            self.stride = max(1, min(fitting, self.stride * STRIDE_GROWTH, STRIDE_ITEMS))
-        self.seconds.extend([each] * new)
-        self.clock += each * new
+        runner.run()
+        with self.sending:  # an early report that was taken by now has been sent as well
+            report = runner.report()
+        if report:
+            yield report
+        if revoked := runner.release():
+            yield Released([revoked])
 
-    def report(self, *, again: bool = False) -> Report | None:
-        """Return what was done since the last report, or None if that is nothing.
+    def _leave_to_parent(self, runner: TaskRunner) -> None:
+        """In a child that work() forked: should it come back from work(), it has nothing to do."""
+        runner.todo.clear()
+        if self.sock.fileno() >= 0:  # else its parent was such a child, too
+            os.close(self.sock.detach())
 
-        Args:
-            again: Whether to return all that was done of this task, reported or not.
-        """
-        with self.lock:
-            if again:
-                self.sent, self.sent_at = 0, self.start
-            next_one = self.first + len(self.results)
-            self._clock_in(at_hand=self.slot[self.index] == next_one)
-            start, stop = self.sent, len(self.seconds)
-            if start == stop:
-                return None
-            began, self.sent, self.sent_at = self.sent_at, stop, self.clock
-            errors = self.errors.copy()
-            cpu, self.cpu = self.cpu, cpu_seconds()
-            return Report(
-                first=self.first + start,
-                results="\n".join(self.results[start:stop]),
-                started=self.begun + (began - self.start),
-                elapsed=self.clock - began,
-                seconds=self.seconds[start:stop],
-                errors={at - start: errors[at] for at in errors if start <= at < stop},
-                cpu=self.cpu - cpu,
-            )
+    def _receive(self, runner: TaskRunner) -> None:
+        with suppress(OSError, EOFError), self.sock.makefile("rb") as stream:
+            while not isinstance(message := _read_message(stream), Shutdown):
+                if isinstance(message, Task):
+                    self.tasks.put(message)
+                else:
+                    self._release(runner)
+        self.tasks.put(None)
 
-    def give_back(self) -> range:
-        """Give up the items of this task that are not begun; return their numbers."""
-        with self.lock:
-            taken = 0
-            while self.todo:
-                try:
-                    self.todo.pop()
-                except IndexError:
-                    break  # the work thread was faster
-                taken += 1
-            self.end -= taken
-            return range(self.end, self.end + taken)
+    def _release(self, runner: TaskRunner) -> None:
+        """Hand back what waits: a slow item must hold up nobody."""
+        numbers = [runner.release()]
+        with suppress(Empty):
+            while task := self.tasks.get_nowait():
+                numbers.append(range(task.first, task.first + task.count))
+        with self.sending:  # of two threads, the first to look sends first
+            if report := runner.report():
+                self.sock.sendall(frame(report))
+        self.send(Released(numbers))
 
 
-def cpu_seconds() -> float:
-    """Return the processor time that this process and its ended children have taken."""
-    return sum(os.times()[:4])
+def worker_main(
+    args: WorkerArgs, serve: Callable[[MainConnection, TaskRunner], None] = MainConnection.serve
+) -> None:
+    """Be a worker process: follow main, log to the listener, import the job, run tasks.
 
-
-def describe(error: BaseException) -> str:
-    """Return an exception as text, with its traceback and causes, whatever it does to hinder it."""
-    first = error.__traceback__.tb_next if error.__traceback__ else None  # without our own frame
+    Raises:
+        SystemExit: The job cannot be imported, or no thread is to be had; main was told why.
+    """
+    follow_main(args.lifeline)
+    run_hooks_at_end(forked=was_forked())
+    configure_worker(args.logs)
+    main = MainConnection(args.sock)
     try:
-        return "".join(traceback.format_exception(type(error), error, first)).rstrip("\n")
-    except BaseException as trouble:  # its __str__, or a cause's, may raise anything
-        return f"{type(error).__name__} (cannot be shown: {type(trouble).__name__})"
+        from . import job  # noqa: PLC0415 - the owner's code: what it raises is told to main
+    except BaseException as error:
+        main.send(StartFailed(describe(error)))
+        raise SystemExit(1) from None
+    runner = TaskRunner(job.work, args.shared.current, args.index, args.shared.revoked)
+    with suppress(OSError):  # main no longer listens
+        serve(main, runner)
+
+
+def _read_message(stream: BinaryIO) -> ToWorker:
+    """Read one message.
+
+    Raises:
+        EOFError: Main is gone.
+    """
+    header = stream.read(HEADER.size)
+    if len(header) < HEADER.size:
+        raise EOFError
+    message: ToWorker = pickle.loads(stream.read(HEADER.unpack(header)[0]))
+    return message

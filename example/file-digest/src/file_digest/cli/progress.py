@@ -1,0 +1,198 @@
+"""What a person sees while a run works: a bar on a terminal, a line now and then elsewhere."""
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from ..items.backlog import CurrentItems
+from ..items.messages import DONE, FAILED
+from ..items.stats import RunStats
+from ..system.streams import stderr, stderr_is_ready, tell
+from ..system.text import visible
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+
+log = logging.getLogger(__name__)
+
+LINE_SECONDS = 10.0
+DRAW_SECONDS = 0.1
+
+
+def summary(stats: RunStats) -> list[str]:
+    """Return the lines that say, at the end of a run, what it did."""
+    settled, earlier = stats.done + stats.failed, Counter(stats.skipped)
+    rate = settled / stats.seconds if stats.seconds else 0.0
+    lines = [
+        f"{stats.done} done, {stats.failed} failed in {stats.seconds:.1f} s ({rate:.1f} items/s)"
+    ]
+    if earlier.total():
+        lines.append(f"{earlier[DONE]} done and {earlier[FAILED]} failed in earlier runs")
+    if stats.twice:
+        lines.append(f"keys that were yielded twice: {stats.twice}; the log names them")
+    if earlier[FAILED]:
+        lines.append("--retry-failed does the failed ones again")
+    if stats.signal:
+        lines.append("stopped before the end; run it again to do the rest")
+    elif not settled:
+        lines.append("nothing to do")
+    return lines
+
+
+class Progress:
+    """Shows nothing; what shows something is a subclass."""
+
+    every = float("inf")
+    """Seconds between two pictures."""
+
+    def __init__(self) -> None:
+        """Show nothing before the first outcome."""
+        self.shown = time.monotonic()
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None:
+        """Leave the screen as a person wants to read it afterwards."""
+
+    def show(self, stats: RunStats) -> None:
+        """Show where the run is, unless that was shown just now, or would have to be waited for."""
+        if (now := time.monotonic()) - self.shown >= self.every:
+            self.shown = now
+            if stderr_is_ready():
+                self.draw(stats)
+
+    def draw(self, stats: RunStats) -> None:
+        """Show where the run is."""
+
+    def note(self, text: str) -> None:
+        """Tell what a person must know now."""
+        log.info("%s", text)
+
+
+class Lines(Progress):
+    """A line on standard error every ten seconds."""
+
+    every = LINE_SECONDS
+
+    def __init__(self, *, verbose: bool = False) -> None:
+        """Also write a line for each worker that is at an item, if ``verbose``."""
+        super().__init__()
+        self.verbose = verbose
+
+    def draw(self, stats: RunStats) -> None:
+        """Write the line."""
+        rate = stats.done / stats.seconds if stats.seconds else 0.0
+        lines = [f"{stats.done} done, {stats.failed} failed, {rate:.1f} items/s"]
+        tell(*lines, *(at_work(stats.current_items) if self.verbose else []), error=True)
+
+    def note(self, text: str) -> None:
+        """Write a line of its own."""
+        super().note(text)
+        tell(visible(text), error=True)
+
+
+class Bar(Progress):
+    """A bar with rate, time left and failures; drawn by main's loop, without a thread."""
+
+    every = DRAW_SECONDS
+
+    def __init__(self, count: Callable[[], int | None], *, verbose: bool = False) -> None:
+        """Draw nothing yet.
+
+        Args:
+            count: Says how many items there will be; it may take long, or return None.
+            verbose: Whether to show below the bar what each worker is at.
+        """
+        super().__init__()
+        self.count, self.verbose = count, verbose
+        self.total: int | None = None
+        self.last: RunStats | None = None
+        self.workers: list[str] = []
+        self.bar = _rich_bar(self.workers)
+        self.task = self.bar.add_task("working", total=None, failed=0, rate="")
+
+    def __enter__(self) -> Self:
+        """Show the bar, and begin to count."""
+        with suppress(RuntimeError):  # no more threads are to be had; the run may go on without
+            threading.Thread(target=self._count, name="count", daemon=True).start()
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the last picture on the screen."""
+        self.verbose = False
+        if self.last:
+            self.draw(self.last)
+        self.bar.stop()
+
+    def show(self, stats: RunStats) -> None:
+        """Show where the run is, and remember it for the last picture."""
+        self.last = stats
+        super().show(stats)
+
+    def draw(self, stats: RunStats) -> None:
+        """Draw the bar anew."""
+        self.workers[:] = at_work(stats.current_items) if self.verbose else []
+        settled = stats.done + stats.failed
+        rate = f"{settled / stats.seconds:.1f}/s" if stats.seconds else ""
+        failed = f"{stats.failed} failed" if stats.failed else ""
+        past = settled + sum(stats.skipped.values())
+        self.bar.update(self.task, completed=past, total=self.total, failed=failed, rate=rate)
+        self.bar.refresh()
+
+    def note(self, text: str) -> None:
+        """Write a line above the bar."""
+        super().note(text)
+        self.bar.console.print(visible(text), markup=False, highlight=False)
+
+    def _count(self) -> None:
+        with suppress(Exception):  # the owner's code; what cannot be counted is done all the same
+            self.total = self.count()
+
+
+def at_work(current_items: CurrentItems) -> list[str]:
+    """Return a line for each worker that is at an item, the one that takes longest first."""
+    now = time.monotonic()
+    longest_first = sorted(current_items.items(), key=lambda entry: entry[1][1])
+    return [
+        f"{name}: {now - since:.1f} s at {visible(key)}" for name, (key, since) in longest_first
+    ]
+
+
+def _rich_bar(workers: list[str]) -> "RichProgress":
+    # Imported here: a run without a terminal need not wait 0.2 s for it.
+    from rich.console import Console, RenderableType  # noqa: PLC0415
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+    from rich.progress import Progress as RichBar  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    class BarAndWorkers(RichBar):
+        """The bar, and a line below it for each of ``workers``."""
+
+        def get_renderables(self) -> Iterable[RenderableType]:
+            """Return what to draw."""
+            yield from super().get_renderables()
+            yield from (Text(line, no_wrap=True, overflow="ellipsis") for line in workers)
+
+    return BarAndWorkers(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        TextColumn("[red]{task.fields[failed]}"),
+        console=Console(file=stderr()),
+        auto_refresh=False,
+    )

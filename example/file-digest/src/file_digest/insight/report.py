@@ -1,0 +1,81 @@
+"""What ``scale`` measured, in figures and in words."""
+
+import os
+import platform
+import sys
+from dataclasses import dataclass
+
+from ..settings import usable_cores
+
+THREADS, PROCESSES = "threads", "processes"
+ENOUGH = 0.9
+"""Of the best rate: fewer workers that reach this are the better choice."""
+GAIN = 1.2
+"""A speed-up below this is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """How fast so many threads or workers did the sample."""
+
+    kind: str
+    workers: int
+    items: int
+    """How many the sample has."""
+    failed: int
+    rate: float
+    """Items a second, while all of them were at work."""
+    cpu: float
+    """Processor seconds for a thousand items."""
+
+    def row(self, base: float) -> str:
+        """Return a line of the table, given the rate of one thread."""
+        speed_up = self.rate / base
+        return (
+            f"{self.kind:<10} {self.workers:>7} {self.rate:>10.1f} {speed_up:>9.2f} "
+            f"{speed_up / self.workers:>10.0%} {self.cpu:>11.3f}"
+            f"{f'  {self.failed} failed' if self.failed else ''}"
+        )
+
+
+def heading(first: Measured) -> str:
+    """Return the table's head and its first row."""
+    return (
+        f"a sample of {first.items} items, {usable_cores()} cores, "
+        f"Python {platform.python_version()} {'with' if has_gil() else 'without'} the GIL\n"
+        f"{'':<10} {'workers':>7} {'items/s':>10} {'speed-up':>9} {'efficiency':>10} "
+        f"{'CPU s/1000':>11}\n"
+        f"{first.row(first.rate)}"
+    )
+
+
+def advice(measured: list[Measured], *, gil: bool) -> str:
+    """Say in one sentence what the figures mean."""
+    base = measured[0].rate
+    threads = max(one.rate for one in measured if one.kind == THREADS) / base
+    by_processes = [one for one in measured if one.kind == PROCESSES]
+    most = max(one.rate for one in by_processes)
+    best = next(one for one in by_processes if one.rate >= ENOUGH * most)
+    processes, use = best.rate / base, f"use --workers {best.workers}"
+    if threads < GAIN and (processes < GAIN or best.workers == 1):
+        return (
+            "Neither threads nor processes help: all share what is short (processors, memory, a "
+            f"disk, a network); {use}."
+        )
+    if threads < GAIN:
+        lock = "The GIL holds this job" if gil else "Something that threads share holds this job"
+        return f"{lock}: threads gain nothing, processes {processes:.1f} x; {use}."
+    if threads >= ENOUGH * processes:
+        why = "it waits, or computes in C" if gil else "there is none here"
+        return f"The GIL does not hold this job ({why}): threads gain {threads:.1f} x; {use}."
+    return f"Threads gain {threads:.1f} x, processes {processes:.1f} x; {use}."
+
+
+def has_gil() -> bool:
+    """Whether this interpreter has the global interpreter lock, and it is on."""
+    return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
+
+
+def is_busy() -> bool:
+    """Whether other programs keep the processors busy, so that figures mean little."""
+    return hasattr(os, "getloadavg") and os.getloadavg()[0] > usable_cores()

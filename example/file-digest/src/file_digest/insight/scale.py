@@ -1,0 +1,250 @@
+"""Is this job held by the GIL, and how many workers are best? Measured on the job itself.
+
+    items ─▶ one worker, for some seconds ─▶ a sample
+    the sample, over and over, for some seconds each
+      ─▶ 1, 2, 4 … threads of one process        Backlog and TaskRunner, as in every worker
+      ─▶ 1, 2, 4 … workers                       supervisor.run, as in every run
+
+Threads get a process of their own, so that whatever the job does to it, main can tell.
+"""
+
+import math
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing, suppress
+from dataclasses import replace
+from itertools import cycle
+from multiprocessing import Pipe, connection
+from multiprocessing.connection import Connection
+
+from ..configurer import LogSetup, configure_worker
+from ..items.backlog import Backlog, Batch
+from ..items.messages import DONE, FAILED, IDLE, Item, Outcome, StoppedError, Task
+from ..items.payloads import frozen
+from ..items.source import Source
+from ..items.task_runner import TaskRunner, Work, cpu_seconds
+from ..main import begin_items, check_log, import_job, items_error, listening, make_room
+from ..settings import Settings
+from ..system.errors import error_name
+from ..system.lifeline import Lifeline, follow_main
+from ..system.processes import context_for, exitcode_of, how_it_ended, kill, start_process
+from ..system.signals import Stop
+from ..workers import supervisor
+from .report import PROCESSES, THREADS, Measured
+
+START_SECONDS = 10.0
+"""How long to wait for the last of the workers to be at work, once the first is."""
+
+
+class ScaleError(Exception):
+    """Nothing can be measured; the message is one line that says why."""
+
+
+def steps(most: int) -> list[int]:
+    """Return 1, 2, 4 … up to ``most``."""
+    return [*(2**power for power in range(most.bit_length()) if 2**power < most), most]
+
+
+def measure(settings: Settings, inputs: Sequence[str], seconds: float) -> Generator[Measured]:
+    """Measure a sample of the items with ever more threads, then with ever more processes.
+
+    Args:
+        settings: As for a run; its ``workers`` is the most that are tried.
+        inputs: What ``job.items`` shall read; as far as one worker comes in ``seconds``.
+        seconds: How long to measure each.
+
+    Raises:
+        ScaleError: There are no items, or all fail, or the job ends the process.
+        StoppedError: A signal came.
+        RefusedError, ItemsError, WorkersCannotStartError: As in a run.
+    """
+    make_room(settings)
+    job, stop = import_job(settings), Stop(grace=0.0)
+    with stop.listening(), closing(begin_items(job, settings, inputs, stop)) as source:
+        check_log(settings)
+        with listening(settings, stop) as listener:
+            trial = Trial(settings, listener.setup, stop, seconds)
+            sample = trial.sample(source)
+            for count in steps(settings.workers):
+                yield trial.threads(sample, count)
+            for count in steps(settings.workers):
+                yield trial.processes(sample, count)
+
+
+class Deadline:
+    """Some seconds after the last of the workers has done an item."""
+
+    def __init__(self, count: int, seconds: float) -> None:
+        """Wait for ``count`` workers, but not for ever."""
+        self.count, self.seconds = count, seconds
+        self.workers: set[str] = set()
+        self.latest = self.end = math.inf
+
+    def is_over(self, outcomes: Iterable[Outcome]) -> bool:
+        """Look at new outcomes, and at the clock."""
+        now = time.monotonic()
+        self.workers.update(outcome.worker for outcome in outcomes)
+        if self.workers and self.latest == math.inf:
+            self.latest = now + START_SECONDS
+        if self.end == math.inf and (len(self.workers) >= self.count or now > self.latest):
+            self.end = now + self.seconds
+        return now >= self.end
+
+
+class Trial:
+    """Has a sample done by threads or processes, for some seconds each."""
+
+    def __init__(self, settings: Settings, logs: LogSetup, stop: Stop, seconds: float) -> None:
+        """Start nothing yet."""
+        self.settings, self.logs, self.stop, self.seconds = settings, logs, stop, seconds
+
+    def sample(self, source: Source) -> list[Item]:
+        """Return the items that one worker does in the time."""
+        read: dict[str, Item] = {}
+
+        def noted(pairs: list[Item]) -> list[Item]:
+            read.update((pair[0], pair) for pair in pairs)
+            return pairs
+
+        outcomes, _ = self._run(source, 1, noted)
+        if sample := [read[outcome.key] for outcome in outcomes if outcome.status == DONE]:
+            return sample
+        why = error_name(outcomes[-1].error or "") if outcomes else "there are no items"
+        raise ScaleError(f"nothing to measure: {why}")
+
+    def processes(self, sample: list[Item], count: int) -> Measured:
+        """Measure so many workers, as a run has them."""
+        source = Source(lambda: cycle(sample), self.stop.wake)
+        source.start()
+        outcomes, cpu = self._run(source, count, list)
+        return _measured(PROCESSES, count, len(sample), outcomes, cpu)
+
+    def threads(self, sample: list[Item], count: int) -> Measured:
+        """Measure so many threads, in a new process."""
+        settings = self.settings
+        receiving, sending = Pipe(duplex=False)
+        lifeline = Lifeline()
+        args = (sending, lifeline.end, self.logs, sample, Deadline(count, self.seconds))
+        process = start_process(context_for(settings.start_method), _thread_main, args, THREADS)
+        sending.close()
+        try:
+            while receiving not in connection.wait([receiving, self.stop.waker]):
+                self.stop.clear_waker()
+                self._check_stop()
+            with suppress(EOFError):
+                outcomes, cpu = receiving.recv()
+                return _measured(THREADS, count, len(sample), outcomes, cpu)
+            process.join(1.0)
+            ended = how_it_ended(exitcode_of(process))
+            raise ScaleError(f"the process that tried {count} threads died: {ended}")
+        finally:
+            kill(process)
+            process.join(1.0)
+            receiving.close()
+            lifeline.close()
+
+    def _run(
+        self, source: Source, count: int, chosen: Callable[[list[Item]], list[Item]]
+    ) -> tuple[list[Outcome], float]:
+        """Have workers do items in the time; return the outcomes and the processor time."""
+        backlog, deadline = Backlog(source, chosen, max_attempts=1), Deadline(count, self.seconds)
+        outcomes: list[Outcome] = []
+        settings = replace(self.settings, workers=count)
+        source.read()
+        with closing(supervisor.run(backlog, settings, self.logs, self.stop)) as news:
+            for some in news:
+                outcomes += some
+                if deadline.is_over(some) and not backlog.stopped:
+                    backlog.stop()
+        self._check_stop()
+        if source.error:
+            raise items_error(source.error)
+        return outcomes, backlog.cpu_seconds
+
+    def _check_stop(self) -> None:
+        if self.stop.requested:
+            raise StoppedError(self.stop.signals[0])
+
+
+def _thread_main(
+    sending: Connection,
+    lifeline: Connection,
+    logs: LogSetup,
+    sample: list[Item],
+    deadline: Deadline,
+) -> None:
+    """Be the process whose threads do the sample."""
+    follow_main(lifeline)
+    configure_worker(logs)
+    from .. import job  # noqa: PLC0415 - as in a worker
+
+    began = cpu_seconds()
+    outcomes = ThreadPool(job.work, sample, deadline).run()
+    sending.send((outcomes, cpu_seconds() - began))
+
+
+class ThreadPool:
+    """Threads that do batches of a backlog as workers do, in one process."""
+
+    def __init__(self, work: Work, sample: list[Item], deadline: Deadline) -> None:
+        """Prepare; ``run`` does the items."""
+        self.work, self.deadline = work, deadline
+        self.news = threading.Condition()
+        fixed = [frozen(pair) for pair in sample]  # once, or each round would pay for it
+        self.source = Source(lambda: cycle(fixed), self._wake)
+        self.backlog = Backlog(self.source, list, max_attempts=1)
+        self.outcomes: list[Outcome] = []
+
+    def run(self) -> list[Outcome]:
+        """Do items until the time is over."""
+        self.source.start()
+        self.source.read()
+        names = [f"thread-{number}" for number in range(self.deadline.count)]
+        threads = [threading.Thread(target=self._serve, args=(name,)) for name in names]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return self.outcomes
+
+    def _serve(self, name: str) -> None:
+        runner = TaskRunner(self.work, [IDLE], 0)
+        while work := self._take():
+            batch, task = work
+            runner.unpack(task)
+            runner.run()
+            if report := runner.report():
+                with self.news:
+                    outcomes = self.backlog.completed(batch, report, name)
+                    self.outcomes += outcomes
+                    if self.deadline.is_over(outcomes):
+                        self.backlog.stop()
+
+    def _take(self) -> tuple[Batch, Task] | None:
+        with self.news:
+            while not (work := self.backlog.next_batch()) and not self.backlog.exhausted:
+                self.news.wait(1.0)
+            return work
+
+    def _wake(self) -> None:
+        with self.news:
+            self.news.notify_all()
+
+
+def _measured(kind: str, count: int, size: int, outcomes: list[Outcome], cpu: float) -> Measured:
+    """Take the time in which all were at work: how long each takes to start is not the question."""
+    starts, ends = dict[str, float](), dict[str, float]()
+    for one in outcomes:
+        starts[one.worker] = min(one.started, starts.get(one.worker, math.inf))
+        ends[one.worker] = max(one.started + one.seconds, ends.get(one.worker, 0.0))
+    begin, end = max(starts.values()), min(ends.values())
+    if begin >= end:  # some had nothing left to do before the others came
+        begin, end = min(starts.values()), max(ends.values())
+    done = 0.0
+    for one in outcomes:
+        inside = min(one.started + one.seconds, end) - max(one.started, begin)
+        done += max(inside, 0.0) / max(one.seconds, 1e-9)
+    failed = sum(outcome.status == FAILED for outcome in outcomes)
+    rate = done / max(end - begin, 1e-9)
+    return Measured(kind, count, size, failed, rate, cpu * 1000 / len(outcomes))

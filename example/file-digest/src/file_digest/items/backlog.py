@@ -1,0 +1,255 @@
+"""What is to be done: items become batches, reports become outcomes, nothing is lost between.
+
+    job.items ─▶ Source (a thread) ─▶ Backlog ─▶ Batch ─▶ a worker
+                                        ▲  │
+                     released, lost ─ ──┘  └─▶ Outcome
+
+Who does the batches is the execution model's business; all of them share this module.
+"""
+
+import pickle
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..system.errors import describe
+from .batch_size import BatchSizer
+from .events import WorkerEvents
+from .messages import Item, Report, Task, whole_task
+from .outcomes import Outcomes
+from .payloads import UnsendableError
+from .source import READ_AHEAD, Source
+
+SKIP_ROUNDS = 100
+
+
+@dataclass(slots=True)
+class Batch:
+    """Items on their way through one worker; those from ``done`` to ``end`` are still open."""
+
+    first: int
+    pairs: list[Item]
+    attempts: int
+    """How often its one item was tried before; 0 in a batch of several."""
+    done: int = 0
+    end: int = 0
+
+    @property
+    def open(self) -> list[Item]:
+        """The items without a report."""
+        return self.pairs[self.done : self.end]
+
+    def task(self) -> Task:
+        """Return what to send to a worker.
+
+        Raises:
+            UnsendableError: A payload did not pickle.
+            MemoryError: Together they are too large.
+        """
+        blob = pickle.dumps([payload for _, payload in self.pairs], pickle.HIGHEST_PROTOCOL)
+        return Task(self.first, blob, len(self.pairs))
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerDeath:
+    """A worker's death."""
+
+    worker: str
+    reason: str
+    seconds: float
+    """For how long it was at its current item."""
+
+
+CurrentItems = dict[str, tuple[str, float]]
+"""Worker's name to the key of the item that it is at, and since when by ``time.monotonic``."""
+
+
+class Backlog:
+    """All items that have no outcome and that no worker holds, and the policy of trying again."""
+
+    def __init__(
+        self,
+        source: Source,
+        unfinished: Callable[[list[Item]], list[Item]],
+        max_attempts: int,
+        events: WorkerEvents | None = None,
+    ) -> None:
+        """Take items from ``source``, leave out those that ``unfinished`` leaves out.
+
+        Killed attempts are noted in ``events``, as is what the supervisor has to tell.
+        """
+        self.source, self.unfinished, self.max_attempts = source, unfinished, max_attempts
+        self.sizer = BatchSizer()
+        self.pending: list[Item] = []
+        self.isolated: deque[tuple[Item, int]] = deque()
+        self.failed: list[Outcomes] = []
+        self.number = 0
+        self.cpu_seconds = 0.0
+        """Processor time of all workers so far, as they report it."""
+        self.stopped = False
+        self.current_items: CurrentItems = {}
+        """For people to see; the execution model brings it up to date at every tick."""
+        self.events = events or WorkerEvents()
+
+    def stop(self) -> None:
+        """Hand out nothing more."""
+        self.stopped = True
+        self.source.stop()
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether there is nothing to hand out, now or later, unless a worker gives it back."""
+        nothing_waits = not (self.pending or self.isolated or self.failed)
+        return (nothing_waits and self.source.exhausted) or self.stopped
+
+    @property
+    def has_some(self) -> bool:
+        """Whether there is something to hand out right now; ``fill`` looks for more."""
+        return bool(self.isolated or self.pending)
+
+    def fill(self) -> None:
+        """Fill the pending list without blocking, as far as the source gives items now."""
+        if self.stopped or self.isolated:
+            return
+        self.source.ahead = max(READ_AHEAD, 2 * self.sizer.size)
+        for _ in range(SKIP_ROUNDS):
+            enough = len(self.pending) >= self.sizer.size
+            if enough or not (pairs := self.source.take(hungry=not self.pending)):
+                return
+            self.pending.extend(self.unfinished(pairs))
+        self.source.wake()  # go on skipping after main has seen to other things
+
+    def next_batch(self, *, only_full: bool = False) -> tuple[Batch, Task] | None:
+        """Return the next batch and its task; None where there is nothing to do at the moment.
+
+        Args:
+            only_full: Whether to wait for more, where there is less to do than a batch can hold:
+                for a worker that still has another, many small ones would only be slower.
+        """
+        while not self.stopped and (batch := self._take(only_full=only_full)):
+            if task := self._pack(batch):
+                return batch, task
+        return None
+
+    def take_failed(self) -> list[Outcomes]:
+        """Return the outcomes of items that could not even be sent."""
+        failed, self.failed = self.failed, []
+        return failed
+
+    def completed(self, batch: Batch, report: Report, worker: str) -> Outcomes:
+        """Turn a report on some items of a batch into their outcomes."""
+        results = report.results.split("\n")
+        count = len(results)
+        pairs = batch.pairs[batch.done : batch.done + count]
+        batch.done += count
+        self.cpu_seconds += report.cpu
+        self.sizer.observe(count, report.elapsed, len(report.results))
+        return Outcomes(
+            keys=[key for key, _ in pairs],
+            results=results,
+            errors=report.errors,
+            attempts=batch.attempts + 1,
+            worker=worker,
+            started=report.started,
+            seconds=report.seconds,
+        )
+
+    def release(self, batch: Batch, numbers: range) -> None:
+        """Take back the last items of a batch, which were not begun."""
+        keep = numbers.start - batch.first
+        self._return(batch.pairs[keep : batch.end], batch.attempts)
+        batch.end = min(batch.end, keep)
+
+    def unpickle_failed(self, batch: Batch, reason: str, worker: str) -> list[Outcomes]:
+        """Fail an item whose payload does not unpickle; look for it where there are several."""
+        if len(batch.pairs) == 1:
+            outcomes = [_failed(batch.pairs[0], reason, batch.attempts + 1, worker)]
+        else:
+            self.isolated.extend((pair, 0) for pair in batch.pairs)
+            outcomes = list[Outcomes]()
+        batch.done = batch.end
+        return outcomes
+
+    def lost(self, batch: Batch, current: int, death: WorkerDeath) -> list[Outcomes]:
+        """Try again, or fail, what a worker had when it died.
+
+        Only its current item counts an attempt. Where that is the whole task (it was
+        unpacking or sending), each goes alone next time, so that a second death has one culprit.
+
+        Args:
+            batch: One of the batches that it had.
+            current: Its current item, or whole task.
+            death: Who died, why, and for how long it was at that.
+        """
+        open_pairs, at = batch.open, current - batch.first - batch.done
+        batch.end = batch.done
+        if current == whole_task(batch.first):
+            if len(batch.pairs) > 1:
+                self.isolated.extend((pair, 0) for pair in open_pairs)
+                return []
+            at = 0
+        if not 0 <= at < len(open_pairs):
+            self._return(open_pairs, batch.attempts)
+            return []
+        self._return(open_pairs[:at] + open_pairs[at + 1 :], 0)
+        return self._blame(open_pairs[at], batch.attempts + 1, death)
+
+    def _blame(self, pair: Item, attempts: int, death: WorkerDeath) -> list[Outcomes]:
+        if attempts >= self.max_attempts:
+            return [_failed(pair, death.reason, attempts, death.worker, death.seconds)]
+        self.events.note_killed(death.worker, death.reason, pair[0], death.seconds, attempts)
+        self.isolated.append((pair, attempts))
+        return []
+
+    def _return(self, pairs: list[Item], attempts: int) -> None:
+        if attempts:
+            self.isolated.extend((pair, attempts) for pair in pairs)
+        else:
+            self.pending.extend(pairs)
+
+    def _take(self, *, only_full: bool) -> Batch | None:
+        if self.isolated:
+            pair, attempts = self.isolated.popleft()
+            return self._batch([pair], attempts)
+        self.fill()
+        size = self.sizer.size
+        wait = only_full and len(self.pending) < size and not self.source.exhausted
+        if wait or not self.pending:
+            return None
+        batch = self._batch(self.pending[:size])
+        del self.pending[:size]
+        return batch
+
+    def _batch(self, pairs: list[Item], attempts: int = 0) -> Batch:
+        first, self.number = self.number, self.number + len(pairs)
+        return Batch(first, pairs, attempts, end=len(pairs))
+
+    def _pack(self, batch: Batch) -> Task | None:
+        """Return a batch's task; None where a payload does not pickle, which fails that item."""
+        try:
+            task = batch.task()
+        except Exception as error:
+            if len(batch.pairs) == 1:
+                why = str(error) if isinstance(error, UnsendableError) else describe(error)
+                reason = f"payload cannot be sent to a worker: {why}"
+                self.failed.append(_failed(batch.pairs[0], reason, batch.attempts + 1))
+            else:
+                self.isolated.extend((pair, 0) for pair in batch.pairs)
+            return None
+        self.sizer.limit_bytes(len(batch.pairs), len(task.blob))
+        return task
+
+
+def _failed(
+    pair: Item, reason: str, attempts: int, worker: str = "", seconds: float = 0.0
+) -> Outcomes:
+    return Outcomes(
+        keys=[pair[0]],
+        results=[""],
+        errors={0: reason},
+        attempts=attempts,
+        worker=worker,
+        started=time.time() - seconds,
+        seconds=[seconds],
+    )

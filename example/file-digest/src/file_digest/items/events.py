@@ -1,0 +1,68 @@
+"""What happened to the workers, for programs to read; the log says it to people."""
+
+import time
+from collections import deque
+from collections.abc import Mapping
+from typing import NamedTuple
+
+STARTED = "started"
+"""A worker is ready for items."""
+START_FAILED = "failed to start"
+"""A worker ended before it was of any use."""
+DIED = "died"
+"""A worker that was of use ended before its time, or was killed for being at one item too long."""
+KILLED = "killed"
+"""An attempt at an item ended with its worker and left no outcome: the item is tried again, now or
+in a later run."""
+KEPT_EVENTS = 100_000
+"""Of a service that never ends, the events before these are dropped: it would fill the disk."""
+
+
+class WorkerEvent(NamedTuple):
+    """One event; its fields are the columns of the journal's table ``events``, in their order."""
+
+    at: float
+    """Seconds since the epoch."""
+    worker: str
+    """Its name; empty for one that could not even be named."""
+    kind: str
+    """``STARTED``, ``START_FAILED``, ``DIED`` or ``KILLED``."""
+    pid: int | None = None
+    detail: str = ""
+    """Why."""
+    key: str | None = None
+    """The item that a ``KILLED`` attempt was at."""
+    attempt: int | None = None
+    """Its number, from 1; None where the end of the run cut it off."""
+    seconds: float | None = None
+    """How long it had taken by ``at``."""
+
+
+class WorkerEvents:
+    """Events on their way from the supervisor, which notes them, to the journal."""
+
+    def __init__(self, kept: int = KEPT_EVENTS) -> None:
+        """Have none; keep the last ``kept``, here and in the journal."""
+        self.kept = kept
+        self.pending: deque[WorkerEvent] = deque(maxlen=kept)
+
+    def note(self, kind: str, worker: str, detail: str = "", pid: int | None = None) -> None:
+        """Note that something happened to a worker, now."""
+        self.pending.append(WorkerEvent(time.time(), worker, kind, pid, detail))
+
+    def note_killed(
+        self, worker: str, reason: str, key: str, seconds: float, attempt: int | None = None
+    ) -> None:
+        """Note that an attempt at an item ended, now, with its worker."""
+        event = WorkerEvent(time.time(), worker, KILLED, None, reason, key, attempt, seconds)
+        self.pending.append(event)
+
+    def note_cut_off(self, at_work: Mapping[str, tuple[str, float]]) -> None:
+        """Note that the end of the run ends attempts at items.
+
+        Args:
+            at_work: Worker's name to its item's key, and since when by ``time.monotonic``.
+        """
+        now = time.monotonic()
+        for worker, (key, since) in at_work.items():
+            self.note_killed(worker, "the run ended", key, now - since)

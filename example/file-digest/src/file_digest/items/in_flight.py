@@ -1,0 +1,87 @@
+"""The batches that one worker has: what main knows of items that are under way."""
+
+from .backlog import Backlog, Batch, WorkerDeath
+from .messages import IDLE, Released, Report, UnpickleFailed, whole_task
+from .outcomes import Outcomes
+
+Answer = Report | Released | UnpickleFailed
+
+
+class InFlight:
+    """Batches under way, in the order in which the worker does them."""
+
+    def __init__(self, backlog: Backlog) -> None:
+        """Have none; what is lost or released goes back to ``backlog``."""
+        self.backlog = backlog
+        self.batches: dict[int, Batch] = {}
+
+    def __len__(self) -> int:
+        """How many batches are not finished."""
+        return len(self.batches)
+
+    @property
+    def open_items(self) -> int:
+        """How many items are not reported."""
+        return sum(batch.end - batch.done for batch in self.batches.values())
+
+    def put(self, batch: Batch) -> None:
+        """Add a batch."""
+        self.batches[batch.first] = batch
+
+    def find(self, current: int) -> Batch | None:
+        """Return the batch that an item's number, or ``whole_task`` of it, belongs to."""
+        if current < 0:
+            return self.batches.get(whole_task(current))  # which is its own inverse
+        batches = self.batches.values()
+        return next((b for b in batches if b.first <= current < b.first + len(b.pairs)), None)
+
+    def key(self, current: int) -> str | None:
+        """Return the key of the item with that number; of the first, where the worker is idle.
+
+        None if that item is settled.
+        """
+        if current == IDLE:
+            return next((b.open[0][0] for b in self.batches.values() if b.open), None)
+        batch = self.find(current) if current >= 0 else None
+        if batch and batch.done <= current - batch.first < batch.end:
+            return batch.pairs[current - batch.first][0]
+        return None
+
+    def settle(self, answer: Answer, worker: str) -> list[Outcomes]:
+        """Turn a worker's answer into outcomes."""
+        if isinstance(answer, Released):
+            for numbers in filter(None, answer.numbers):
+                if batch := self.find(numbers.start):
+                    self.backlog.release(batch, numbers)
+                    self._drop_if_finished(batch)
+            return []
+        outcomes: list[Outcomes] = []
+        if batch := self.find(answer.first):
+            if isinstance(answer, Report):
+                outcomes = [self.backlog.completed(batch, answer, worker)]
+            else:
+                outcomes = self.backlog.unpickle_failed(batch, answer.reason, worker)
+            self._drop_if_finished(batch)
+        return outcomes
+
+    def release_behind(self, current: int) -> None:
+        """Take back what comes after the item with that number."""
+        waiting = [b for b in self.batches.values() if b.first + b.end > current + 1]
+        for batch in waiting:
+            end = batch.first + batch.end
+            self.backlog.release(batch, range(max(batch.first, current + 1), end))
+            self._drop_if_finished(batch)
+
+    def lose(self, current: int, death: WorkerDeath) -> list[Outcomes]:
+        """Try again, or fail, a dead worker's current item; take back everything else."""
+        outcomes: list[Outcomes] = []
+        if batch := self.find(current):
+            outcomes = self.backlog.lost(batch, current, death)
+        for batch in self.batches.values():
+            self.backlog.release(batch, range(batch.first + batch.done, batch.first + batch.end))
+        self.batches.clear()
+        return outcomes
+
+    def _drop_if_finished(self, batch: Batch) -> None:
+        if batch.done >= batch.end:
+            self.batches.pop(batch.first, None)

@@ -1,0 +1,76 @@
+"""How items ended, many at a time: columns, which become rows only where rows are wanted."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate, count, repeat
+from typing import Any
+
+from .messages import DONE, FAILED, Outcome
+
+NEW_OUTCOME = partial(tuple.__new__, Outcome)
+"""What ``Outcome._make`` does, without a call of Python for every item."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcomes:
+    """How consecutive items of one batch ended in one worker; iterating yields ``Outcome`` rows.
+
+    A thousand of the tiniest items are reported in the time that it takes to make rows of them.
+    """
+
+    keys: Sequence[str]
+    results: Sequence[str]
+    """JSON texts; empty at the positions that ``errors`` explains."""
+    errors: Mapping[int, str]
+    attempts: int
+    worker: str
+    started: float
+    """When the first began, in seconds since the epoch."""
+    seconds: Sequence[float]
+
+    def __len__(self) -> int:
+        """How many items."""
+        return len(self.keys)
+
+    def __iter__(self) -> Iterator[Outcome]:
+        """Yield a row for each."""
+        return map(NEW_OUTCOME, self._rows())
+
+    @property
+    def failures(self) -> list[Outcome]:
+        """The rows of those that failed."""
+        return [row for row in self if row.status == FAILED] if self.errors else []
+
+    def _rows(self) -> Iterator[tuple[Any, ...]]:
+        errors = self.errors
+        return zip(
+            self.keys,
+            [FAILED if at in errors else DONE for at in range(len(self))]
+            if errors
+            else repeat(DONE),
+            [result or None for result in self.results] if errors else self.results,
+            map(errors.get, count()) if errors else repeat(None),
+            repeat(self.attempts),
+            repeat(self.worker),
+            accumulate(self.seconds, initial=self.started),
+            self.seconds,
+            strict=False,
+        )
+
+
+NO_OUTCOMES = Outcomes(
+    keys=(), results=(), errors={}, attempts=0, worker="", started=0.0, seconds=()
+)
+"""Nothing completed: a chance for main to see to other things."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An outcome that was not recorded as it came."""
+
+    key: str
+    was: str | None
+    """The status with which it was counted; None where it was not counted."""
+    error: str | None
+    """Why it is recorded as failed; None for the second outcome of a key, which is dropped."""

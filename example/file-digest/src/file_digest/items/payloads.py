@@ -1,0 +1,91 @@
+"""Payloads as they were when they were yielded: the owner may fill one object anew for the next."""
+
+import pickle
+from collections.abc import Callable
+from pathlib import PosixPath, PurePosixPath, PureWindowsPath, WindowsPath
+from typing import Any, NoReturn
+
+from ..system.errors import describe
+from ..system.text import text_of
+from .messages import ContractError, Item
+
+FIXED = frozenset(
+    {
+        *(int, str, bytes, float, bool, complex, type(None)),
+        *(PosixPath, WindowsPath, PurePosixPath, PureWindowsPath),
+    }
+)
+"""Exact types that nobody can change, and flat tuples of them: these wait as they are."""
+
+
+class UnsendableError(Exception):
+    """A payload does not pickle; the message says why."""
+
+
+class Pickled:
+    """A payload that could change, as it was; it unpickles to that very payload."""
+
+    __slots__ = ("blob",)
+
+    def __init__(self, payload: Any) -> None:
+        """Pickle a payload.
+
+        Raises:
+            BaseException: Whatever the owner's types raise.
+        """
+        self.blob = pickle.dumps(payload, pickle.HIGHEST_PROTOCOL)
+
+    def __reduce__(self) -> tuple[Callable[[bytes], Any], tuple[bytes]]:
+        """Travel inside a task's one pickle."""
+        return pickle.loads, (self.blob,)
+
+
+class Unsendable:
+    """Stands for a payload that does not pickle, until its item fails."""
+
+    __slots__ = ("reason",)
+
+    def __init__(self, reason: str) -> None:
+        """Hold why it does not."""
+        self.reason = reason
+
+    def __reduce__(self) -> NoReturn:
+        """Fail the item, where it is about to be sent.
+
+        Raises:
+            UnsendableError: Always.
+        """
+        raise UnsendableError(self.reason)
+
+
+KEPT = FIXED | {Pickled, Unsendable}
+
+
+def frozen(pair: Any) -> Item:
+    """Return what ``items()`` yielded, such that no later change of it is seen.
+
+    Raises:
+        ContractError: It is no pair of a str and a payload.
+    """
+    kind = type(pair)
+    if (kind is tuple or isinstance(pair, (tuple, list))) and len(pair) == 2:
+        key, payload = pair
+        if type(key) is str:
+            if kind is tuple and type(payload) in KEPT:
+                return pair  # type: ignore[no-any-return] # it is one
+            return key, _frozen_payload(payload)
+        if isinstance(key, str):
+            return str.__str__(key), _frozen_payload(payload)
+    raise ContractError(
+        f"items() must yield (str key, payload) tuples, but it gave {text_of(pair):.200}"
+    )
+
+
+def _frozen_payload(payload: Any) -> Any:
+    kind = type(payload)
+    if kind in KEPT or (kind is tuple and FIXED.issuperset(map(type, payload))):
+        return payload
+    try:
+        return Pickled(payload)
+    except BaseException as error:  # the owner's types: what they raise is an outcome
+        return Unsendable(describe(error))

@@ -1,0 +1,148 @@
+"""Reads the items that ``job.items`` yields: lazily, in a thread, a bounded number ahead."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from multiprocessing import connection
+
+from ..system.signals import Stop
+from ..system.text import text_of
+from .messages import ContractError, Item
+from .payloads import frozen
+
+READ_AHEAD = 16
+BULK_ITEMS = 255
+BULK_SECONDS = 0.001
+LOOK_SECONDS = 1.0
+CLOSE_SECONDS = 0.2
+
+
+class Source:
+    """Calls ``job.items`` and reads what it returns, in one thread of main, a bounded number ahead.
+
+    A thread, because a source may block (names typed on standard input), and main must go on
+    with outcomes, time limits and signals meanwhile. One thread for both, because much of what
+    items come from belongs to the thread that made it, as a database cursor does.
+    """
+
+    def __init__(self, call: Callable[[], Iterable[Item]], wake: Callable[[], None]) -> None:
+        """Read what ``call`` returns; call ``wake``, from the thread, when there is news."""
+        self.call = call
+        self.wake = wake
+        self.ready: deque[Item] = deque()
+        self.ahead = READ_AHEAD
+        self.bulk = 0
+        self.error: BaseException | None = None
+        self.called = self.finished = self.stopped = False
+        self.hungry = True
+        self.room, self.wanted = threading.Event(), threading.Event()
+        self.thread = threading.Thread(target=self._live, name="source", daemon=True)
+
+    def start(self) -> None:
+        """Have ``call`` called. Nothing is read before ``read``."""
+        self.thread.start()
+
+    def await_call(self, stop: Stop) -> None:
+        """Wait until the call has returned, or raised, or ``stop`` is requested."""
+        while not (self.called or stop.requested):
+            connection.wait([stop.waker], LOOK_SECONDS)
+            stop.clear_waker()
+
+    def read(self) -> None:
+        """Begin to read."""
+        self.wanted.set()
+
+    def stop(self) -> None:
+        """Read no more. The thread itself may be blocked, so nobody waits for it."""
+        self.stopped = True
+        self.room.set()
+        self.wanted.set()
+
+    def close(self) -> None:
+        """Read no more, and let a generator of the owner's end in its thread, if it soon does."""
+        self.stop()
+        if self.thread.is_alive():
+            self.thread.join(CLOSE_SECONDS)
+
+    def take(self, *, hungry: bool = True) -> list[Item]:
+        """Return the items that are there by now; never blocks.
+
+        Args:
+            hungry: Whether the next item is to wake main, if there is none now.
+        """
+        self.hungry = hungry  # before the look: what comes in between wakes main
+        pairs = [self.ready.popleft() for _ in range(len(self.ready))]
+        self.hungry = hungry and not pairs
+        self.room.set()
+        return pairs
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether nothing will come any more."""
+        return self.finished and not self.ready
+
+    def _live(self) -> None:
+        try:
+            items = _iterator(self.call())
+            self.called = True
+            self.wake()
+            self.wanted.wait()
+            if not self.stopped:
+                self._read(items)
+        except BaseException as error:  # the owner's code: main reports whatever it raised
+            self.error = error
+        self.called = self.finished = True
+        self.wake()
+
+    def _read(self, items: Iterator[Item]) -> None:
+        began = time.perf_counter()
+        for pair in items:
+            self.ready.append(frozen(pair))
+            if self.hungry:
+                self.hungry = False
+                self.wake()
+            quick = time.perf_counter() - began < BULK_SECONDS
+            self.bulk = min(2 * self.bulk + 1, BULK_ITEMS) if quick else 0
+            self._await_room()
+            if self.stopped:
+                break
+            began = time.perf_counter()
+            self._read_more(items)
+
+    def _await_room(self) -> None:
+        while len(self.ready) >= self.ahead and not self.stopped:
+            self.room.clear()
+            if len(self.ready) >= self.ahead:
+                self.room.wait(1.0)
+
+    def _read_more(self, items: Iterator[Item]) -> None:
+        """Read at the iterator's own speed, while main has enough to do.
+
+        Each is taken as it is before the next is asked for: ``map`` is lazy. Nobody wakes main for
+        these; should it run out of others it finds them at its next tick.
+        """
+        if not self.hungry:
+            room = self.ahead - len(self.ready) - 1  # the next one comes by itself
+            self.ready.extend(map(frozen, islice(items, max(0, min(self.bulk, room)))))
+
+
+def _iterator(items: Iterable[Item]) -> Iterator[Item]:
+    """Begin on what ``items()`` returned.
+
+    Raises:
+        ContractError: It is nothing that pairs come from.
+    """
+    if not isinstance(items, (str, bytes, dict)):
+        try:
+            return iter(items)
+        except TypeError:
+            if hasattr(type(items), "__iter__"):
+                raise  # by the owner's own iterator
+    if close := getattr(items, "close", None):
+        close()  # or a coroutine complains that nobody awaited it
+    raise ContractError(
+        "items() must return an iterable of (str key, payload) tuples, but it returned "
+        f"{text_of(items):.200}"
+    )

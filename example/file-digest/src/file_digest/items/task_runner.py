@@ -1,0 +1,210 @@
+"""Does one task, item by item, for a worker or a thread."""
+
+import json
+import os
+import pickle
+import threading
+import time
+from array import array
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, MutableSequence, Sequence
+from typing import Any
+
+from ..system.errors import describe
+from .messages import Report, Task, whole_task
+
+Work = Callable[[Any], Any]
+
+TO_JSON = json.JSONEncoder(allow_nan=False).encode
+"""Rejects NaN and infinity, which JSON lacks, so that every reader can read what is exported."""
+
+TEXT = frozenset({str})
+SIMPLE = frozenset({str, int, float, bool, type(None)})
+"""Types that nothing is inside of; looked for by ``issuperset``, many at a time."""
+
+STRIDE_SECONDS = 0.0001
+"""The clock is read once in so long, or after every item: for the tiniest it would cost most."""
+STRIDE_ITEMS = 1_000
+STRIDE_GROWTH = 4
+
+
+class TaskRunner:
+    """The task that a worker has at hand, as its work thread and its control thread see it.
+
+    The work thread takes items from the left, the control thread releases them from the right.
+    Each such step is one operation on a deque, which is atomic; so an item is either done here or
+    released, never both. The lock is this process's own and is held for moments, never during
+    an item.
+    """
+
+    def __init__(
+        self, work: Work, slot: MutableSequence[int], index: int, revoked: Sequence[int] = ()
+    ) -> None:
+        """Write the number of the item at hand into ``slot[index]``, for main to read.
+
+        Main writes into ``revoked[index]`` the first number that may still be begun: so it can
+        take items back while one holds the GIL and the control thread cannot run.
+        """
+        self.work, self.slot, self.index = work, slot, index
+        self.revoked = revoked or [0] * (index + 1)
+        self.first = self.end = self.sent = 0
+        self.todo: deque[Any] = deque()
+        self.results: list[str] = []
+        self.errors: dict[int, str] = {}
+        self.seconds = array("d")
+        """How long each item took; those of one stride took the same."""
+        self.stride, self.each = 1, 0.0
+        self.begun = self.start = self.clock = self.sent_at = 0.0
+        self.cpu = cpu_seconds()
+        self.lock = threading.Lock()
+
+    def unpack(self, task: Task) -> None:
+        """Lay out a task.
+
+        Raises:
+            Exception: Whatever unpickling its payloads raises.
+        """
+        self.slot[self.index] = whole_task(task.first)
+        payloads = pickle.loads(task.blob)
+        with self.lock:
+            self.results, self.errors, self.seconds = [], {}, array("d")
+            self.first, self.end, self.sent = task.first, task.first + task.count, 0
+            self.begun, self.start = time.time(), time.perf_counter()
+            self.clock = self.sent_at = self.start
+            self.todo = deque(payloads)
+
+    def run(self) -> None:
+        """Run the items, stride by stride, unless main revokes them."""
+        go_on = True
+        while go_on and self.todo:
+            go_on = self._run_some(self.stride)
+            with self.lock:
+                self._clock_in(at_hand=False)
+        self.slot[self.index] = whole_task(self.first)
+
+    def _run_some(self, count: int) -> bool:
+        """Run ``count`` items; record an exception, of whatever kind, as its item's error.
+
+        The slot is written before ``revoked`` is read, main does it the other way round: so either
+        main sees that an item was begun, or this sees that it was revoked.
+
+        Returns:
+            Whether the next item may be begun.
+        """
+        work, slot, index, take = self.work, self.slot, self.index, self.todo.popleft
+        revoked, done, next_one = self.revoked, self.results.append, self.first + len(self.results)
+        for number in range(next_one, next_one + count):
+            try:
+                payload = take()
+            except IndexError:
+                break
+            slot[index] = number
+            if number < revoked[index]:
+                self.todo.appendleft(payload)
+                return False
+            try:
+                result = work(payload)
+                # For an int, what json writes, without the 1 µs that setting up an encoder takes.
+                done(repr(result) if type(result) is int else as_json(result))
+            except BaseException as error:
+                self.errors[number - self.first] = describe(error)
+                done("")
+        return True
+
+    def _clock_in(self, *, at_hand: bool) -> None:
+        """Note how long the items took that were done since the last time.
+
+        Args:
+            at_hand: Whether another has begun since: it may be a slow one, those before it were
+                as quick as ever.
+        """
+        if not (new := len(self.results) - len(self.seconds)):
+            return
+        each = (time.perf_counter() - self.clock) / new
+        if at_hand:
+            each = min(each, self.each)
+        else:
+            self.each = each
+            fitting = int(STRIDE_SECONDS / max(each, 1e-9))
+            self.stride = max(1, min(fitting, self.stride * STRIDE_GROWTH, STRIDE_ITEMS))
+        self.seconds.extend([each] * new)
+        self.clock += each * new
+
+    def report(self, *, again: bool = False) -> Report | None:
+        """Return what was done since the last report, or None if that is nothing.
+
+        Args:
+            again: Whether to return all that was done of this task, reported or not.
+        """
+        with self.lock:
+            if again:
+                self.sent, self.sent_at = 0, self.start
+            next_one = self.first + len(self.results)
+            self._clock_in(at_hand=self.slot[self.index] == next_one)
+            start, stop = self.sent, len(self.seconds)
+            if start == stop:
+                return None
+            began, self.sent, self.sent_at = self.sent_at, stop, self.clock
+            errors = self.errors.copy()
+            cpu, self.cpu = self.cpu, cpu_seconds()
+            return Report(
+                first=self.first + start,
+                results="\n".join(self.results[start:stop]),
+                started=self.begun + (began - self.start),
+                elapsed=self.clock - began,
+                seconds=self.seconds[start:stop],
+                errors={at - start: errors[at] for at in errors if start <= at < stop},
+                cpu=self.cpu - cpu,
+            )
+
+    def release(self) -> range:
+        """Release the items of this task that are not begun; return their numbers."""
+        with self.lock:
+            taken = 0
+            while self.todo:
+                try:
+                    self.todo.pop()
+                except IndexError:
+                    break  # the work thread was faster
+                taken += 1
+            self.end -= taken
+            return range(self.end, self.end + taken)
+
+
+def as_json(result: Any) -> str:
+    """Return a result as JSON text.
+
+    Raises:
+        ValueError: Two keys of one of its dicts are the same in JSON, such as 1 and "1".
+        Exception: Whatever else the encoder raises, and the owner's classes.
+    """
+    text = TO_JSON(result)
+    if "{" in text and (key := _clash(result)):
+        raise ValueError(f"two keys of a dict are both {key} in JSON")
+    return text
+
+
+def _clash(result: Any) -> str:
+    """Return the JSON key that two keys of a dict become; nothing where there is none."""
+    todo = [result]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, dict):
+            if not TEXT.issuperset(map(type, value)) and (twice := _same_in_json(value)):
+                return twice
+            value = value.values()
+        elif not isinstance(value, (list, tuple)):
+            continue
+        if not SIMPLE.issuperset(map(type, value)):
+            todo.extend(value)
+    return ""
+
+
+def _same_in_json(keys: Iterable[Any]) -> str:
+    names = Counter(TO_JSON({key: 0})[1:].rpartition(":")[0] for key in keys)
+    return next((name for name, times in names.items() if times > 1), "")
+
+
+def cpu_seconds() -> float:
+    """Return the processor time that this process and its ended children have taken."""
+    return sum(os.times()[:4])

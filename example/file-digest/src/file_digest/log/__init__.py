@@ -1,0 +1,1 @@
+"""From a record to a line of the one file."""

@@ -1,0 +1,183 @@
+"""What a process does whose records the listener does not take: wait, then go round it."""
+
+import errno
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from .parts import open_for_us
+from .state import CUT_OFF, LOST, STALLED, Counter, LogState
+
+if sys.platform != "win32":
+    import fcntl
+
+MOST_TIMES = 6
+"""How often its patience a process waits in all while the listener writes, but for others only."""
+NOT_FROM_HERE = {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE}
+"""What keeps a process from opening a file that main can open."""
+
+
+class Patience:
+    """How long to wait for room: while the listener writes, however slowly.
+
+    Once it has stood still for ``seconds``, there is no further waiting until it moves again.
+    """
+
+    def __init__(self, state: LogState, seconds: float) -> None:
+        """Wait up to ``seconds``."""
+        self.state, self.seconds = state, seconds
+        self.seen = -1
+        self.ended = False
+
+    def lasts(self, has_room: Callable[[float], bool]) -> bool:
+        """Return whether ``has_room``, which waits for some seconds, says so in time."""
+        if not self._has_moved() and self.ended:
+            return False
+        began = moved = time.monotonic()
+        while not has_room(self.seconds / 5):
+            now = time.monotonic()
+            if self._has_moved():
+                moved = now
+            if now >= min(moved + self.seconds, began + self.seconds * MOST_TIMES):
+                return False
+        return True
+
+    def _has_moved(self) -> bool:
+        before, self.seen = self.seen, self.state.moves
+        return self.seen != before
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """Where records go that the listener does not take: ``<log-file>.rescue``; for all processes.
+
+    A process that cannot open that file, having no descriptor or another user's rights by now,
+    writes to one that main has opened beforehand and that has no name. Main collects what is there,
+    and so does the listener when main is gone.
+    """
+
+    path: Path
+    state: LogState
+    spare: Connection | None
+    """A file's descriptor, in what multiprocessing can hand to another process."""
+
+    @classmethod
+    def beside(cls, log_file: Path) -> "Fallback":
+        """Prepare; no file has a name yet."""
+        spare = None
+        if sys.platform != "win32":
+            with suppress(OSError), tempfile.TemporaryFile(buffering=0) as file:
+                fcntl.fcntl(file, fcntl.F_SETFL, os.O_APPEND)
+                spare = Connection(os.dup(file.fileno()), readable=False)
+        return cls(log_file.with_name(f"{log_file.name}.rescue"), LogState(), spare)
+
+    def collect(self, *, for_good: bool = False) -> None:
+        """Append what is new in the spare file to the rescue file.
+
+        Args:
+            for_good: Whether there is no later: if it cannot be done, those records are lost.
+        """
+        if sys.platform == "win32" or not self.spare:
+            return
+        begin, end = self.state.collected, os.fstat(self.spare.fileno()).st_size
+        if end <= begin:
+            return
+        data = os.pread(self.spare.fileno(), end - begin, begin)
+        try:
+            append(self.path, data)
+        except OSError:
+            if not for_good:
+                return
+            Counter(self.state).add(LOST, data.count(b"\n"))
+        self.state.collected = end
+
+    def news(self) -> list[str]:
+        """Return what there is to tell, since the last time, of records that are not in the log."""
+        counts = self.state.take_untold()
+        told = {
+            STALLED: "the log listener stood still or was slow: %d log records went to %s",
+            CUT_OFF: "a process lost its way to the log listener: %d log records went to %s",
+            LOST: "%d log records were lost: neither the log listener nor %s could take them",
+        }
+        return [told[kind] % (count, self.path) for kind, count in enumerate(counts) if count]
+
+    def close(self) -> None:
+        """Let go of the spare file."""
+        if self.spare:
+            self.spare.close()
+
+
+class Rescue:
+    """One process's way to the rescue file."""
+
+    def __init__(self, fallback: Fallback) -> None:
+        """Create nothing yet."""
+        self.fallback, self.counter = fallback, Counter(fallback.state)
+        self.spare = fallback.spare.fileno() if fallback.spare else -1
+        self.identity = identity_of(self.spare)
+        self.torn = False
+        """Whether the last line may be incomplete."""
+
+    def keep(self, line: bytes, reason: int) -> None:
+        """Append one record; count it as lost if that fails too, as on a full disk."""
+        line = b"\n" * self.torn + line
+        try:
+            self._append(line)
+        except OSError:
+            self.torn = True
+            self.counter.add(LOST)
+        else:
+            self.torn = False
+            self.counter.add(reason)
+
+    def _append(self, line: bytes) -> None:
+        """Write to the rescue file, or to the spare one where this process may not open that.
+
+        Raises:
+            OSError: Neither is possible.
+        """
+        try:
+            append(self.fallback.path, line)
+        except OSError as error:
+            # The job may have closed the spare file, and its number be another file's by now.
+            ours = self.spare >= 0 and identity_of(self.spare) == self.identity
+            if not ours or error.errno not in NOT_FROM_HERE:
+                raise
+            write_all(self.spare, line)
+
+
+def identity_of(descriptor: int) -> tuple[int, int] | None:
+    """Return what a descriptor stands for, whatever its number; None if it is closed."""
+    with suppress(OSError):
+        found = os.fstat(descriptor)
+        return found.st_dev, found.st_ino
+    return None
+
+
+def append(path: Path, data: bytes) -> None:
+    """Append ``data`` to a file, at once.
+
+    Raises:
+        OSError: Not all of it could be written.
+    """
+    descriptor = open_for_us(path, os.O_WRONLY | os.O_APPEND)
+    try:
+        write_all(descriptor, data)
+    finally:
+        os.close(descriptor)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of it in one go.
+
+    Raises:
+        OSError: It is not all written.
+    """
+    if os.write(descriptor, data) < len(data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -1,0 +1,106 @@
+"""Every record of a process goes to the one log, whatever is done with ``logging`` there.
+
+The service's handler belongs to no logger: dictConfig, fileConfig, basicConfig(force=True),
+removeHandler and shutdown have nothing to take away. Every record that is logged passes
+``Logger.callHandlers``, and there the service comes first; handlers that the job or a library has
+added to loggers follow, as ever. Five more calls are held to the same:
+
+- ``logging.config`` disables no logger; to set ``disabled`` by hand still does;
+- the root logger's level is the service's;
+- ``logging.disable`` does nothing;
+- ``logging.info`` and the like do not add a handler for standard error of their own accord;
+- no record goes to standard error because no logger has a handler.
+
+While no handler is in use, all is as in the standard library.
+"""
+
+import logging
+import sys
+from typing import Any
+
+CALL_HANDLERS = logging.Logger.callHandlers
+BASIC_CONFIG = logging.basicConfig
+DISABLE: Any = logging.Manager.disable
+
+
+class _Use:
+    """What this process logs to."""
+
+    handlers: tuple[logging.Handler, ...] = ()
+    level = logging.NOTSET
+
+
+def install() -> None:
+    """Take the places in ``logging`` that all records pass; before the job is imported.
+
+    Others that do likewise, such as Sentry's and OpenTelemetry's integrations, then come on top.
+    """
+    patched: Any = logging
+    if patched.basicConfig is BASIC_CONFIG:
+        patched.basicConfig = _basic_config
+        patched.Logger.callHandlers = _call_handlers
+        patched.Logger.__setattr__ = _set_attribute
+        patched.RootLogger.level = property(_level, _set_level)
+        patched.Manager.disable = property(_disable, DISABLE.fset)
+
+
+def use(*handlers: logging.Handler) -> tuple[logging.Handler, ...]:
+    """Send every record of this process to these handlers, and return those before them.
+
+    Their lowest level is the root logger's; what passes a logger, they get whatever their level.
+    """
+    before, _Use.handlers = _Use.handlers, handlers
+    _Use.level = min((handler.level for handler in handlers), default=logging.NOTSET)
+    root: Any = logging.getLogger()
+    root.setLevel(root.__dict__["level"])  # has all loggers forget what they know of levels
+    return before
+
+
+def _call_handlers(logger: logging.Logger, record: logging.LogRecord) -> None:
+    """Do what ``Logger.callHandlers`` does, after the service's own part."""
+    if not (ours := _Use.handlers):
+        CALL_HANDLERS(logger, record)
+        return
+    for handler in ours:
+        handler.handle(record)
+    at: logging.Logger | None = logger
+    while at:
+        for handler in at.handlers:
+            if record.levelno >= handler.level:
+                try:
+                    handler.handle(record)
+                except Exception:  # a handler's trouble ends neither an item nor the run
+                    handler.handleError(record)
+        at = at.parent if at.propagate else None
+
+
+def _set_attribute(logger: logging.Logger, name: str, value: object) -> None:
+    """Set an attribute, but do not have a logger disabled by ``logging.config``.
+
+    A property would do as well, and cost each record two calls.
+    """
+    if not (name == "disabled" and value and _caller() == "logging.config"):
+        object.__setattr__(logger, name, value)
+
+
+def _level(root: Any) -> int:
+    return _Use.level if _Use.handlers else int(root.__dict__["level"])
+
+
+def _set_level(root: Any, level: int) -> None:
+    root.__dict__["level"] = level
+
+
+def _disable(manager: Any) -> int:
+    return logging.NOTSET if _Use.handlers else int(DISABLE.fget(manager))
+
+
+def _basic_config(**options: Any) -> None:
+    """Do what ``logging.basicConfig`` does, unless ``logging.info`` and the like call it."""
+    if options or not _Use.handlers or _caller() != "logging":
+        BASIC_CONFIG(**options)
+
+
+def _caller() -> object:
+    """Return the name of the module that calls what calls this."""
+    return sys._getframe(2).f_globals.get("__name__")  # noqa: SLF001 - as logging itself does it

@@ -1,0 +1,107 @@
+"""Long records on their way through the pipe: each a file beside the log until it is complete."""
+
+import errno
+import glob
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from .wire import Piece
+
+RETRY_SECONDS = 0.2
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}
+"""What may pass; with any other error another folder is tried."""
+
+TOLD: set[str] = set()
+
+
+def open_for_us(path: Path, flags: int) -> int:
+    """Open a file for writing, made if need be so that we can open it again, whatever the umask.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
+    descriptor = os.open(path, flags | os.O_CREAT, 0o640)
+    if sys.platform != "win32" and not (mode := os.fstat(descriptor).st_mode) & 0o200:
+        with suppress(OSError):  # it is somebody else's
+            os.fchmod(descriptor, mode | 0o600)
+    return descriptor
+
+
+def wait_for_space(path: Path, error: OSError) -> None:
+    """Wait a moment before the next try, and tell on stderr why."""
+    # The pipe fills meanwhile, and the workers turn to their rescue file.
+    complain(f"{path} cannot be written", error)
+    time.sleep(RETRY_SECONDS)
+
+
+def complain(what: str, error: OSError) -> None:
+    """Tell on stderr, once for each kind of trouble: the log itself cannot be told."""
+    line = f"log listener: {what}: {error.strerror}\n"
+    if line not in TOLD:
+        TOLD.add(line)
+        with suppress(OSError):
+            sys.stderr.write(line)
+
+
+class Parts:
+    """The files of one log; where its folder takes none, they are in the system's for such."""
+
+    def __init__(self, log_file: Path) -> None:
+        """Create nothing yet."""
+        self.log_file = log_file
+
+    def add(self, piece: Piece) -> None:
+        """Lay a piece down where it belongs, once there is space; twice changes nothing."""
+        for path in self._paths(piece.name):
+            while True:
+                try:
+                    _write_at(path, piece)
+                except OSError as error:
+                    if error.errno not in FULL:
+                        break  # the next folder may do
+                    wait_for_space(path, error)
+                else:
+                    return
+
+    def read(self, name: str, length: int) -> bytes:
+        """Return a record that is complete, or a line that tells what became of it."""
+        error = OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+        for path in self._paths(name):
+            try:
+                if len(found := path.read_bytes()[:length]) == length:
+                    return found
+            except OSError as trouble:
+                error = trouble
+        return f"[a long log record could not be read: {error.strerror}]".encode()
+
+    def remove(self, name: str) -> None:
+        """Remove what is in the log by now."""
+        for path in self._paths(name):
+            with suppress(OSError):
+                path.unlink()
+
+    def remove_all(self, run: str) -> None:
+        """Remove what processes of a run have left that were killed while they logged."""
+        for path in self._paths(""):
+            pattern = path.with_name(f"{glob.escape(self.log_file.name)}.{run}-*.part")
+            for part in path.parent.glob(pattern.name):
+                with suppress(OSError):
+                    part.unlink()
+
+    def _paths(self, name: str) -> Iterator[Path]:
+        yield self.log_file.with_name(f"{self.log_file.name}.{name}.part")
+        yield Path(tempfile.gettempdir(), f"{self.log_file.name}.{name}.part"[-200:])
+
+
+def _write_at(path: Path, piece: Piece) -> None:
+    descriptor = open_for_us(path, os.O_WRONLY)
+    try:
+        if os.pwrite(descriptor, piece.data, piece.offset) < len(piece.data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,215 @@
+"""The pipe: each record is one atomic write, and in the kernel's hands when its call returns."""
+
+import logging
+import multiprocessing
+import os
+import select
+import sys
+import time
+from collections.abc import Iterable
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import ClassVar
+
+from .fallback import Fallback, Patience, Rescue, identity_of
+from .parts import Parts
+from .state import CUT_OFF, STALLED
+from .wire import ATOMIC, COMMAND, NEWLINE, cut
+
+if sys.platform != "win32":
+    import fcntl
+
+PIPE_BYTES = 1 << 18
+"""How much the pipe holds where that can be set: more than comes while the listener naps."""
+HIGH, BELOW = 4096, 32
+"""Where a process has its end: so high, or that far below its limit of descriptors."""
+PATIENCE_SECONDS = 5.0
+TELL_SECONDS = 0.1
+SENT = -1
+
+
+@dataclass(frozen=True, slots=True)
+class PipeSender:
+    """What a process needs in order to log through the pipe."""
+
+    flush_seconds: ClassVar[float] = 0.0
+    """How long a process may need at its end to send what it holds back: nothing."""
+    writer: Connection
+    log_file: Path
+    origin: tuple[int, int]
+    """Main's process id and the number that the writing end has there."""
+    run: str
+    """Part of the names of long records: chosen by chance, for this run alone."""
+    fallback: Fallback
+
+    def handler(self, patience: float) -> logging.Handler:
+        """Return the handler that sends this process's records."""
+        return PipeHandler(self, patience)
+
+
+class PipeTransport:
+    """The pipe. Main keeps both ends open, so a new listener goes on where a killed one stopped."""
+
+    def __init__(self, log_file: Path) -> None:
+        """Open the pipe."""
+        self.reader, self.writer = multiprocessing.Pipe(duplex=False)
+        os.set_blocking(self.writer.fileno(), False)
+        if sys.platform == "linux":
+            with suppress(OSError):  # this user's pipes take too much memory already
+                fcntl.fcntl(self.writer, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        self.log_file, self.fallback = log_file, Fallback.beside(log_file)
+        origin, run = (os.getpid(), self.writer.fileno()), os.urandom(4).hex()
+        self.sender = PipeSender(self.writer, log_file, origin, run, self.fallback)
+
+    def has_room(self) -> bool:
+        """Whether a record could be sent without waiting."""
+        return has_room(self.writer.fileno(), 0)
+
+    def tell(self, command: bytes) -> bool:
+        """Send the listener a command, behind all records so far; False if the pipe is full."""
+        deadline = time.monotonic() + TELL_SECONDS
+        while has_room(self.writer.fileno(), max(0.0, deadline - time.monotonic())):
+            with suppress(BlockingIOError):  # somebody else was faster
+                os.write(self.writer.fileno(), COMMAND + command + b"\n")
+                return True
+        return False
+
+    def close(self) -> None:
+        """Close both ends, and remove what killed processes had begun to send."""
+        self.writer.close()
+        self.reader.close()
+        self.fallback.close()
+        Parts(self.log_file).remove_all(self.sender.run)
+
+
+class WritingEnd:
+    """A process's own end of the pipe, which it opens again if the job closes it."""
+
+    def __init__(self, sender: PipeSender) -> None:
+        """Have it at a high number, where those who close a row of descriptors seldom come.
+
+        And where nobody else's file is to be found soon after: the lowest free number is given.
+        """
+        self.given, self.origin = sender.writer.fileno(), sender.origin
+        self.identity = identity_of(self.given)
+        self.descriptor = _move_up(self.given)
+
+    def has_room(self, seconds: float) -> bool:
+        """Whether a write is possible within some seconds."""
+        return has_room(self.descriptor, seconds)
+
+    def reopen(self) -> bool:
+        """Find the pipe again: by the descriptor that came with the process, or through main's."""
+        if identity_of(self.given) == self.identity:
+            self.descriptor = _move_up(self.given)
+            return True
+        pid, number = self.origin
+        with suppress(OSError):  # main is gone, or another user's
+            opened = os.open(f"/proc/{pid}/fd/{number}", os.O_WRONLY | os.O_NONBLOCK)
+            if identity_of(opened) == self.identity:
+                self.descriptor = _move_up(opened)
+                if self.descriptor == opened:
+                    return True
+            os.close(opened)
+        return identity_of(self.descriptor) == self.identity
+
+    def close(self) -> None:
+        """Close it, if it is still ours."""
+        if self.descriptor != self.given and identity_of(self.descriptor) == self.identity:
+            os.close(self.descriptor)
+
+
+class PipeHandler(logging.Handler):
+    """Formats a record and hands it to the kernel in one write, or waits until it can.
+
+    When the listener stands still for some seconds, records go to the rescue file, without further
+    waiting, until it moves again.
+    """
+
+    def __init__(self, sender: PipeSender, patience: float = PATIENCE_SECONDS) -> None:
+        """Send through ``sender``'s pipe; wait up to ``patience`` seconds for room in it."""
+        super().__init__()
+        self.sender = sender  # which keeps the descriptor open that came with this process
+        self.patience = Patience(sender.fallback.state, patience)
+        self.end, self.rescue = WritingEnd(sender), Rescue(sender.fallback)
+        self.text_of = self.format
+
+    def setFormatter(self, fmt: logging.Formatter | None) -> None:  # noqa: N802 - logging's name
+        """Format with ``fmt`` from now on."""
+        super().setFormatter(fmt)
+        self.text_of = self.format if fmt is None else fmt.format
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Send one record; what threads send needs no lock unless it has to go another way."""
+        try:
+            shown = self.text_of(record)
+            text = shown.encode() if shown.isascii() else shown.encode("utf-8", "backslashreplace")
+        except Exception:
+            self.handleError(record)
+            return False
+        line = (text.replace(b"\n", NEWLINE) if b"\n" in text else text) + b"\n"
+        if len(line) > ATOMIC or self.patience.ended:
+            self._send(line)
+            return True
+        try:
+            os.write(self.end.descriptor, line)
+        except OSError:
+            self._send(line)
+        return True
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send one record."""
+        self.handle(record)
+
+    def let_go(self) -> None:
+        """Let go of the pipe; not ``close``, which logging.shutdown() calls at any time."""
+        self.end.close()
+
+    def _send(self, line: bytes) -> None:
+        """Send what needs more than one write, or has to wait."""
+        with self.lock or nullcontext():
+            lines = [line] if len(line) <= ATOMIC else cut(line, self.sender.run)
+            trouble = self._write_all(lines)
+            self.patience.ended = trouble == STALLED
+            if trouble != SENT:
+                self.rescue.keep(line.replace(NEWLINE, b"\n"), trouble)
+
+    def _write_all(self, lines: Iterable[bytes]) -> int:
+        """Write line by line; return what hindered it."""
+        return next((trouble for line in lines if (trouble := self._write(line)) != SENT), SENT)
+
+    def _write(self, line: bytes) -> int:
+        """Write all of it or nothing, see pipe(7); return what hindered it."""
+        may_reopen = True
+        while True:
+            try:
+                os.write(self.end.descriptor, line)
+            except BlockingIOError:
+                if not self.patience.lasts(self.end.has_room):
+                    return STALLED
+            except BrokenPipeError:  # main and listener are gone
+                return CUT_OFF
+            except OSError:  # the job closed our descriptor
+                if not may_reopen or not self.end.reopen():
+                    return CUT_OFF
+                may_reopen = False
+            else:
+                return SENT
+
+
+def has_room(pipe: int, seconds: float) -> bool:
+    """Whether a write to a pipe is possible now or within some seconds."""
+    poll = select.poll()
+    poll.register(pipe, select.POLLOUT)
+    return bool(poll.poll(seconds * 1000))
+
+
+def _move_up(descriptor: int) -> int:
+    """Return a duplicate at a high number, or the descriptor itself where there is none."""
+    if sys.platform != "win32":
+        with suppress(OSError, ValueError):
+            lowest = min(os.sysconf("SC_OPEN_MAX"), HIGH) - BELOW
+            return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, lowest)
+    return descriptor

@@ -1,0 +1,137 @@
+"""The queue: ``QueueHandler``, one ``multiprocessing.Queue``, and a listener that formats.
+
+It cannot promise three things, and the tests named ``test_the_queue_cannot_promise_...`` show it.
+A record whose call has returned may be lost with its process, because a thread of that process
+sends it later; so are most of a forked child's. A process that is killed while it holds the queue's
+lock keeps all others from logging for good: their records go to the rescue file. And a listener
+that is killed may take the log with it in the same way.
+"""
+
+import logging
+import logging.handlers
+import time
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing.context import BaseContext
+from pathlib import Path
+from queue import Full
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from .fallback import Fallback, Patience, Rescue
+from .formats import settled
+from .state import CUT_OFF, STALLED
+
+if TYPE_CHECKING:
+    from multiprocessing.queues import Queue
+
+PATIENCE_SECONDS = 5.0
+QUEUE_RECORDS = 1_000
+"""How many may wait in all processes; few, because those of a killed process are lost, and because
+a process sends the rest of its own before it ends."""
+NAP_SECONDS = 0.002
+TELL_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSender:
+    """What a process needs in order to log through the queue."""
+
+    flush_seconds: ClassVar[float] = 10.0
+    """How long a process may need at its end to send what it holds back."""
+    queue: "Queue[logging.LogRecord | bytes]"
+    log_file: Path
+    fallback: Fallback
+
+    def handler(self, patience: float) -> logging.Handler:
+        """Return the handler that sends this process's records."""
+        return PatientQueueHandler(self, patience)
+
+
+class QueueTransport:
+    """The classic queue."""
+
+    def __init__(self, log_file: Path, context: BaseContext) -> None:
+        """Create the queue; bounded, so that a slow disk slows the workers down."""
+        self.queue: Queue[logging.LogRecord | bytes] = context.Queue(QUEUE_RECORDS)
+        self.fallback = Fallback.beside(log_file)
+        self.sender = QueueSender(self.queue, log_file, self.fallback)
+
+    def has_room(self) -> bool:
+        """Whether a record could be sent without waiting."""
+        return not self.queue.full()
+
+    def tell(self, command: bytes) -> bool:
+        """Send the listener a command, behind the records so far; False if the queue is full."""
+        try:
+            self.queue.put(command, timeout=TELL_SECONDS)
+        except Full:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Close the queue without waiting for a listener that may be gone."""
+        self.queue.close()
+        self.queue.cancel_join_thread()
+        self.fallback.close()
+
+
+class PatientQueueHandler(logging.handlers.QueueHandler):
+    """A QueueHandler that waits for a full queue, a bounded time, instead of losing the record."""
+
+    def __init__(self, sender: QueueSender, patience: float = PATIENCE_SECONDS) -> None:
+        """Send through ``sender``'s queue; wait up to ``patience`` seconds for room in it."""
+        super().__init__(sender.queue)
+        self.records, self.patience = sender.queue, Patience(sender.fallback.state, patience)
+        self.rescue = Rescue(sender.fallback)
+        self.waiting: deque[logging.LogRecord] = deque()
+        self.busy = False
+        # Told by the thread that sends; concurrent.futures listens to it in the same way.
+        self.records._on_queue_feeder_error = self._undelivered  # type: ignore[attr-defined] # noqa: SLF001
+
+    def prepare(self, record: logging.LogRecord) -> Any:
+        """Return the record with its text made, and with nothing in it that might not pickle."""
+        return settled(record)
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        """Send a record; one of a signal handler that interrupts this comes after it.
+
+        The queue's own lock is held meanwhile, and no thread can take that twice.
+        """
+        self.waiting.append(record)
+        while self.waiting and not self.busy:
+            self.busy = True
+            try:
+                self._send(self.waiting.popleft())
+            finally:
+                self.busy = False
+
+    def _send(self, record: logging.LogRecord) -> None:
+        """Put it into the queue, or into the rescue file when the listener stands still."""
+        sent = self._put(record) or self.patience.lasts(partial(self._put_within, record))
+        self.patience.ended = not sent
+        if not sent:
+            self._keep(record, STALLED)
+
+    def _keep(self, record: logging.LogRecord, reason: int) -> None:
+        self.rescue.keep(self.format(record).encode("utf-8", "backslashreplace") + b"\n", reason)
+
+    def _undelivered(self, _error: Exception, record: logging.LogRecord) -> None:
+        """Save a record that could not be sent, because the job closed the descriptor."""
+        self._keep(record, CUT_OFF)
+
+    def _put(self, record: logging.LogRecord) -> bool:
+        with suppress(Full):
+            self.records.put_nowait(record)
+            return True
+        return False
+
+    def _put_within(self, record: logging.LogRecord, seconds: float) -> bool:
+        """Look now and then: to be woken for every free place costs more than the record."""
+        deadline = time.monotonic() + seconds
+        while not self._put(record):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(NAP_SECONDS)
+        return True

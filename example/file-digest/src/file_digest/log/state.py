@@ -1,0 +1,82 @@
+"""What main, the listener and every process that logs share: some numbers, and no lock.
+
+They tell whether the listener moves, and how many records went another way than through it. Memory
+outlives the process that is killed, and needs no descriptor that a job could close.
+"""
+
+import os
+from ctypes import Array, c_longlong
+from multiprocessing.sharedctypes import RawArray
+
+STALLED, CUT_OFF, LOST = KINDS = range(3)
+"""Why a record went to the rescue file: the listener stood still; its process has no way to the
+listener any more. Or it could not be written there, either."""
+
+SLOTS = 512
+"""One for each process whose records go another way; those that are killed leave theirs behind."""
+MOVES, COLLECTED, TOLD, FIRST_SLOT = 0, 1, 2, 2 + len(KINDS)
+
+
+class LogState:
+    """The numbers; each is written by one process at a time."""
+
+    def __init__(self) -> None:
+        """Begin with zeros."""
+        self.cells: Array[c_longlong] = RawArray(c_longlong, FIRST_SLOT + SLOTS * len(KINDS))
+
+    @property
+    def moves(self) -> int:
+        """How often the listener has written."""
+        return self.cells[MOVES]
+
+    def note_move(self) -> None:
+        """Tell that the listener has written; only the listener does."""
+        self.cells[MOVES] += 1
+
+    @property
+    def collected(self) -> int:
+        """How many bytes of the spare file are in the rescue file."""
+        return self.cells[COLLECTED]
+
+    @collected.setter
+    def collected(self, count: int) -> None:
+        self.cells[COLLECTED] = count
+
+    def totals(self) -> list[int]:
+        """Return how many records of each kind there are, of all processes."""
+        slots = self.cells[FIRST_SLOT:]
+        return [sum(slots[kind :: len(KINDS)]) for kind in KINDS]
+
+    def take_untold(self) -> list[int]:
+        """Return what was added to the totals since the last time."""
+        totals = self.totals()
+        told = self.cells[TOLD:FIRST_SLOT]
+        for kind in KINDS:
+            self.cells[TOLD + kind] = totals[kind]
+        return [now - before for now, before in zip(totals, told, strict=True)]
+
+
+class Counter:
+    """One process's slot, taken at its first count."""
+
+    def __init__(self, state: LogState) -> None:
+        """Take none yet."""
+        self.cells, self.owner, self.slot = state.cells, 0, 0
+
+    def add(self, kind: int, count: int = 1) -> None:
+        """Count records."""
+        if self.owner != os.getpid():  # a forked child takes one of its own
+            self.owner, self.slot = os.getpid(), self._free_slot()
+        self.cells[self.slot + kind] += count
+
+    def _free_slot(self) -> int:
+        """Return one that nobody has used, sought from a place that is chosen by chance.
+
+        So no two processes find the same, but for those that begin at one place in one moment.
+        """
+        start = int.from_bytes(os.urandom(4), "little")
+        for number in range(start, start + SLOTS):
+            slot = FIRST_SLOT + number % SLOTS * len(KINDS)
+            if not any(self.cells[slot : slot + len(KINDS)]):
+                return slot
+        return FIRST_SLOT + start % SLOTS * len(KINDS)

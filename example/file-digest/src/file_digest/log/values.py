@@ -1,0 +1,84 @@
+"""Anything at all as text, and as what JSON can hold."""
+
+import math
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from pythonjsonlogger.json import JsonEncoder
+
+DEEPEST = 30
+"""Levels of containers within containers; what lies deeper is shown as text."""
+
+_known = JsonEncoder().default
+
+
+def shown_safely(value: object, show: Any = repr) -> str:
+    """Return ``show(value)``, or what can be said of a value that raises at that."""
+    with suppress(Exception):
+        return str(show(value))
+    return f"<{type(value).__name__} that cannot be shown>"
+
+
+def plain(value: object, inside: tuple[int, ...] = ()) -> Any:
+    """Return a value as strict JSON has it.
+
+    NaN and the infinities become their names, an integer that Python does not write in decimals its
+    hexadecimal text, keys become text, and a container within itself is shown as text.
+
+    Args:
+        value: Whatever it is.
+        inside: The containers around it, by ``id``.
+    """
+    if value is None or type(value) in (str, bool):
+        return value
+    try:
+        if isinstance(value, int | float | str):
+            return _atom(value)
+        if id(value) in inside or len(inside) == DEEPEST:
+            return shown_safely(value)
+        return _contained(value, (*inside, id(value)))
+    except Exception:  # the object's own code, which may raise anything
+        return shown_safely(value)
+
+
+def put(fields: dict[str, Any], name: object, value: object) -> None:
+    """Add a field; one whose name is taken gets underscores behind it."""
+    free = name if type(name) is str else shown_safely(name, str)
+    while free in fields:
+        free += "_"
+    fields[free] = value
+
+
+def _contained(value: object, inside: tuple[int, ...]) -> Any:
+    if isinstance(value, Mapping):
+        fields: dict[str, Any] = {}
+        for name, each in list(value.items()):
+            put(fields, name, plain(each, inside))
+        return fields
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(each, inside) for each in list(value)]
+    return plain(_known(value), inside)
+
+
+def _atom(value: float | str) -> int | float | str:
+    """Return a value of the plain type that a subclass of it stands for."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return _integer(int(value))
+    return float(value) if math.isfinite(value) else _not_finite(value)
+
+
+def _integer(value: int) -> int | str:
+    try:
+        str(value)
+    except ValueError:  # https://docs.python.org/3/library/stdtypes.html#int-max-str-digits
+        return hex(value)
+    return value
+
+
+def _not_finite(value: float) -> str:
+    if math.isnan(value):
+        return "NaN"
+    return "Infinity" if value > 0 else "-Infinity"

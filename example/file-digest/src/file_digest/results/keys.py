@@ -1,0 +1,61 @@
+"""What the journal's texts and files are called.
+
+SQLite can hold any text but lone surrogates, which are part of odd file names.
+"""
+
+import os
+from errno import ELOOP
+from pathlib import Path
+
+from ..items.messages import Outcome
+
+BESIDE = ("-lock", "-new", "-shm", "-wal")
+"""Endings of the files beside a journal that are its own."""
+
+ESCAPE = r"\ud"
+"""How an escaped surrogate begins."""
+
+
+def storable(text: str) -> str:
+    """Return a text with its lone surrogates escaped."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+def stored_key(key: str) -> str:
+    """Return a key as it is stored.
+
+    Where it looks like one with escapes its backslashes are doubled, so that no two are the same.
+    """
+    stored = storable(key)
+    return stored if ESCAPE not in stored else storable(key.replace("\\", "\\\\"))
+
+
+def storable_row(outcome: Outcome) -> Outcome:
+    """Return an outcome as it is stored."""
+    if outcome.error is None and outcome.key.isascii() and ESCAPE not in outcome.key:
+        return outcome  # as most are
+    error = None if outcome.error is None else storable(outcome.error)
+    return outcome._replace(key=stored_key(outcome.key), error=error)
+
+
+def real_file(path: Path) -> Path:
+    """Return what a link leads to: beside that are the lock and SQLite's own files.
+
+    Raises:
+        OSError: It leads in a circle.
+    """
+    try:
+        return path.resolve() if path.is_symlink() else path
+    except RuntimeError:  # before Python 3.13
+        raise OSError(ELOOP, os.strerror(ELOOP), str(path)) from None
+
+
+def beside(path: Path, ending: str) -> Path:
+    """Return a file beside a journal."""
+    return path.with_name(path.name + ending)
+
+
+def files_of(path: Path) -> set[Path]:
+    """Return a journal's file and those beside it, as they are really called."""
+    path = path.resolve()
+    return {path, *(beside(path, ending) for ending in BESIDE)}

@@ -1,0 +1,115 @@
+"""The journal's tables by version, and how a file of an older version gets what it lacks.
+
+A file of SQLite has two numbers for its application to set: what it is, and its version.
+https://sqlite.org/pragma.html#pragma_application_id
+"""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from ..items.events import WorkerEvent
+from ..items.messages import Outcome
+from .keys import beside
+
+APPLICATION_ID = 0x6D706A6C
+"""Says that a file is a journal: ``mpjl``."""
+
+OUTCOMES = """
+CREATE TABLE outcomes (
+    key TEXT PRIMARY KEY,
+    status TEXT,
+    result TEXT,
+    error TEXT,
+    attempts INTEGER,
+    worker TEXT,
+    started REAL,
+    seconds REAL
+)
+"""
+EVENTS = """
+CREATE TABLE events (
+    at REAL,
+    worker TEXT,
+    kind TEXT,
+    pid INTEGER,
+    detail TEXT,
+    key TEXT,
+    attempt INTEGER,
+    seconds REAL
+)
+"""
+STEPS = (OUTCOMES, EVENTS)
+"""What each version added to the one before it. Only ever append: a file goes through those that it
+lacks, and a new file through all."""
+VERSION = len(STEPS)
+UNMARKED = 1
+"""The version whose files have neither number set."""
+HAS_EVENTS = 2
+TABLES = (("outcomes", UNMARKED, Outcome._fields), ("events", HAS_EVENTS, WorkerEvent._fields))
+"""Name, version that added it, columns."""
+
+
+def version_of(database: sqlite3.Connection) -> int:
+    """Return a journal's version; 0 for a file of another application."""
+    application, version = _marks(database)
+    if (application, version) == (0, 0):
+        return UNMARKED
+    return version if application == APPLICATION_ID else 0
+
+
+def refusal(database: sqlite3.Connection) -> str:
+    """Return why a file cannot serve as a journal, or nothing."""
+    version = version_of(database)
+    if version > VERSION:
+        return (
+            f"was written by a newer version of this program: it is a journal of version {version},"
+            f" and this program knows up to {VERSION}"
+        )
+    if version < 1:
+        application, number = _marks(database)
+        marks = f"application_id {application}, user_version {number}"
+        return f"is not a results file: it belongs to another application ({marks})"
+    for table, since, columns in TABLES:
+        if version >= since and not _has(database, table, columns):
+            return f"is not a results file: it has no table '{table}' of ours"
+    return ""
+
+
+def create(path: Path) -> None:
+    """Have an empty journal appear all at once, so that a kill leaves none that is half made."""
+    new = beside(path, "-new")
+    new.unlink(missing_ok=True)
+    with closing(sqlite3.connect(new)) as database:
+        database.execute("PRAGMA journal_mode = OFF")
+        _advance(database, 0)
+        database.execute("PRAGMA journal_mode = WAL")
+    for ending in ("-wal", "-shm"):  # of a file that somebody removed: SQLite would play them back
+        beside(path, ending).unlink(missing_ok=True)
+    new.replace(path)
+
+
+def migrate(database: sqlite3.Connection) -> None:
+    """Bring a journal to this version in one transaction; a kill leaves the old one or the new."""
+    if (version := version_of(database)) < VERSION:
+        with database:
+            database.execute("BEGIN IMMEDIATE")
+            _advance(database, version)
+
+
+def _advance(database: sqlite3.Connection, version: int) -> None:
+    for step in STEPS[version:]:
+        database.execute(step)
+    database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    database.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _marks(database: sqlite3.Connection) -> tuple[int, int]:
+    application = database.execute("PRAGMA application_id").fetchone()[0]
+    return application, database.execute("PRAGMA user_version").fetchone()[0]
+
+
+def _has(database: sqlite3.Connection, table: str, columns: tuple[str, ...]) -> bool:
+    names = [name for _, name, *_ in database.execute(f"PRAGMA table_info({table})")]
+    kinds = database.execute("SELECT type FROM sqlite_master WHERE name = ?", (table,))
+    return names == list(columns) and kinds.fetchall() == [("table",)]

@@ -1,0 +1,83 @@
+"""When no more processes or threads are to be had, as at RLIMIT_NPROC: setrlimit(2)."""
+
+import os
+import random
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar
+
+from .errors import WorkersCannotStartError
+
+if sys.platform != "win32":
+    from multiprocessing import forkserver
+
+ATTEMPTS = 5
+BACK_OFF_SECONDS = 0.05
+NO_MORE = (
+    "no more processes or threads are to be had: raise `ulimit -u`, or a container's limit of pids"
+)
+NO_FORK = 75
+"""Exit code of a forkserver that cannot fork; a temporary failure: sysexits(3)."""
+END_SECONDS = 0.2
+"""How long it is looked for."""
+
+Started = TypeVar("Started")
+
+
+def is_exhausted(error: BaseException) -> bool:
+    """Whether an error says that no process or thread could be started."""
+    cannot_fork = isinstance(error, BlockingIOError)  # EAGAIN: fork(2)
+    return cannot_fork or (isinstance(error, RuntimeError) and "start new thread" in str(error))
+
+
+def reason_for(error: BaseException) -> str:
+    """Return why something could not be started, as one line."""
+    return NO_MORE if is_exhausted(error) else f"{type(error).__name__}: {error}"
+
+
+def patiently(start: Callable[[], Started]) -> Started:
+    """Start something that the run cannot do without; others may leave room for it in a while.
+
+    Raises:
+        WorkersCannotStartError: They did not, in spite of back-off.
+        OSError, RuntimeError: It failed for another reason.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return start()
+        except (OSError, RuntimeError) as error:
+            if not is_exhausted(error):
+                raise
+        time.sleep(BACK_OFF_SECONDS * 2**attempt * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
+    raise WorkersCannotStartError(NO_MORE)
+
+
+def check_threads(count: int) -> None:
+    """Make sure that so many threads or processes can be started.
+
+    Raises:
+        RuntimeError: They cannot.
+    """
+    over = threading.Event()  # this process's own
+    try:
+        for _ in range(count):
+            threading.Thread(target=over.wait, daemon=True).start()
+    finally:
+        over.set()
+
+
+def forkserver_cannot_fork() -> bool:
+    """Whether that is why the forkserver ended; it is left for multiprocessing to reap."""
+    if sys.platform == "win32" or not hasattr(os, "waitid"):
+        return False
+    pid = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined] # noqa: SLF001
+    deadline = time.monotonic() + END_SECONDS
+    with suppress(ChildProcessError):
+        while pid and time.monotonic() < deadline:
+            if end := os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                return end.si_status == NO_FORK
+            time.sleep(END_SECONDS / 20)
+    return False

@@ -1,0 +1,39 @@
+"""Main's clock: the time during which main itself stood still is nobody's."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+log = logging.getLogger(__name__)
+
+GAP_SECONDS = 1.5
+"""Main's loop looks at the clock far more often: what takes longer is a gap."""
+
+
+class Clock:
+    """Seconds that go by while main runs.
+
+    After Ctrl-Z and ``fg``, SIGSTOP and SIGCONT, or a machine that was suspended, no item has used
+    up its time limit, no worker its time to start, and no grace period is over.
+    """
+
+    def __init__(self, read: Callable[[], float] = time.monotonic) -> None:
+        """Read the time from ``read``."""
+        self.read = read
+        self.latest = read()
+        self.stood = 0.0
+        """Seconds of all gaps so far: what to add to a time of this clock for ``read``'s."""
+        self.lock = threading.Lock()  # this process's own: a Pool's thread looks at the clock, too
+
+    def now(self) -> float:
+        """Return the time without the gaps; a gap is what lies between two calls of this."""
+        with self.lock:
+            read, latest = self.read(), self.latest
+            self.latest = read
+            if (gap := read - latest) > GAP_SECONDS:
+                self.stood += gap
+            now = read - self.stood
+        if gap > GAP_SECONDS:
+            log.warning("main stood still for %.1f s, which no time limit counts", gap)
+        return now

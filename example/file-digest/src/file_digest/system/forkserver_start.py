@@ -1,0 +1,29 @@
+"""Imported by multiprocessing's forkserver, and by nobody else, before all other modules.
+
+The forkserver starts with stop signals blocked, see ``processes.start_helpers``. Here it leaves
+main's session and unblocks them: its children, ours and those of the job, begin with none blocked.
+
+Where it cannot fork, as at RLIMIT_NPROC, it would end with a traceback and main not learn why: it
+ends with an exit code that says so.
+"""
+
+import os
+
+from .capacity import NO_FORK
+from .inheritance import lead_session
+
+_fork = os.fork
+
+
+def _fork_or_leave() -> int:
+    try:
+        pid = _fork()
+    except BlockingIOError:
+        os._exit(NO_FORK)
+    if not pid:
+        os.fork = _fork  # what a worker forks is its own affair
+    return pid
+
+
+os.fork = _fork_or_leave
+lead_session()

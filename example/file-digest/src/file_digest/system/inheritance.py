@@ -1,0 +1,136 @@
+"""What main inherits from who started it, and what the processes that it starts inherit from main.
+
+Whoever forks in main, be it ``items()`` or a library, makes a copy of it: with handlers that would
+swallow the SIGTERM of ``Pool.terminate``, and with the ends of pipes by which others learn that
+main is gone. A copy lets go of both before anything else happens in it.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType
+from typing import Protocol, TypeVar
+from weakref import WeakSet
+
+Handler = Callable[[int, FrameType | None], None]
+
+
+class Closable(Protocol):
+    """A socket or a connection."""
+
+    def close(self) -> None:
+        """Close it."""
+
+
+End = TypeVar("End", bound=Closable)
+
+STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM}
+if sys.platform != "win32":
+    STOP_SIGNALS.add(signal.SIGHUP)
+IGNORED = {number for number in STOP_SIGNALS if signal.getsignal(number) == signal.SIG_IGN}
+"""Ignored from the start, as nohup and a script's ``&`` have it: they stay so."""
+
+
+class Forks:
+    """What is done around every fork of main."""
+
+    def __init__(self) -> None:
+        """Do nothing until main has something to keep from its children."""
+        self.watched = self.forked = False
+        self.handled: set[int] = set()
+        self.ends: WeakSet[Closable] = WeakSet()
+        self.lock = threading.RLock()
+        """Main's own: held while a thread forks, or makes what a child must let go of."""
+        self.mask: set[int] = set()
+
+    def watch(self) -> None:
+        """Begin, once."""
+        if sys.platform != "win32" and not self.watched:
+            self.watched = True
+            os.register_at_fork(
+                before=self.prepare,
+                after_in_parent=self.go_on,
+                after_in_child=self.begin_child,
+            )
+
+    def prepare(self) -> None:
+        """Have no signal reach a child before it has handlers of its own."""
+        self.lock.acquire()
+        self.mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+
+    def go_on(self) -> None:
+        """Leave main as it was."""
+        mask = self.mask
+        self.lock.release()
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    def begin_child(self) -> None:
+        """Let go of what is main's; a child's own children find nothing to do here."""
+        self.forked = True
+        if self.handled:
+            signal.set_wakeup_fd(-1)
+        for number in self.handled:
+            signal.signal(number, _default(number))
+        for end in list(self.ends):
+            with suppress(OSError):
+                end.close()
+        self.handled.clear()
+        self.ends.clear()
+        self.go_on()
+
+
+_forks = Forks()
+
+
+def handle(number: int, handler: Handler) -> None:
+    """Handle a signal in main, and not in its children, unless it was ignored from the start."""
+    if number not in IGNORED:
+        _forks.watch()
+        _forks.handled.add(number)
+        signal.signal(number, handler)
+
+
+def keep(make: Callable[[], tuple[End, End]]) -> tuple[End, End]:
+    """Make a pair of connected ends; a process that main forks lets go of the first."""
+    _forks.watch()
+    with _forks.lock:
+        ends = make()
+        _forks.ends.add(ends[0])
+    return ends
+
+
+def was_forked() -> bool:
+    """Whether this process is a copy of main: what main imported and registered is there."""
+    return _forks.forked
+
+
+def heed_children() -> None:
+    """Have the kernel keep how children ended, which it does not where SIGCHLD is ignored, wait(2).
+
+    Whoever started main may have ignored it, a shell's ``trap '' CHLD`` for example, or the job.
+    """
+    if sys.platform != "win32" and signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+
+def lead_session() -> None:
+    """In a new process: lead a session of our own, and unblock what main blocked until then.
+
+    A terminal's Ctrl-C, ``uv run`` and timeout(1) signal the processes of main's group. What came
+    from them before is dropped: to ignore a signal discards it, see sigaction(2).
+    """
+    if sys.platform == "win32":
+        return
+    with suppress(PermissionError):  # it leads one
+        os.setsid()
+    for number in STOP_SIGNALS:
+        if signal.signal(number, signal.SIG_IGN) != signal.SIG_IGN:
+            signal.signal(number, _default(number))  # not what asyncio, for example, has put there
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _default(number: int) -> Handler | signal.Handlers:
+    return signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL

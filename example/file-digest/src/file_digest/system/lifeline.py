@@ -1,0 +1,156 @@
+"""Who ends with whom: workers, and what they started, end with main, however main ends."""
+
+import os
+import signal
+import sys
+import threading
+from functools import cache, partial
+from multiprocessing import connection
+from multiprocessing.connection import Connection
+from typing import Any
+
+from . import streams
+from .inheritance import STOP_SIGNALS, keep, lead_session
+
+if sys.platform != "win32":
+    import fcntl
+    from multiprocessing import forkserver
+
+HAS_LIFELINE_SIGNALS = sys.platform == "linux" and os.path.exists("/proc/self/fd")
+
+
+class Lifeline:
+    """A pipe that nothing is ever written to: it ends when main does, however main ends."""
+
+    def __init__(self) -> None:
+        """Open both ends; main's is closed in all that main forks."""
+        _tie_forked_children()
+        self.mains_end, self.end = keep(_pipe)
+
+    def close(self) -> None:
+        """Let go: processes that still hold on are killed."""
+        self.mains_end.close()
+        self.end.close()
+
+
+def follow_main(lifeline: Connection) -> None:
+    """In a new process, a worker: end with main, together with everything started from here.
+
+    It leads a session, and so a group of processes, which main's death and ``processes.kill`` end
+    as a whole; what shall outlive it leaves the group by a setsid of its own. Signals are Python's.
+    """
+    streams.protect(streams.HURRY_SECONDS)
+    _leave_main()
+    if HAS_LIFELINE_SIGNALS:
+        # Linux needs no help for it, so whoever is stopped or holds the GIL in C code goes as well.
+        _have_kernel_send(signal.SIGKILL, lifeline, -_group())
+    else:
+        threading.Thread(target=_wait_for_end, args=(lifeline,), daemon=True).start()
+
+
+def outlive_main(lifeline: Connection) -> None:
+    """In a new process, the listener: leave stop signals to main, but see to main's end oneself.
+
+    One that is stopped is continued by main's end, or it would stay for ever.
+    """
+    streams.protect(streams.HURRY_SECONDS)
+    while _ties:
+        os.close(_ties.pop())
+    if HAS_LIFELINE_SIGNALS:
+        _have_kernel_send(signal.SIGCONT, lifeline, os.getpid())
+        if forkservers := _forkservers_group():
+            # What items() started through main's forkserver ends with main, too.
+            _have_kernel_send(signal.SIGKILL, lifeline, -forkservers)
+    _leave_main()
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def empty_standard_input() -> None:
+    """Have this process, and what it starts, read nothing, rather than what main is to read."""
+    descriptor = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(descriptor, 0)
+    if descriptor:
+        os.close(descriptor)
+    os.set_inheritable(0, True)
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - for good
+
+
+_ties: list[int] = []
+"""Descriptors by which a process that main forked ends with main."""
+_mains_ends: list[Connection] = []
+"""Main's end of the pipe that those descriptors read; only main's end closes it."""
+
+
+@cache
+def _tie_forked_children() -> None:
+    """Have what ``items()`` forks end with main, unless it leaves main's group of processes."""
+    if HAS_LIFELINE_SIGNALS:
+        mains_end, end = keep(_pipe)
+        _mains_ends.append(mains_end)
+        os.register_at_fork(after_in_child=partial(_tie, end, _group()))
+
+
+def _tie(lifeline: Connection, group: int) -> None:
+    if _group() == group:  # else it is a worker's child, or a daemon's
+        _ties.append(_have_kernel_send(signal.SIGKILL, lifeline, os.getpid()))
+
+
+def _pipe() -> tuple[Connection, Connection]:
+    reader, writer = connection.Pipe(duplex=False)
+    return writer, reader
+
+
+def _leave_main() -> None:
+    lead_session()
+    empty_standard_input()
+    if sys.platform != "win32":
+        _leave_mains_forkserver()
+
+
+def _leave_mains_forkserver() -> None:
+    """In a forked process: start another when the job wants one, for main's is no child of ours.
+
+    multiprocessing waits for it all the same, and fails.
+    """
+    server: Any = forkserver._forkserver  # noqa: SLF001 - there is no other way to let go of it
+    if server._forkserver_pid is not None:  # noqa: SLF001 - the same
+        os.close(server._forkserver_alive_fd)  # noqa: SLF001 - the same
+        server._forkserver_pid = server._forkserver_alive_fd = None  # noqa: SLF001 - the same
+
+
+def _forkservers_group() -> int:
+    """Return the group that the forkserver leads, if this process is from there; else 0."""
+    ours = sys.platform != "win32" and forkserver.get_inherited_fds() is not None
+    return _group() if ours and _group() == os.getppid() else 0
+
+
+def _have_kernel_send(number: int, lifeline: Connection, owner: int) -> int:
+    """Have the kernel send a signal when main's end of a pipe closes; return the descriptor.
+
+    It sends the signal set by F_SETSIG when a pipe with O_ASYNC loses its writer, fcntl(2), to
+    the owner: a process, or the group of a negative number. Owner and signal belong to the open
+    file description, which processes would share, hence a new one.
+    """
+    if sys.platform != "linux":
+        return -1
+    descriptor = os.open(f"/proc/self/fd/{lifeline.fileno()}", os.O_RDONLY | os.O_NONBLOCK)
+    fcntl.fcntl(descriptor, fcntl.F_SETSIG, number)
+    fcntl.fcntl(descriptor, fcntl.F_SETOWN, owner)
+    flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+    fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_ASYNC)
+    if number == signal.SIGKILL and lifeline.poll(0):
+        os.kill(owner, number)  # main was gone before the kernel knew whom to tell
+    return descriptor
+
+
+def _wait_for_end(lifeline: Connection) -> None:
+    connection.wait([lifeline])
+    if sys.platform == "win32":
+        os.kill(os.getpid(), signal.SIGTERM)
+    else:
+        os.killpg(_group(), signal.SIGKILL)
+
+
+def _group() -> int:
+    return 0 if sys.platform == "win32" else os.getpgrp()

@@ -1,0 +1,73 @@
+"""What the operating system allows: asked before anything starts, and extended where that is free.
+
+Otherwise it shows in the middle of a start, and as something else: "the forkserver died".
+"""
+
+import os
+import sys
+import tempfile
+from multiprocessing import util
+
+from .errors import WorkersCannotStartError
+from .files import shown
+
+DESCRIPTORS = 40
+"""Files, pipes and sockets that main has open, whatever workers it has."""
+SOCKET_BYTES = 103
+"""How long the path of a socket may be: unix(7); on macOS a little less than on Linux."""
+SOCKET_NAME = "/pymp-12345678/listener-12345678"
+"""What multiprocessing adds to its temporary folder for one."""
+SHORT_FOLDER = "/tmp"  # noqa: S108 - mkdtemp makes a folder of its own in it
+
+
+def ensure_descriptors(workers: int, each: int, base: int = DESCRIPTORS) -> None:
+    """Raise the soft limit of open files as far as this many workers need it.
+
+    Args:
+        workers: How many.
+        each: What main needs for each of them.
+        base: What it needs besides what is open by now.
+
+    Raises:
+        WorkersCannotStartError: The hard limit is below that.
+    """
+    if sys.platform == "win32":
+        return
+    import resource  # noqa: PLC0415 - there is none on Windows
+
+    needed = len(os.listdir("/dev/fd")) + base + each * workers
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft >= needed or soft == resource.RLIM_INFINITY:
+        return
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    except (ValueError, OSError):
+        raise WorkersCannotStartError(
+            f"Too many open files: --workers {workers} needs about {needed} descriptors, {soft} "
+            "are allowed; raise that by ulimit -n, or have fewer workers"
+        ) from None
+
+
+def ensure_socket_paths() -> None:
+    """Have multiprocessing keep its sockets in a folder whose path is short enough.
+
+    Raises:
+        OSError: There is none; the message names TMPDIR.
+    """
+    if sys.platform == "win32" or _is_short(tempfile.gettempdir()):
+        return
+    folder, tempfile.tempdir = tempfile.tempdir, SHORT_FOLDER
+    try:
+        util.get_temp_dir()  # which it keeps, for its children too
+    except OSError as error:
+        most = SOCKET_BYTES - len(SOCKET_NAME)
+        raise OSError(
+            f"TMPDIR: {shown(folder or '')} is too long for a socket in it, and {SHORT_FOLDER} "
+            f"cannot be used ({error.strerror}); choose one of at most {most} bytes"
+        ) from error
+    finally:
+        tempfile.tempdir = folder
+
+
+def _is_short(folder: str) -> bool:
+    return len(os.fsencode(folder)) + len(SOCKET_NAME) <= SOCKET_BYTES

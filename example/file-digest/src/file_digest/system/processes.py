@@ -1,0 +1,234 @@
+"""How processes are started and ended."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from errno import EAGAIN
+from functools import cache
+from multiprocessing import connection, get_context, resource_tracker
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
+from typing import Any, Protocol
+
+from .. import PACKAGE
+from .capacity import forkserver_cannot_fork
+from .files import leave_lost_folder
+from .inheritance import STOP_SIGNALS
+
+if sys.platform != "win32":
+    from multiprocessing import forkserver
+
+PRELOADED = ("system.forkserver_start", "worker", "configurer")
+LOST_TRACK = 255
+"""Exit code of a forkserver's child when the forkserver itself was killed; the child may live."""
+UNKNOWN = 1_000
+"""Instead of an exit code that nobody can tell any more."""
+
+NAP_SECONDS = 0.001
+
+
+class Ending(Protocol):
+    """A process, or what stands for one."""
+
+    @property
+    def exitcode(self) -> int | None:
+        """How it ended; None if it lives."""
+
+    @property
+    def sentinel(self) -> int:
+        """What ``connection.wait`` waits for."""
+
+
+def context_for(start_method: str) -> BaseContext:
+    """Return multiprocessing's context for a start method, its helpers made ready."""
+    if start_method == "fork":
+        _leave_standard_input_at_forks()
+    start_helpers(start_method)
+    return get_context(start_method)
+
+
+def start_helpers(start_method: str) -> None:
+    """Start multiprocessing's own processes, before the job could.
+
+    They begin with stop signals blocked, or main's group of processes would lose them to a Ctrl-C
+    or timeout(1): the resource tracker ignores all but SIGHUP, which stays blocked, and the
+    forkserver leaves the group, see ``forkserver_start``. The latter imports the workers' modules
+    once instead of in every worker.
+
+    Raises:
+        OSError: No more processes or descriptors are to be had.
+    """
+    if start_method == "fork" or sys.platform == "win32":
+        return
+    with stop_signals_blocked():
+        resource_tracker.ensure_running()
+    if start_method == "forkserver":
+        server: Any = forkserver._forkserver  # noqa: SLF001 - there is no other way to know it
+        preload = [f"{PACKAGE}.{name}" for name in PRELOADED]
+        jobs = [name for name in server._preload_modules if name not in (*preload, "__main__")]  # noqa: SLF001 - the same
+        forkserver.set_forkserver_preload([*preload, *jobs])
+        with stop_signals_blocked():
+            forkserver.ensure_running()
+
+
+def start_process(
+    context: BaseContext, target: Callable[..., None], args: tuple[Any, ...], name: str
+) -> BaseProcess:
+    """Start a process that calls ``follow_main`` or ``outlive_main`` first.
+
+    Raises:
+        OSError: See ``start``.
+    """
+    process: BaseProcess = context.Process(  # type: ignore[attr-defined] # all contexts have it
+        target=target, args=args, name=name
+    )
+    start(process)
+    return process
+
+
+def start(process: BaseProcess) -> None:
+    """Start a process with stop signals blocked in it, until it leads a session of its own.
+
+    Otherwise a Ctrl-C that comes while it boots ends it with a traceback.
+
+    Raises:
+        OSError: No more processes, memory or descriptors are to be had, or the forkserver died.
+    """
+    continue_helpers()
+    leave_lost_folder()
+    start_helpers(getattr(process, "_start_method", "fork"))
+    try:
+        with stop_signals_blocked():
+            process.start()
+    except EOFError as error:
+        if forkserver_cannot_fork():
+            raise BlockingIOError(EAGAIN, os.strerror(EAGAIN)) from error
+        raise ConnectionResetError("the forkserver died") from error
+
+
+def kill(process: BaseProcess) -> None:
+    """Send SIGKILL to a process and to what it started: to its group, also once it has ended.
+
+    One whose forkserver was killed may live on. A group's number belongs to nobody else while
+    anyone is in it; after that the kernel goes through all other numbers first, so in the moments
+    between a worker's end and this no stranger has it.
+    """
+    if process.pid is None:
+        return
+    kill_group(process.pid)
+    if (code := exitcode_of(process)) is None:
+        process.kill()  # it may lead no group yet
+    elif code == LOST_TRACK:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
+
+
+def kill_group(pid: int) -> None:
+    """Send SIGKILL to all who are left of the group that a process led."""
+    if sys.platform != "win32":
+        with suppress(ProcessLookupError, PermissionError):  # macOS refuses where all are dead
+            os.killpg(pid, signal.SIGKILL)
+
+
+def exitcode_of(process: BaseProcess) -> int | None:
+    """Return how a process ended, None if it lives, ``UNKNOWN`` if somebody else asked before us.
+
+    ``os.wait()`` in ``items()`` is told of our processes, too. multiprocessing takes a process that
+    the kernel no longer knows for one that is not there yet, and would wait for ever.
+    """
+    popen: Any = process._popen  # type: ignore[attr-defined] # noqa: SLF001 - only it knows
+    if process.exitcode is None and getattr(popen, "method", "") in ("fork", "spawn"):
+        try:
+            pid, status = os.waitpid(popen.pid, os.WNOHANG)
+        except ChildProcessError:
+            time.sleep(NAP_SECONDS)  # another thread of ours may have asked: it will tell
+            popen.returncode = UNKNOWN if popen.returncode is None else popen.returncode
+        else:
+            popen.returncode = os.waitstatus_to_exitcode(status) if pid else None
+    return process.exitcode
+
+
+def await_end(process: Ending, seconds: float) -> None:
+    """Wait until a process has ended, at most ``seconds``.
+
+    Its descriptors, the sentinel's end among them, close a moment before it can be waited for.
+    ``Process.join`` would block there, for ever if it closed them itself and lives on.
+    """
+    deadline = time.monotonic() + seconds
+    continue_helpers()
+    if process.exitcode is None:
+        connection.wait([process.sentinel], seconds)
+    while process.exitcode is None and time.monotonic() < deadline:
+        time.sleep(NAP_SECONDS)
+
+
+def join_all(processes: Iterable[BaseProcess], seconds: float) -> None:
+    """Wait until they have ended, ``seconds`` in all, then kill those that have not.
+
+    What they started and left is killed as well.
+    """
+    processes, deadline = list(processes), time.monotonic() + seconds
+    continue_helpers()
+    while alive := [process for process in processes if exitcode_of(process) is None]:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            break
+        if connection.wait([process.sentinel for process in alive], left):
+            time.sleep(NAP_SECONDS)  # one that closed its descriptors may live on
+    for process in processes:
+        kill(process)
+    for process in processes:
+        process.join(1.0)
+
+
+def continue_helpers() -> None:
+    """Continue multiprocessing's own processes, in case somebody stopped them.
+
+    multiprocessing waits for the forkserver without a deadline when it starts a process, and learns
+    from it how one ended; a stopped resource tracker would stay behind.
+    """
+    if sys.platform == "win32":
+        return
+    server: Any = forkserver._forkserver  # noqa: SLF001 - there is no other way to know them
+    tracker: Any = resource_tracker._resource_tracker  # noqa: SLF001 - the same
+    for pid in filter(None, (server._forkserver_pid, tracker._pid)):  # noqa: SLF001 - the same
+        with suppress(OSError):  # it is gone
+            os.kill(pid, signal.SIGCONT)
+
+
+def how_it_ended(exitcode: int | None) -> str:
+    """Say how a process ended: the name of the signal that killed it, or its exit code."""
+    if exitcode is not None and exitcode < 0:
+        with suppress(ValueError):
+            return signal.Signals(-exitcode).name
+    return "exit code unknown" if exitcode == UNKNOWN else f"exit code {exitcode}"
+
+
+@contextmanager
+def stop_signals_blocked() -> Iterator[None]:
+    """Have processes that are started meanwhile begin with stop signals blocked."""
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@cache
+def _leave_standard_input_at_forks() -> None:
+    os.register_at_fork(after_in_child=_leave_standard_input)
+
+
+def _leave_standard_input() -> None:
+    """Give a forked child an empty one.
+
+    multiprocessing closes it there, and would wait for ever for the lock of its buffer if a thread
+    of main was reading from it: https://github.com/python/cpython/issues/50970
+    """
+    sys.stdin = os.fdopen(os.open(os.devnull, os.O_RDONLY))

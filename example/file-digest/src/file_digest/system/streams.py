@@ -1,0 +1,200 @@
+"""Standard output and standard error that cannot fail: whoever reads there changes no run.
+
+print(), click, rich, logging and Python's own flush at the end all come down to one raw write. So
+that is where a slow, full or closed screen is dealt with; and what the screen's encoding lacks is
+escaped one level above.
+"""
+
+import errno
+import io
+import os
+import select
+import sys
+from contextlib import suppress
+from typing import Any, TextIO
+
+PATIENCE_SECONDS = 60.0
+"""How long to wait for room where a descriptor does not block, before it counts as unread."""
+HURRY_SECONDS = 1.0
+"""The same while a run goes on: it waits for nobody, whether the descriptor blocks or not."""
+PIECE = 512
+"""Wherever there is room at all, in a pipe or a terminal, so many bytes fit without blocking."""
+NOBODY_READS = {errno.EPIPE, errno.EIO, errno.EBADF, errno.ENXIO, errno.ETIMEDOUT}
+
+_screens: dict[str, "Screen"] = {}
+_texts: dict[str, TextIO] = {}
+_closed: set[str] = set()
+
+
+class PatientWriter(io.RawIOBase):
+    """Writes all that it is given, and waits for room where its descriptor does not block.
+
+    A terminal's O_NONBLOCK is shared by all programs that have it open, and any of them may set it:
+    https://man7.org/linux/man-pages/man2/open.2.html
+    """
+
+    def __init__(self, raw: Any) -> None:
+        """Write to ``raw``, which knows its descriptor."""
+        self.raw, self.seconds = raw, PATIENCE_SECONDS
+
+    def writable(self) -> bool:
+        """Say so."""
+        return True
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal."""
+        return bool(self.raw.isatty())
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        return int(self.raw.fileno())
+
+    def write(self, data: Any) -> int:
+        """Write all of it.
+
+        Raises:
+            OSError: It cannot be written; ``TimeoutError`` where there is no room for too long.
+        """
+        view = memoryview(data).cast("B")
+        size = len(view)
+        while view:
+            written = self.raw.write(view)
+            if written is None and not has_room(self.fileno(), self.seconds):
+                raise TimeoutError(errno.ETIMEDOUT, "nobody reads it")
+            view = view[written or 0 :]
+        return size
+
+
+class Screen(PatientWriter):
+    """Writes for a person: what cannot be written is dropped, and ``error`` tells why."""
+
+    def __init__(self, raw: Any, kept: object) -> None:
+        """Write to ``raw``; keep its owner, which would close the descriptor at its end."""
+        super().__init__(raw)
+        self.kept = kept
+        self.error: OSError | None = None
+        self.hurried = self.stuck = False
+
+    def write(self, data: Any) -> int:
+        """Write as much of it as can be; return its length all the same."""
+        view = memoryview(data).cast("B")
+        size, most = len(view), PIECE if self.hurried else len(view)
+        try:
+            while view and not (self.hurried and not self.has_room()):
+                written = self.raw.write(view[:most])
+                if written is None and not self.has_room():
+                    break
+                view = view[written or 0 :]
+        except OSError as error:
+            self.error = self.error or error
+        return size
+
+    def has_room(self) -> bool:
+        """Wait for room; but only once, until there was some again."""
+        self.stuck = not has_room(self.fileno(), 0.0 if self.stuck else self.seconds)
+        return not self.stuck
+
+
+class ScreenText(io.TextIOWrapper):
+    """The text layer above a screen: what the encoding lacks is escaped."""
+
+    def close(self) -> None:
+        """Stay open: a job that closes it, to become a daemon for example, ends no run by that."""
+        self.flush()
+
+
+def has_room(descriptor: int, seconds: float) -> bool:
+    """Whether something can be written now or within some seconds; an error to come counts too."""
+    if sys.platform == "win32":
+        return True
+    try:
+        return bool(select.select([], [descriptor], [], seconds)[1])
+    except OSError:  # it is closed
+        return True
+
+
+def protect(seconds: float = PATIENCE_SECONDS) -> None:
+    """Have standard output and standard error of this process never fail.
+
+    One that was closed becomes one that nobody reads.
+
+    Args:
+        seconds: How long to wait for room where a descriptor does not block.
+    """
+    for name in ("stdout", "stderr"):
+        text = getattr(sys, name)
+        if text is None:
+            _closed.add(name)
+            text = io.TextIOWrapper(open(os.devnull, "wb", buffering=0), "utf-8")  # noqa: SIM115
+        raw = getattr(getattr(text, "buffer", None), "raw", getattr(text, "buffer", None))
+        if isinstance(text, io.TextIOWrapper) and not isinstance(raw, Screen):
+            # Not where somebody put something else there, nor in a fork of a protected process.
+            setattr(sys, name, _protected(name, text, raw))
+    for screen in _screens.values():
+        screen.seconds, screen.hurried = seconds, False
+
+
+def _protected(name: str, text: io.TextIOWrapper, raw: Any) -> TextIO:
+    screen = _screens[name] = Screen(raw, text)
+    buffer: Any = screen if text.write_through else io.BufferedWriter(screen)
+    _texts[name] = ScreenText(
+        buffer,
+        text.encoding,
+        "backslashreplace",
+        line_buffering=text.line_buffering,
+        write_through=text.write_through,
+    )
+    return _texts[name]
+
+
+def hurry() -> None:
+    """From now on, have nobody wait for who reads, or does not: a run goes on meanwhile."""
+    for screen in _screens.values():
+        screen.seconds, screen.hurried = HURRY_SECONDS, sys.platform != "win32"
+
+
+def stdout() -> TextIO:
+    """Return this process's own standard output, whatever the job puts in its place."""
+    return _texts.get("stdout") or sys.stdout
+
+
+def stderr() -> TextIO:
+    """Return this process's own standard error, whatever the job puts in its place."""
+    return _texts.get("stderr") or sys.stderr
+
+
+def restore() -> None:
+    """Put back what the job replaced by something that Python cannot flush at the end."""
+    for name, text in _texts.items():
+        try:
+            if stream := getattr(sys, name):
+                stream.flush()
+        except Exception:  # the owner's object
+            setattr(sys, name, text)
+
+
+def stdout_is_closed() -> bool:
+    """Whether there was no standard output when this process began."""
+    return "stdout" in _closed or stdout() is None
+
+
+def stderr_is_ready() -> bool:
+    """Whether something can be shown there without waiting."""
+    return "stderr" not in _screens or has_room(_screens["stderr"].fileno(), 0.0)
+
+
+def tell(*lines: str, error: bool = False) -> None:
+    """Write lines for a person, to standard output or standard error, as far as possible."""
+    text = stderr() if error else stdout()
+    with suppress(OSError):
+        text.write("".join(f"{line}\n" for line in lines))
+        text.flush()
+
+
+def take_problem() -> str | None:
+    """Return once why standard output could not be written; None if it was, or nobody reads it."""
+    screen = _screens.get("stdout")
+    if not screen or not screen.error:
+        return None
+    error, screen.error = screen.error, None
+    return None if error.errno in NOBODY_READS else error.strerror

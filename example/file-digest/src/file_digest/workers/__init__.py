@@ -1,0 +1,1 @@
+"""The execution model: who does the items."""

@@ -1,0 +1,147 @@
+"""Main's view of one worker: what it holds, since when, and how it does."""
+
+import logging
+import random
+from dataclasses import dataclass
+
+from ..items.backlog import Backlog, Batch, WorkerDeath
+from ..items.in_flight import Answer, InFlight
+from ..items.messages import IDLE, Ready, StartFailed
+from ..items.outcomes import Outcomes
+from ..system.clock import Clock
+from ..system.errors import WorkersCannotStartError
+
+log = logging.getLogger(__name__)
+
+START_TIMEOUT = 60.0
+START_ATTEMPTS = 5
+BACK_OFF_SECONDS = 0.05
+MOST_BACK_OFF_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A worker has ended, or cannot be reached any more."""
+
+
+Event = Ready | StartFailed | Answer | Gone
+
+
+class WorkerHandle:
+    """One worker's state; only these methods change it."""
+
+    def __init__(self, name: str, backlog: Backlog, clock: Clock) -> None:
+        """Describe a worker that is started about now."""
+        self.name, self.in_flight, self.clock = name, InFlight(backlog), clock
+        self.ready = self.stalled = False
+        self.proven = False
+        """Whether it ever began a task."""
+        self.reason = ""
+        """Why it is to end, or could not start."""
+        self.current = IDLE
+        self.started = self.since = self.clock.now()
+        self.revocations = 0
+        """How often what waits behind the current item was revoked."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether it has an item."""
+        return bool(self.in_flight)
+
+    @property
+    def key(self) -> str | None:
+        """The key of its current item, if it is at one."""
+        return self.in_flight.key(self.current)
+
+    def has_room(self, depth: int) -> bool:
+        """Whether it may have another batch, where ``depth`` at a time are the most."""
+        few = len(self.in_flight.batches) < depth  # first, for it rules out most
+        return few and self.ready and not (self.stalled or self.reason)
+
+    def overdue(self, now: float, limit: float | None) -> str:
+        """Return why it is to be killed, or nothing, where an item may take ``limit`` seconds."""
+        if not self.ready and now - self.started > START_TIMEOUT:
+            return f"not ready after {START_TIMEOUT:g} s"
+        if limit and self.busy and now - self.since > limit:
+            return f"timed out after {limit:g} s"
+        return ""
+
+    def holds_up_others(self, now: float, seconds: float) -> bool:
+        """Whether items have waited for ``seconds`` behind its current one."""
+        return now - self.since > seconds and self.in_flight.open_items > 1
+
+    def became_ready(self) -> None:
+        """Note that it can do tasks."""
+        self.ready = True
+
+    def assign(self, batch: Batch) -> None:
+        """Note that it was given a batch."""
+        if not self.busy:
+            self._progressed()
+        self.in_flight.put(batch)
+
+    def observe(self, current: int) -> None:
+        """Note which item it is at; one that ever began a task is proven."""
+        if current != self.current:
+            self.current, self.proven = current, True
+            self._progressed()
+
+    def settle(self, answer: Answer) -> list[Outcomes]:
+        """Turn what it says of its items into outcomes."""
+        outcomes = self.in_flight.settle(answer, self.name)
+        self.proven = self.proven or bool(outcomes)
+        self.stalled = self.stalled and self.busy
+        return outcomes
+
+    def revoke(self) -> None:
+        """Note that it was told to release what waits; until it has, it gets nothing more."""
+        self.stalled = True
+        self.revocations += 1
+
+    def expired(self, reason: str) -> None:
+        """Note why it is killed."""
+        self.reason = self.reason or reason
+
+    def died(self, how: str) -> list[Outcomes]:
+        """Blame its current item, take back all others; ``reason`` says why from now on."""
+        self.expired(how)
+        seconds = self.clock.now() - self.since
+        return self.in_flight.lose(self.current, WorkerDeath(self.name, self.reason, seconds))
+
+    def _progressed(self) -> None:
+        self.since, self.revocations = self.clock.now(), 0
+
+
+class RestartBackoff:
+    """How often starts failed in a row, and when the next may be tried."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Begin without failures."""
+        self.clock = clock
+        self.failures = 0
+        self.failed_at = self.not_before = 0.0
+
+    @property
+    def wait(self) -> float:
+        """Seconds until the next start may be tried; 0 where it may at once."""
+        return max(0.0, self.not_before - self.clock.now())
+
+    def succeeded(self) -> None:
+        """Note that a worker works."""
+        self.failures = 0
+
+    def failed(self, started: float, reason: str, *, others_work: bool) -> None:
+        """Count a failed start and wait before the next, twice as long each time.
+
+        Raises:
+            WorkersCannotStartError: ``START_ATTEMPTS`` in a row failed and no other worker works.
+        """
+        if self.failures and started < self.failed_at:
+            return  # it was started together with one that failed already
+        self.failures += 1
+        self.failed_at = self.clock.now()
+        log.error("a worker failed to start (failure %d in a row): %s", self.failures, reason)
+        if self.failures >= START_ATTEMPTS and not others_work:
+            raise WorkersCannotStartError(reason)
+        delay = min(BACK_OFF_SECONDS * 2**self.failures, MOST_BACK_OFF_SECONDS)
+        self.not_before = self.failed_at + delay * random.uniform(0.5, 1.5)  # noqa: S311 - jitter

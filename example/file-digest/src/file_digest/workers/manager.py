@@ -1,0 +1,217 @@
+"""The worker processes: started, told, heard, ended.
+
+Main shares nothing with a worker that a killed one could spoil: a socket pair of their own, and
+two integers in shared memory, see ``SharedState``.
+"""
+
+import selectors
+import socket
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from itertools import count
+from multiprocessing.process import BaseProcess
+from multiprocessing.sharedctypes import RawArray
+
+from ..configurer import LogSetup
+from ..items.backlog import Backlog
+from ..items.batch_size import BATCH_SECONDS
+from ..items.messages import IDLE, Revoke, Task
+from ..settings import Settings
+from ..system.clock import Clock
+from ..system.inheritance import keep
+from ..system.leaving import SHUTDOWN_TIMEOUT
+from ..system.lifeline import Lifeline
+from ..system.processes import (
+    await_end,
+    context_for,
+    exitcode_of,
+    how_it_ended,
+    join_all,
+    kill,
+)
+from ..system.signals import Stop
+from ..worker import SharedState, ToMain, ToWorker, WorkerArgs
+from .connection import WorkerConnection
+from .handle import Event, Gone, WorkerHandle
+
+
+class Worker(WorkerHandle):
+    """A worker process."""
+
+    def __init__(
+        self,
+        backlog: Backlog,
+        clock: Clock,
+        index: int,
+        process: BaseProcess,
+        connection: WorkerConnection,
+    ) -> None:
+        """Describe a process that was just started, in place ``index``."""
+        super().__init__(process.name, backlog, clock)
+        self.index, self.process, self.connection = index, process, connection
+
+    @property
+    def exitcode(self) -> int | None:
+        """How its process ended; None if it lives."""
+        return exitcode_of(self.process)
+
+    @property
+    def sentinel(self) -> int:
+        """What is ready when its process has ended."""
+        return self.process.sentinel
+
+    def has_room(self, depth: int) -> bool:
+        """Whether it may have another batch, and its socket takes one."""
+        return super().has_room(depth) and not self.connection.outgoing
+
+
+class ProcessManager(ABC):
+    """The worker processes of a run; a model's own starts them and gives them tasks."""
+
+    PREFETCH = 3
+    """Batches at hand in a worker while items are quick; one, where they are not."""
+    BATCH_SECONDS = BATCH_SECONDS
+    REVOKE_SECONDS = 0.1
+    """How long a worker may be at one item before what waits behind it is taken back."""
+    DESCRIPTORS = 4
+    """Files, pipes and sockets that main has open for a worker."""
+
+    def __init__(self, backlog: Backlog, settings: Settings, logs: LogSetup, stop: Stop) -> None:
+        """Prepare; ``start_one`` starts a worker."""
+        self.backlog, self.logs, self.stop = backlog, logs, stop
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(stop.waker, selectors.EVENT_READ, None)
+        self.context = context_for(settings.start_method)
+        self.lifeline = Lifeline()
+        places = settings.workers
+        self.shared = SharedState(RawArray("q", [IDLE] * places), RawArray("q", places))
+        self.free, self.numbers = list(range(places))[::-1], count(1)
+        self.workers: list[Worker] = []
+
+    @property
+    def missing(self) -> bool:
+        """Whether a place is free."""
+        return bool(self.free)
+
+    def start_one(self) -> None:
+        """Start a worker in a free place.
+
+        Raises:
+            OSError, RuntimeError: No more processes, threads or descriptors are to be had.
+        """
+        ours, theirs = keep(socket.socketpair)
+        args = WorkerArgs(theirs, self.shared, self.free[-1], self.lifeline.end, self.logs)
+        try:
+            process = self._start_process(args, f"worker-{next(self.numbers)}")
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()  # or the end of a dead worker's stream is never seen
+        connection, index = WorkerConnection(ours), self.free.pop()
+        worker = Worker(self.backlog, self.stop.clock, index, process, connection)
+        self.workers.append(worker)
+        self.selector.register(ours, selectors.EVENT_READ, worker)
+
+    def poll(self, seconds: float) -> Iterator[tuple[Worker, Event]]:
+        """Wait for events that long at most, and yield those that are there."""
+        for key, events in self.selector.select(seconds):
+            if key.data is None:
+                self.stop.clear_waker()
+                continue
+            if events & selectors.EVENT_WRITE:
+                key.data.connection.flush()
+                self._select(key.data)
+            if events & selectors.EVENT_READ:
+                yield from self._receive(key.data)
+
+    @abstractmethod
+    def submit(self, worker: Worker, task: Task) -> None:
+        """Give a worker a task."""
+
+    def revoke(self, worker: Worker, *, stopping: bool) -> None:
+        """Take back what a worker has not begun.
+
+        It is told to release that. An item that holds the GIL keeps it from hearing: so items are
+        revoked in shared memory as well, and the next time its current item is still the same it
+        has begun none behind that and never will, see ``TaskRunner.run``.
+        """
+        if worker.revocations == 1:
+            self._send(worker, Revoke())
+        elif self.shared.current[worker.index] == worker.current >= 0:
+            worker.in_flight.release_behind(worker.current)
+        if worker.current >= 0 or stopping:
+            # Not during a whole task: to be revoked each time, it would never be done.
+            self.shared.revoked[worker.index] = self.backlog.number
+
+    def kill(self, worker: Worker) -> None:
+        """Kill a worker and what it started; that it is gone is an event."""
+        kill(worker.process)
+
+    def refresh(self) -> list[Worker]:
+        """Note what each worker is at; return those whose end no stream has told.
+
+        The children of a dead worker may hold its socket open.
+        """
+        for worker in self.workers:
+            worker.observe(self.shared.current[worker.index])
+        return [worker for worker in self.workers if worker.exitcode is not None]
+
+    def remove(self, worker: Worker) -> tuple[list[ToMain], str]:
+        """Give up a worker that is gone; its place is free.
+
+        Returns:
+            Messages that it had sent, and how it ended.
+        """
+        await_end(worker, 1.0)
+        ended = worker.exitcode is not None
+        how = f"worker died: {how_it_ended(worker.exitcode)}"
+        kill(worker.process)  # or, where it has ended, what it left
+        messages = list(worker.connection.drain())
+        worker.observe(self.shared.current[worker.index])
+        self.selector.unregister(worker.connection.sock)
+        worker.connection.close()
+        self.workers.remove(worker)
+        self.shared.current[worker.index] = IDLE
+        self.free.append(worker.index)
+        return messages, how if ended else "worker closed its connection to main"
+
+    def end(self, *, stopping: bool) -> None:
+        """Have all workers leave in good order, and kill those that do not, or still have items."""
+        busy = any(worker.busy for worker in self.workers)
+        flush = 0.0 if stopping else self.logs.sender.flush_seconds
+        for worker in self.workers:
+            if worker.busy:
+                kill(worker.process)
+            worker.connection.shutdown()
+        processes = [worker.process for worker in self.workers]
+        join_all(processes, self.stop.seconds_for_idle if busy else SHUTDOWN_TIMEOUT + flush)
+        for worker in self.workers:
+            worker.connection.close()
+        self.lifeline.close()
+        self.selector.close()
+
+    @abstractmethod
+    def _start_process(self, args: WorkerArgs, name: str) -> BaseProcess:
+        """Start a process that calls ``worker_main``.
+
+        Raises:
+            OSError, RuntimeError: See ``start_one``.
+        """
+
+    def _receive(self, worker: Worker) -> Iterator[tuple[Worker, Event]]:
+        try:
+            for message in worker.connection.receive():
+                yield worker, message
+        except EOFError:
+            yield worker, Gone()
+
+    def _send(self, worker: Worker, message: ToWorker) -> None:
+        worker.connection.send(message)
+        self._select(worker)
+
+    def _select(self, worker: Worker) -> None:
+        """Be told when its socket takes what is left to send."""
+        left = selectors.EVENT_WRITE if worker.connection.outgoing else 0
+        if self.selector.get_key(worker.connection.sock).events != selectors.EVENT_READ | left:
+            self.selector.modify(worker.connection.sock, selectors.EVENT_READ | left, worker)

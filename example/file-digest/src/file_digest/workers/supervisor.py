@@ -1,0 +1,191 @@
+"""Supervises the workers: who gets which batch, and what happens when a worker hangs or dies.
+
+    Backlog ── Batch ──▶ Supervisor ── Task, Revoke ──▶ WorkerManager ──▶ workers
+       ▲                     │  ▲                            │
+       └── what a dead ──────┘  └── Report, Released, Gone ──┘
+           worker had
+
+The same for every execution model. The model's ``WorkerManager`` knows how a worker is started,
+told and ended; here it is decided when.
+"""
+
+import logging
+from collections.abc import Generator
+
+from ..configurer import LogSetup
+from ..items.backlog import Backlog
+from ..items.batch_size import BatchSizer
+from ..items.events import DIED, START_FAILED, STARTED
+from ..items.messages import Ready, StartFailed
+from ..items.outcomes import NO_OUTCOMES, Outcomes
+from ..settings import Settings
+from ..system.capacity import reason_for
+from ..system.signals import Stop
+from .engine import WorkerManager
+from .handle import Event, Gone, RestartBackoff
+from .manager import Worker
+
+log = logging.getLogger(__name__)
+
+TICK = 0.1
+
+
+def run(backlog: Backlog, settings: Settings, logs: LogSetup, stop: Stop) -> Generator[Outcomes]:
+    """Do the items of a backlog; yield outcomes as they complete, at least once a ``TICK``.
+
+    Without any it yields ``NO_OUTCOMES``, a chance for main to see to other things. Once ``stop``
+    says so, no item starts, running ones may finish until its deadline, and the rest is left.
+
+    Raises:
+        WorkersCannotStartError: They died at their start, again and again, in spite of back-off.
+        EngineRefusedError, EngineLostError: The engine is unusable, or is gone.
+    """
+    supervisor = Supervisor(backlog, settings, WorkerManager(backlog, settings, logs, stop), stop)
+    try:
+        while supervisor.has_work:
+            yield from supervisor.turn() or [NO_OUTCOMES]
+    finally:
+        supervisor.end()
+
+
+class Supervisor:
+    """Moves batches to workers and answers back; kills, revokes and replaces where need be."""
+
+    def __init__(
+        self, backlog: Backlog, settings: Settings, manager: WorkerManager, stop: Stop
+    ) -> None:
+        """Start nothing yet."""
+        self.backlog, self.settings, self.manager, self.stop = backlog, settings, manager, stop
+        self.clock, self.backoff = stop.clock, RestartBackoff(stop.clock)
+        self.stopping = False
+        limit = settings.item_timeout
+        self.tick = min(TICK, (limit or TICK) / 4)
+        self.next_look = 0.0
+        seconds = manager.BATCH_SECONDS
+        backlog.sizer = BatchSizer(min(seconds, limit / 2) if limit else seconds)
+
+    @property
+    def has_work(self) -> bool:
+        """Whether an item is open or will be, and time is left."""
+        if self.stopping and self.stop.time_is_up:
+            return False
+        return not self.backlog.exhausted or any(worker.busy for worker in self.manager.workers)
+
+    def turn(self) -> list[Outcomes]:
+        """Hand out batches, wait for events at most a tick, and return the outcomes."""
+        if self.stop.requested and not self.stopping:
+            self._begin_stop()
+        self.backlog.fill()
+        if self.backlog.has_some and not self.backlog.stopped:
+            self._start_missing()
+        self._feed()
+        outcomes = self.backlog.take_failed()
+        for worker, event in self.manager.poll(0 if outcomes else self.tick):
+            outcomes += self._take(worker, event)
+        if self.clock.now() >= self.next_look:
+            outcomes += self._look_after_workers()
+        return outcomes
+
+    def end(self) -> None:
+        """End all workers; where one still has an item, at once."""
+        if any(worker.busy for worker in self.manager.workers):
+            self.manager.refresh()
+            self._note_current_items()
+            self.backlog.events.note_cut_off(self.backlog.current_items)
+        self.manager.end(stopping=self.stop.requested)
+
+    def _begin_stop(self) -> None:
+        """Let the running items finish, and no other begin."""
+        self.stopping = True
+        self.stop.begin_grace()
+        self.backlog.stop()
+        for worker in self.manager.workers:
+            if worker.busy:
+                self._revoke(worker)
+
+    def _start_missing(self) -> None:
+        """Start the workers that are missing; one at a time while they fail to start.
+
+        Raises:
+            WorkersCannotStartError: See ``RestartBackoff.failed``.
+        """
+        while self.manager.missing and not (self.backoff.wait or self.stop.requested):
+            if self.backoff.failures and not all(worker.ready for worker in self.manager.workers):
+                return
+            try:
+                self.manager.start_one()
+            except (OSError, RuntimeError) as error:  # no more processes, threads or descriptors
+                self._start_failed(self.clock.now(), reason_for(error))
+
+    def _start_failed(self, started: float, reason: str, worker: str = "") -> None:
+        self.backlog.events.note(START_FAILED, worker, reason)
+        others_work = any(worker.proven for worker in self.manager.workers)
+        self.backoff.failed(started, reason, others_work=others_work)
+
+    def _feed(self) -> None:
+        """Hand out batches, evenly: the second to a worker once each has one."""
+        depth = self.manager.PREFETCH if self.backlog.sizer.quick else 1
+        for wanted in range(1, depth + 1):
+            for worker in self.manager.workers:
+                if worker.has_room(wanted):
+                    if not (work := self.backlog.next_batch(only_full=worker.busy)):
+                        return
+                    batch, task = work
+                    worker.assign(batch)
+                    self.manager.submit(worker, task)
+
+    def _take(self, worker: Worker, event: Event) -> list[Outcomes]:
+        match event:
+            case Ready(pid):
+                worker.became_ready()
+                log.info("%s is ready, pid %d", worker.name, pid)
+                self.backlog.events.note(STARTED, worker.name, pid=pid)
+            case StartFailed(reason):
+                worker.expired(reason)
+            case Gone():
+                return self._lost(worker)
+            case _:
+                if outcomes := worker.settle(event):
+                    self.backoff.succeeded()
+                return outcomes
+        return []
+
+    def _look_after_workers(self) -> list[Outcomes]:
+        """Find the dead, kill what hangs, revoke what waits behind a slow item."""
+        outcomes, limit = list[Outcomes](), self.settings.item_timeout
+        for worker in self.manager.refresh():
+            outcomes += self._lost(worker)
+        now = self.clock.now()
+        self.next_look = now + self.tick
+        for worker in self.manager.workers:
+            if worker.reason:
+                continue  # it is dying
+            if reason := worker.overdue(now, limit):
+                worker.expired(reason)
+                self.manager.kill(worker)
+            elif worker.holds_up_others(now, self.manager.REVOKE_SECONDS):
+                self._revoke(worker)
+        self._note_current_items()
+        return outcomes
+
+    def _note_current_items(self) -> None:
+        stood, at = self.clock.stood, [(worker, worker.key) for worker in self.manager.workers]
+        self.backlog.current_items = {one.name: (key, one.since + stood) for one, key in at if key}
+
+    def _revoke(self, worker: Worker) -> None:
+        worker.revoke()
+        self.manager.revoke(worker, stopping=self.stopping)
+
+    def _lost(self, worker: Worker) -> list[Outcomes]:
+        """Settle what a worker had that is gone; its place is free."""
+        outcomes, (answers, how) = list[Outcomes](), self.manager.remove(worker)
+        for answer in answers:
+            outcomes += self._take(worker, answer)
+        started = worker.ready and (worker.proven or not worker.busy)
+        outcomes += worker.died(how)
+        if started:
+            log.warning("%s is gone: %s", worker.name, worker.reason)
+            self.backlog.events.note(DIED, worker.name, worker.reason)
+        else:
+            self._start_failed(worker.started, worker.reason, worker.name)
+        return outcomes

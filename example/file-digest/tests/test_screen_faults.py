@@ -1,0 +1,312 @@
+"""Screens that are slow, full, closed or poor in characters: no run is the worse for it."""
+
+import fcntl
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from service import PACKAGE, Service, wait_for
+
+from file_digest.results.reading import summarize
+
+Services = Callable[..., Service]
+Screen = tuple[int, Callable[[], str]]
+"""A descriptor to write to, and what says what came out there."""
+
+NAMES = ["plain", "é ☕ 漢", "no \udcff text", "\x1b[2J\x1b]0;title\x07", "exe.\u202egpj", "bad"]
+PRINTING_JOB = f"""
+    import sys
+
+    def items(inputs):
+        for name in {NAMES!r}:
+            print("reading", name)
+            print("reading", name, file=sys.stderr, flush=True)
+            yield name, name
+
+    def work(name):
+        print("doing", name)
+        print("doing", name, file=sys.stderr, flush=True)
+        if name == "bad":
+            raise ValueError("bad \\u20ac \\x1b[31m")
+        return len(name)
+"""
+QUIET_JOB = """
+    import time
+
+    def items(inputs):
+        return ((f"item-{n}", n) for n in range(30))
+
+    def work(n):
+        time.sleep(0.02)
+        return n
+"""
+
+
+@contextmanager
+def nobody_reads() -> Iterator[Screen]:
+    """A pipe whose reader has left: EPIPE."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    yield writer, lambda: ""
+    os.close(writer)
+
+
+@contextmanager
+def full(*, blocking: bool) -> Iterator[Screen]:
+    """A pipe that is full, and stays so."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writer, b"x" * 512)
+    os.set_blocking(writer, blocking)
+    yield writer, lambda: ""
+    os.close(writer)
+    os.close(reader)
+
+
+@contextmanager
+def hung_up() -> Iterator[Screen]:
+    """A terminal whose window was closed: EIO."""
+    terminal, end = pty.openpty()
+    os.close(terminal)
+    yield end, lambda: ""
+    os.close(end)
+
+
+@contextmanager
+def full_disk() -> Iterator[Screen]:
+    """ENOSPC; on macOS, which has no such device, EBADF."""
+    name, how = ("/dev/full", os.O_WRONLY) if Path("/dev/full").exists() else ("/dev/null", 0)
+    descriptor = os.open(name, how)
+    yield descriptor, lambda: ""
+    os.close(descriptor)
+
+
+@contextmanager
+def slow_terminal() -> Iterator[Screen]:
+    """One that does not block, takes little at once, and is read by and by."""
+    terminal, end = pty.openpty()
+    fcntl.ioctl(end, termios.TIOCSWINSZ, b"\x18\x00\x50\x00\x00\x00\x00\x00")
+    os.set_blocking(end, False)
+    seen: list[bytes] = []
+
+    def read() -> None:
+        with suppress(OSError):  # its end
+            while data := os.read(terminal, 100):
+                seen.append(data)
+                time.sleep(0.001)
+
+    reader = Thread(target=read)
+    reader.start()
+    yield end, lambda: b"".join(seen).decode()
+    os.close(end)
+    reader.join()
+    os.close(terminal)
+
+
+SCREENS = {
+    "nobody reads": (PRINTING_JOB, nobody_reads),
+    "full, does not block": (PRINTING_JOB, lambda: full(blocking=False)),
+    "full, blocks": (QUIET_JOB, lambda: full(blocking=True)),
+    "hung up": (PRINTING_JOB, hung_up),
+    "full disk": (PRINTING_JOB, full_disk),
+    "slow terminal": (PRINTING_JOB, slow_terminal),
+}
+RUN = ("run", "--verbose", "--workers", "2")
+
+
+@pytest.mark.parametrize("which", ["stdout", "stderr", "both"])
+@pytest.mark.parametrize("screen", SCREENS)
+def test_no_screen_changes_a_run(service: Services, screen: str, which: str) -> None:
+    """Whatever becomes of what is shown: each item is done, and the exit code tells just that."""
+    job, make = SCREENS[screen]
+    one = service(job)
+    with make() as (descriptor, seen):
+        stdout = subprocess.DEVNULL if which == "stderr" else descriptor
+        stderr = subprocess.PIPE if which == "stdout" else descriptor
+        code, errors = _finish(_start(one, stdout, stderr, *RUN, "--progress"))
+        summary = summarize(one.results)
+    assert code == bool(summary.failed), errors
+    assert (summary.done, summary.failed) == ((30, 0) if job == QUIET_JOB else (5, 1))
+    assert "Traceback" not in errors + seen()
+
+
+def test_a_slow_terminal_gets_everything(service: Services) -> None:
+    """The bar and the last lines arrive whole, however slowly they are read."""
+    one = service(QUIET_JOB)
+    with slow_terminal() as (descriptor, seen):
+        code, _ = _finish(_start(one, descriptor, descriptor, *RUN))
+        wait_for(lambda: "log: " in seen(), "the last line")
+        assert code == 0
+        assert "30/?" in seen()
+        assert re.search(r"30 done, 0 failed in .* s \(.* items/s\)", seen())
+
+
+def test_a_terminal_that_is_closed_in_the_middle(service: Services) -> None:
+    """Its hangup reopens the log, and that is all."""
+    one = service(QUIET_JOB)
+    terminal, end = pty.openpty()
+    process = _start(one, end, end, *RUN)
+    os.close(end)
+    wait_for(lambda: one.count() > 2, "the first outcomes")
+    os.close(terminal)
+    code, _ = _finish(process)
+    assert (code, one.count()) == (0, 30)
+
+
+def test_a_person_who_stops_the_output_does_not_stop_the_run(service: Services) -> None:
+    """Ctrl-S on a terminal: the run goes on and ends."""
+    one = service(QUIET_JOB)
+    terminal, end = pty.openpty()
+    termios.tcflow(end, termios.TCOOFF)
+    code, _ = _finish(_start(one, end, end, *RUN))
+    os.close(end)
+    os.close(terminal)
+    assert (code, one.count()) == (0, 30)
+
+
+ENCODINGS = {
+    "ascii": {"PYTHONIOENCODING": "ascii"},
+    "cp1252": {"PYTHONIOENCODING": "cp1252"},
+    "latin-1": {"PYTHONIOENCODING": "latin-1:strict"},
+    "utf-8": {"PYTHONIOENCODING": "utf-8:strict"},
+    "no locale": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    "unbuffered": {"PYTHONIOENCODING": "cp1252", "PYTHONUNBUFFERED": "1"},
+}
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_what_the_encoding_lacks_is_escaped(service: Services, encoding: str) -> None:
+    """print() in items() and work(), notes, the bar, status: nothing raises, nothing is lost."""
+    one = service(PRINTING_JOB)
+    one.environment |= ENCODINGS[encoding]
+    finished = one.run("--verbose", "--workers", "2", errors="replace")
+    assert (finished.code, one.count(), one.count("failed")) == (1, 5, 1), finished.stderr
+    assert "Traceback" not in finished.stderr
+    assert "5 done, 1 failed" in finished.stdout
+    status = one.command("status", "--results", str(one.results), errors="replace")
+    assert (status.code, status.stderr) == (0, "")
+    assert "\x1b" not in status.stdout
+    assert re.search(r"1 x ValueError: bad (€|\\u20ac|\ufffd) \\x1b\[31m", status.stdout)
+
+
+@pytest.mark.parametrize("terminal", ["dumb", "xterm", "unknown"])
+def test_ctrl_c_on_a_terminal_without_unicode(service: Services, terminal: str) -> None:
+    """The bar is drawn in ASCII, the note and the last lines come, exit 130."""
+    one = service(QUIET_JOB.replace("range(30)", "range(3000)"))
+    one.environment |= {"PYTHONIOENCODING": "ascii", "TERM": terminal}
+    with slow_terminal() as (descriptor, seen):
+        process = _start(one, descriptor, descriptor, *RUN)
+        wait_for(lambda: one.count() > 2, "the first outcomes")
+        process.send_signal(signal.SIGINT)
+        code, _ = _finish(process)
+        wait_for(lambda: "log: " in seen(), "the last line")
+        assert code == 130
+        assert seen().isascii()
+        assert "stopping: running items may take" in seen()
+
+
+TAKEN = {
+    "closes them": "sys.stdout.close(); sys.stderr.close()",
+    "closes their descriptors": "os.close(1); os.close(2)",
+    "puts something else there": "sys.stdout = sys.stderr = object()",
+    "redirects them": "sys.stdout = sys.stderr = io.StringIO()",
+    "has none": "sys.stdout = sys.stderr = None",
+}
+
+
+@pytest.mark.parametrize("where", ["items", "work"])
+@pytest.mark.parametrize("taken", TAKEN)
+def test_a_job_that_takes_the_screen_away(service: Services, taken: str, where: str) -> None:
+    """Our own lines do not depend on what the job puts into sys, and nothing ends by it."""
+    does = {"items": "pass", "work": "pass"} | {where: TAKEN[taken]}
+    one = service(f"""
+        import io, os, sys
+
+        def items(inputs):
+            {does["items"]}
+            return ((str(n), n) for n in range(10))
+
+        def work(n):
+            try:
+                {does["work"]}
+            except (OSError, AttributeError):
+                pass  # it was done before
+            return n
+    """)
+    finished = one.run("--workers", "2", "--progress")
+    assert (finished.code, one.count()) == (0, 10), finished.stderr
+    if "descriptors" not in taken or where == "work":
+        assert "10 done, 0 failed" in finished.stdout
+
+
+CLOSED = {
+    "run": ("run --verbose -- ", 1),
+    "run, no progress": ("run --no-progress", 1),
+    "status": ("status", 0),
+    "help": ("--help", 0),
+    "version": ("--version", 0),
+    "timeline": ("timeline --html page.html --log-file logs/service.log", 0),
+    "a wrong option": ("run --wrokers 2", 2),
+}
+REDIRECTIONS = [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", "| true", "2>&1 | true", "2>/dev/full"]
+
+
+@pytest.mark.parametrize("redirection", REDIRECTIONS)
+@pytest.mark.parametrize("command", CLOSED)
+def test_streams_that_are_closed(service: Services, command: str, redirection: str) -> None:
+    """The exit code is the same as on a terminal; there is no traceback, nor Python's own 120."""
+    if "/dev/full" in redirection and not Path("/dev/full").exists():
+        redirection = "2>&-"
+    line, expected = CLOSED[command]
+    one = service(PRINTING_JOB)
+    assert one.run().code == 1
+    shell = f"set -o pipefail; '{sys.executable}' -m {PACKAGE} {line} {redirection}"
+    finished = subprocess.run(
+        ["bash", "-c", shell],
+        cwd=one.folder,
+        env=one.environment,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    assert finished.returncode == expected, finished.stderr
+    assert "Traceback" not in finished.stderr
+    assert "Exception ignored" not in finished.stderr
+
+
+def _start(one: Service, stdout: int, stderr: int, *arguments: str) -> subprocess.Popen[str]:
+    files = ("--results", str(one.results), "--log-file", str(one.log))
+    return subprocess.Popen(
+        [sys.executable, "-m", PACKAGE, *arguments, *files],
+        cwd=one.folder,
+        env=one.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=stderr,
+        start_new_session=True,
+        text=True,
+        errors="replace",
+    )
+
+
+def _finish(process: subprocess.Popen[str], seconds: float = 60.0) -> tuple[int, str]:
+    """Return the exit code, and what came out on standard error."""
+    try:
+        _, errors = process.communicate(timeout=seconds)
+    finally:
+        process.kill()
+        process.wait()
+    return process.returncode, errors or ""
