@@ -9,8 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import cases, harness, machine, pictures, rendered, report
-from .items import payloads
+from . import cases, harness, machine, payloads, pictures, rendered, report
 from .results import Results
 
 HERE = Path(__file__).parent

@@ -10,7 +10,7 @@ from typing import Any
 from .harness import Figures
 from .item_contestants import CONTESTANTS, WORKERS, Peer
 from .machine import memory_mb
-from .items.payloads import WORK, payloads
+from .payloads import WORK, payloads
 
 FEWEST = 4 * WORKERS
 PER_SECOND = {"1 ms": 1_000 * WORKERS, "1 MB": 200}
