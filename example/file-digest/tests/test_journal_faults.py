@@ -86,14 +86,14 @@ def test_what_a_killed_main_committed_can_be_read_at_once(
 def test_a_second_run_on_one_journal_is_refused(service: Services) -> None:
     """It says so in one line and does nothing; the first goes on to its end."""
     one = service(JOB)
-    first = one.start("400", "10", "0.005", "--workers", "2")
+    first = one.start("2000", "10", "0.005", "--workers", "2")
     wait_for(one.count, "the first run at work")
-    second = one.run("400", "10", "0.005", "--workers", "2")
+    second = one.run("2000", "10", "0.005", "--workers", "2")
     assert second.code == 2
     assert second.stderr.count("\n") == 1, second.stderr
     assert "results.db is in use by another run" in second.stderr
     assert first.wait().code == 0
-    assert len(assert_sound(one)) == 400
+    assert len(assert_sound(one)) == 2_000
 
 
 @pytest.mark.parametrize("make_disk", DISKS)

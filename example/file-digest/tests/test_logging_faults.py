@@ -120,7 +120,7 @@ def test_handlers_of_the_job_work_besides_and_see_true_records(
     finished = one.run("--workers", "1", "--start-method", method, "--log-transport", transport)
     assert finished.code == 0, finished.stderr
     notes = [line.split(" ", 1)[1] for line in (one.folder / "notes").read_text().splitlines()]
-    expected = ["in items job.py items MainThread"]
+    expected = ["in items job.py items source"]
     expected += [f"work of item {n} job.py work " for n in range(3)]
     assert len(notes) == len(expected)
     assert all(note.startswith(text) for note, text in zip(notes, expected, strict=True))

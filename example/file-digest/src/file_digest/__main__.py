@@ -2,11 +2,14 @@
 
 import os
 import signal
+import traceback
 from types import FrameType
 
 from . import STOPPED_BY_SIGNAL
 from .system import streams
 from .system.inheritance import handle, heed_children
+
+FAULT = 1
 
 
 def main() -> None:
@@ -19,7 +22,11 @@ def main() -> None:
     from .cli.app import main as run_command_line  # noqa: PLC0415 - see above
     from .system.leaving import leave  # noqa: PLC0415 - see above
 
-    code = run_command_line()
+    try:
+        code = run_command_line()
+    except Exception:  # a fault of ours: Python itself would wait for processes without a deadline
+        traceback.print_exc()
+        code = FAULT
     streams.restore()
     leave(code)
 

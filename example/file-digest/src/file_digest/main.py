@@ -223,15 +223,15 @@ def listening(settings: Settings, stop: Stop) -> Iterator[Listener]:
     """Keep a listener up, and this process's logging configured, for the time of a run."""
     listener = patiently(partial(Listener, settings))
     patiently(listener.start)
-    configure_worker(listener.setup, MAIN_PATIENCE_SECONDS)
-    pid = listener.process.pid if listener.process else 0
-    log.info(
-        "run begins: %d workers by %s, log listener pid %d",
-        settings.workers,
-        settings.start_method,
-        pid,
-    )
     try:
+        configure_worker(listener.setup, MAIN_PATIENCE_SECONDS)
+        pid = listener.process.pid if listener.process else 0
+        log.info(
+            "run begins: %d workers by %s, log listener pid %d",
+            settings.workers,
+            settings.start_method,
+            pid,
+        )
         yield listener
     except Exception as error:
         log.error("run ends early: %s: %s", type(error).__name__, error)  # noqa: TRY400 - cli tells

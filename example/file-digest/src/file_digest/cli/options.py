@@ -1,6 +1,5 @@
 """Every option: its type, its default and its help."""
 
-import logging
 import math
 import os
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from typing import Any
 
 import click
 
-from ..log.formats import LineFormatter
+from ..log.formats import check_layout
 from ..settings import TEXT_LAYOUT, start_methods, usable_cores
 from ..system.files import meant_by
 from .config import slug_and_version
@@ -45,7 +44,7 @@ def _finite(context: click.Context, param: click.Parameter, value: float | None)
 def _layout(context: click.Context, param: click.Parameter, value: str) -> str:
     """Try a layout on a record; a field of the owner's own, which only some have, is fine."""
     try:
-        LineFormatter(value).format(logging.makeLogRecord({}))
+        check_layout(value)
     except (TypeError, ValueError) as error:
         raise click.BadParameter(f"{error}.", context, param) from None
     return value

@@ -96,6 +96,16 @@ class LineFormatter(SafeFormatter):
         return text
 
 
+def check_layout(layout: str) -> None:
+    """Try a layout on a record.
+
+    Raises:
+        TypeError, ValueError: It fits none.
+    """
+    names = dict.fromkeys(FIELD.findall(layout), "-")
+    logging.Formatter(layout, defaults=names).format(logging.makeLogRecord({}))
+
+
 class JsonLineFormatter(logging.Formatter):
     """The JSON format: one object a line, in which the record's own fields keep their names."""
 

@@ -61,6 +61,7 @@ def start_helpers(start_method: str) -> None:
     Raises:
         OSError: No more processes or descriptors are to be had.
     """
+    leave_lost_folder()
     if start_method == "fork" or sys.platform == "win32":
         return
     with stop_signals_blocked():
@@ -98,7 +99,6 @@ def start(process: BaseProcess) -> None:
         OSError: No more processes, memory or descriptors are to be had, or the forkserver died.
     """
     continue_helpers()
-    leave_lost_folder()
     start_helpers(getattr(process, "_start_method", "fork"))
     try:
         with stop_signals_blocked():
