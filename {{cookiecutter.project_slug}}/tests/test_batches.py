@@ -12,9 +12,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from service import wait_for
 
-from {{ cookiecutter.package_name }}.items.backlog import Backlog, Batch, WorkerDeath
-from {{ cookiecutter.package_name }}.items.batch_size import BATCH_BYTES, BatchSizer
-from {{ cookiecutter.package_name }}.items.messages import IDLE, Item, Outcome, Report, Task, whole_task
+from {{ cookiecutter.package_name }}.items.backlog import (
+    Backlog,
+    Batch,
+    WorkerDeath,
+)
+from {{ cookiecutter.package_name }}.items.batch_size import (
+    BATCH_BYTES,
+    BatchSizer,
+)
+from {{ cookiecutter.package_name }}.items.messages import (
+    IDLE,
+    Item,
+    Outcome,
+    Report,
+    Task,
+    whole_task,
+)
 from {{ cookiecutter.package_name }}.items.outcomes import Outcomes
 from {{ cookiecutter.package_name }}.items.source import Source
 

@@ -7,7 +7,11 @@ import pytest
 from service import Service
 
 from {{ cookiecutter.package_name }}.results.reading import summarize
-from {{ cookiecutter.package_name }}.system.errors import describe, error_name, name_of
+from {{ cookiecutter.package_name }}.system.errors import (
+    describe,
+    error_name,
+    name_of,
+)
 
 
 class ManyLinesError(Exception):

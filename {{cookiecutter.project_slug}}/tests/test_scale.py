@@ -9,7 +9,11 @@ import pytest
 from service import Run, Service, wait_for
 
 from {{ cookiecutter.package_name }}.insight import chart
-from {{ cookiecutter.package_name }}.insight.report import Measured, advice, has_gil
+from {{ cookiecutter.package_name }}.insight.report import (
+    Measured,
+    advice,
+    has_gil,
+)
 from {{ cookiecutter.package_name }}.insight.scale import steps
 
 COMPUTING = """

@@ -9,7 +9,12 @@ from typing import Any
 
 import pytest
 
-from {{ cookiecutter.package_name }}.items.messages import IDLE, Report, Task, whole_task
+from {{ cookiecutter.package_name }}.items.messages import (
+    IDLE,
+    Report,
+    Task,
+    whole_task,
+)
 from {{ cookiecutter.package_name }}.items.task_runner import TaskRunner
 from {{ cookiecutter.package_name }}.system.errors import describe
 
