@@ -9,7 +9,13 @@ from types import FrameType
 from typing import Any
 
 from {{ cookiecutter.package_name }}.log.parts import Parts
-from {{ cookiecutter.package_name }}.log.recovery import Ledger, LogFile, Shared, copy, new_ledger
+from {{ cookiecutter.package_name }}.log.recovery import (
+    Ledger,
+    LogFile,
+    Shared,
+    copy,
+    new_ledger,
+)
 from {{ cookiecutter.package_name }}.log.wire import cut
 
 SOURCES = {LogFile.append.__code__.co_filename, Parts.add.__code__.co_filename}

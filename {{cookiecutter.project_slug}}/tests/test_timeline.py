@@ -14,7 +14,13 @@ import pytest
 from service import Service, wait_for
 
 from {{ cookiecutter.package_name }}.insight import timeline
-from {{ cookiecutter.package_name }}.items.events import DIED, KILLED, START_FAILED, STARTED, WorkerEvent
+from {{ cookiecutter.package_name }}.items.events import (
+    DIED,
+    KILLED,
+    START_FAILED,
+    STARTED,
+    WorkerEvent,
+)
 from {{ cookiecutter.package_name }}.items.messages import DONE, FAILED, Outcome
 from {{ cookiecutter.package_name }}.results import reading
 from {{ cookiecutter.package_name }}.results.journal import Journal

@@ -18,9 +18,15 @@ from {{ cookiecutter.package_name }}.log.fallback import Patience
 from {{ cookiecutter.package_name }}.log.formats import LineFormatter
 from {{ cookiecutter.package_name }}.log.parts import Parts
 from {{ cookiecutter.package_name }}.log.pipe import PipeHandler, PipeTransport
-from {{ cookiecutter.package_name }}.log.queues import PatientQueueHandler, QueueTransport
+from {{ cookiecutter.package_name }}.log.queues import (
+    PatientQueueHandler,
+    QueueTransport,
+)
 from {{ cookiecutter.package_name }}.log.state import LOST, STALLED, LogState
-from {{ cookiecutter.package_name }}.log.transport import Transport, has_atomic_pipes
+from {{ cookiecutter.package_name }}.log.transport import (
+    Transport,
+    has_atomic_pipes,
+)
 from {{ cookiecutter.package_name }}.log.wire import (
     ATOMIC,
     INCLUDE,
