@@ -9,7 +9,13 @@ from types import FrameType
 from typing import Any
 
 from file_digest.log.parts import Parts
-from file_digest.log.recovery import Ledger, LogFile, Shared, copy, new_ledger
+from file_digest.log.recovery import (
+    Ledger,
+    LogFile,
+    Shared,
+    copy,
+    new_ledger,
+)
 from file_digest.log.wire import cut
 
 SOURCES = {LogFile.append.__code__.co_filename, Parts.add.__code__.co_filename}

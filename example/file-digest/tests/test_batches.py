@@ -12,9 +12,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from service import wait_for
 
-from file_digest.items.backlog import Backlog, Batch, WorkerDeath
-from file_digest.items.batch_size import BATCH_BYTES, BatchSizer
-from file_digest.items.messages import IDLE, Item, Outcome, Report, Task, whole_task
+from file_digest.items.backlog import (
+    Backlog,
+    Batch,
+    WorkerDeath,
+)
+from file_digest.items.batch_size import (
+    BATCH_BYTES,
+    BatchSizer,
+)
+from file_digest.items.messages import (
+    IDLE,
+    Item,
+    Outcome,
+    Report,
+    Task,
+    whole_task,
+)
 from file_digest.items.outcomes import Outcomes
 from file_digest.items.source import Source
 

@@ -7,7 +7,11 @@ import pytest
 from service import Service
 
 from file_digest.results.reading import summarize
-from file_digest.system.errors import describe, error_name, name_of
+from file_digest.system.errors import (
+    describe,
+    error_name,
+    name_of,
+)
 
 
 class ManyLinesError(Exception):

@@ -9,7 +9,11 @@ import pytest
 from service import Run, Service, wait_for
 
 from file_digest.insight import chart
-from file_digest.insight.report import Measured, advice, has_gil
+from file_digest.insight.report import (
+    Measured,
+    advice,
+    has_gil,
+)
 from file_digest.insight.scale import steps
 
 COMPUTING = """

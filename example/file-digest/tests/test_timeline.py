@@ -14,7 +14,13 @@ import pytest
 from service import Service, wait_for
 
 from file_digest.insight import timeline
-from file_digest.items.events import DIED, KILLED, START_FAILED, STARTED, WorkerEvent
+from file_digest.items.events import (
+    DIED,
+    KILLED,
+    START_FAILED,
+    STARTED,
+    WorkerEvent,
+)
 from file_digest.items.messages import DONE, FAILED, Outcome
 from file_digest.results import reading
 from file_digest.results.journal import Journal

@@ -18,9 +18,15 @@ from file_digest.log.fallback import Patience
 from file_digest.log.formats import LineFormatter
 from file_digest.log.parts import Parts
 from file_digest.log.pipe import PipeHandler, PipeTransport
-from file_digest.log.queues import PatientQueueHandler, QueueTransport
+from file_digest.log.queues import (
+    PatientQueueHandler,
+    QueueTransport,
+)
 from file_digest.log.state import LOST, STALLED, LogState
-from file_digest.log.transport import Transport, has_atomic_pipes
+from file_digest.log.transport import (
+    Transport,
+    has_atomic_pipes,
+)
 from file_digest.log.wire import (
     ATOMIC,
     INCLUDE,

@@ -9,7 +9,12 @@ from typing import Any
 
 import pytest
 
-from file_digest.items.messages import IDLE, Report, Task, whole_task
+from file_digest.items.messages import (
+    IDLE,
+    Report,
+    Task,
+    whole_task,
+)
 from file_digest.items.task_runner import TaskRunner
 from file_digest.system.errors import describe
 
