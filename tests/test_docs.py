@@ -25,6 +25,7 @@ SECTIONS = [
 ]
 BLOCK = re.compile(r"^(?:<!-- (\S+): (\w+) -->\n)?```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 VARYING = [
+    (r"^Other programs keep this machine busy.*\n", ""),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}", "TIME"),
     (r"(process|process id:|a sample of) \d+", r"\1 N"),
     (r"Python 3[.\d]+", "Python 3"),

@@ -86,9 +86,14 @@ def reached(project: BakedProject, test: str) -> set[str]:
     while left:
         found.add(name := left.pop())
         text = project.code[name].decode()
-        names = {"workers"} if name == test and "service: " in text else set(imported(text))
+        names = {"engine"} if name == test and runs_it(text) else set(imported(text))
         left |= {path for path in project.code if Path(path).stem in names} - found
     return found
+
+
+def runs_it(test: str) -> bool:
+    """Tell whether a test module runs the service."""
+    return "service: " in test or "Service(" in test
 
 
 def imported(text: str) -> Iterator[str]:
