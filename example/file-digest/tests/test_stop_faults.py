@@ -277,7 +277,7 @@ def test_time_in_which_main_stands_still_is_nobodys(
     finished = run.wait()
     assert (finished.code, bench.service.count()) == (0, 4), bench.service.log_text()
     assert len(bench.noted("began")) == 4
-    assert "main stood still for" in bench.service.log_text()
+    assert "main was held up for" in bench.service.log_text()
     report(f"{who} stopped and continued", tries=1, seconds=finished.seconds)
 
 

@@ -35,5 +35,5 @@ class Clock:
                 self.stood += gap
             now = read - self.stood
         if gap > GAP_SECONDS:
-            log.warning("main stood still for %.1f s, which no time limit counts", gap)
+            log.warning("main was held up for %.1f s, which no time limit counts", gap)
         return now
