@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import psutil
@@ -15,8 +16,8 @@ from service import Service, report
 
 resource = pytest.importorskip("resource", reason="this limit is one of POSIX")
 
-NOBODY = 50_000 + os.getpid() % 10_000
-"""A user of this test process alone: the limit counts all of a user's."""
+USERS = count(100_000 + os.getpid() % 10_000 * 100)
+"""Users of this test process alone, one a test: the limit counts all of a user's, also zombies."""
 EXPECTED = re.compile("0 done, 0 failed|not everything could be written")
 """Where the forkserver dies of it, the listener may have no successor: that is said as well."""
 JOB = """
@@ -28,15 +29,16 @@ JOB = """
 """
 
 
-def as_nobody() -> list[str]:
-    """Return what starts a program as a user who has no other processes: root has no limit.
+def as_nobody() -> tuple[list[str], int]:
+    """Return what starts a program as a user who has no other processes, and that user.
 
-    That user may still read what is root's, such as an interpreter in root's home.
+    Root has no limit. That user may still read what is root's, such as an interpreter in root's home.
     """
     if os.geteuid() or not (setpriv := shutil.which("setpriv")):
-        return []
+        return [], os.getuid()
     may_read = ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
-    return [setpriv, f"--reuid={NOBODY}", "--clear-groups", *may_read]
+    user = next(USERS)
+    return [setpriv, f"--reuid={user}", "--clear-groups", *may_read], user
 
 
 def processes_of(user: int) -> list[psutil.Process]:
@@ -63,8 +65,7 @@ def anybodys() -> Iterator[Service]:
 @pytest.mark.parametrize("most", [2, 4, 6, 8, 12, 20])
 def test_processes_run_out(anybodys: Service, most: int, start_method: str) -> None:
     """The run ends in time with exit code 3, one line with the cause and nobody left, or works."""
-    one, prefix = anybodys, as_nobody()
-    user = NOBODY if prefix else os.getuid()
+    one, (prefix, user) = anybodys, as_nobody()
     others = sum(process.info["num_threads"] or 0 for process in processes_of(user))
     limit = (others + most,) * 2
     run = one.start(
