@@ -32,7 +32,8 @@ JOB = """
 def as_nobody() -> tuple[list[str], int]:
     """Return what starts a program as a user who has no other processes, and that user.
 
-    Root has no limit. That user may still read what is root's, such as an interpreter in root's home.
+    Root has no limit. That user may still read what is root's, such as an interpreter in root's
+    home.
     """
     if os.geteuid() or not (setpriv := shutil.which("setpriv")):
         return [], os.getuid()
