@@ -46,7 +46,7 @@ class EarlyRecords(logging.Handler):
             self.hand_over(self.successor)
 
     def hand_over(self, successor: logging.Handler) -> None:
-        """Have ``successor`` handle what is kept, and what may still come."""
+        """Pass what is kept, and what may still come, to ``successor``."""
         self.successor = successor
         with suppress(IndexError):
             while True:
@@ -84,7 +84,7 @@ def configure_worker(setup: LogSetup, patience: float = PATIENCE_SECONDS) -> Non
 
 
 def deconfigure() -> None:
-    """Have records go wherever the standard library sends them, for the listener leaves."""
+    """Return logging to the standard library's ways, because the listener leaves."""
     for handler in hooks.use():
         _let_go(handler)
 

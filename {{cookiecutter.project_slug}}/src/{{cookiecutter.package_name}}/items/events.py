@@ -35,14 +35,14 @@ class WorkerEvent(NamedTuple):
     attempt: int | None = None
     """Its number, from 1; None where the end of the run cut it off."""
     seconds: float | None = None
-    """How long it had taken by ``at``."""
+    """Seconds that the attempt had taken by ``at``."""
 
 
 class WorkerEvents:
     """Events on their way from the supervisor, which notes them, to the journal."""
 
     def __init__(self, kept: int = KEPT_EVENTS) -> None:
-        """Have none; keep the last ``kept``, here and in the journal."""
+        """Begin empty; keep the last ``kept`` events, here and in the journal."""
         self.kept = kept
         self.pending: deque[WorkerEvent] = deque(maxlen=kept)
 

@@ -40,7 +40,7 @@ class Timeline:
 
     @property
     def summary(self) -> str:
-        """How many items, attempts without an outcome and workers."""
+        """Count items, attempts without an outcome, and workers, in one line."""
         killed = sum(item.status == KILLED for item in self.items)
         attempts = f", {killed} attempts killed" if killed else ""
         return f"{len(self.items) - killed} items{attempts}, {len(self.lanes)} workers"

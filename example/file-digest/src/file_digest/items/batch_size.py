@@ -1,4 +1,4 @@
-"""How many items travel together."""
+"""The size of a batch: items that travel to a worker together."""
 
 BATCH_SECONDS = 0.02
 QUICK_BATCHES = 2.5
