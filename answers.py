@@ -48,12 +48,12 @@ DEPENDENCIES = (HERE / "dependencies.txt").read_text("utf-8")
 
 ENVIRONMENT = """activate activate_this deactivate pip pip3 pkg_resources python python3 pythonw
     setuptools sitecustomize usercustomize uv uvx wheel"""
-OWN = ["benchmarks", "docs", "examples", "pyproject", "src", "test", "tests"]
+OWN = ["benchmarks", "conftest", "docs", "examples", "pyproject", "src", "test", "tests"]
 
 
 def _own_modules() -> set[str]:
-    """Return the modules that may lie where a script or a test looks first for the package."""
-    written = [*PROJECT.glob("tests/*"), *PROJECT.glob("examples/*")]
+    """Return the modules that lie where a script looks first for the package."""
+    written = PROJECT.glob("examples/*")
     rendered = (Path(re.sub(r"{%.*?%}", "", path.name)) for path in written)
     return {path.stem for path in rendered if path.suffix == ".py"}
 

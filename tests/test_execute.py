@@ -63,7 +63,7 @@ def test_generated_tests_pass(bake: Bake, execution_model: str, table: str) -> N
 def test_what_is_the_same_for_all_models_is_known(bake: Bake) -> None:
     """A test of the log's formats is; one that runs the service is not."""
     same = same_for_all_models(bake)
-    assert {"test_formats.py", "test_ledger.py", "test_job.py"} <= same
+    assert {"test_formats.py", "test_recovery.py", "test_job.py"} <= same
     assert not {"test_end_to_end.py", "test_cli.py", *FAULT_TABLES} & same
 
 

@@ -63,7 +63,6 @@ REFUSED = {
     "pyproject": "generated project uses itself",
     "numpy": "dependency",
     "private": "systemd keeps for itself",
-    "limits": "generated project uses itself",
 }
 REFUSED_SLUGS = REFUSED | {
     "one-log": "generated project uses itself",
@@ -112,9 +111,9 @@ def assert_one_helpful_line(message: str, question: str, reason: str) -> None:
     assert len(message) < 200
 
 
-@pytest.mark.parametrize("name", ["x", "x1", "a" * 50, "photo-index-2"])
+@pytest.mark.parametrize("name", ["x", "x1", "a" * 50, "photo-index-2", "service", "limits"])
 def test_unusual_names_are_fine(bake: Bake, name: str) -> None:
-    """A name of one letter, of the greatest length, or with digits makes a project."""
+    """A name of one letter, of the greatest length, with digits, or of a test's helper is fine."""
     project = bake(project_slug=name)
     assert project.slug == name
     assert f"src/{name.replace('-', '_')}/job.py" in project.files

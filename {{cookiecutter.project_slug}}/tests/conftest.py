@@ -7,9 +7,10 @@ from importlib import import_module, util
 from pathlib import Path
 
 import pytest
-from service import Service
 
 from {{ cookiecutter.package_name }}.settings import start_methods
+
+from .support.service import Service
 
 ROWS = int(os.environ.get("FAULT_ROWS", "0"))
 """Of each fault test, how many rows of its table to run at most; 0 for all."""
@@ -26,7 +27,8 @@ def pytest_configure() -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Expect to fail what the execution model cannot hold, if it has a list of such tests."""
-    not_held = import_module("limits").NOT_HELD if util.find_spec("limits") else {}
+    limits = f"{__package__}.support.limits"
+    not_held = import_module(limits).NOT_HELD if util.find_spec(limits) else {}
     for item in items:
         if reason := not_held.get(_name(item)):
             item.add_marker(pytest.mark.xfail(reason=reason, strict=True))

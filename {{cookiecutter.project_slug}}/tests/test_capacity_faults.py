@@ -12,7 +12,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from service import Service, report
+
+from .support.service import Service, report
 
 resource = pytest.importorskip("resource", reason="this limit is one of POSIX")
 

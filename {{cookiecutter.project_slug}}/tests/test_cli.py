@@ -13,11 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from service import PACKAGE, Finished, Service, wait_for
 
 from {{ cookiecutter.package_name }} import STOPPED_BY_SIGNAL
 from {{ cookiecutter.package_name }}.cli import app, config
 from {{ cookiecutter.package_name }}.settings import start_methods
+
+from .support.service import PACKAGE, Finished, Service, wait_for
 
 PREFIX = PACKAGE.upper()
 SLUG = config.slug_and_version()[0]

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from service import Service
+
+from .support.service import Service
 
 LOGGING_JOB = """
     import logging

@@ -4,7 +4,6 @@ import traceback
 from collections.abc import Callable
 
 import pytest
-from service import Service
 
 from {{ cookiecutter.package_name }}.results.reading import summarize
 from {{ cookiecutter.package_name }}.system.errors import (
@@ -12,6 +11,8 @@ from {{ cookiecutter.package_name }}.system.errors import (
     error_name,
     name_of,
 )
+
+from .support.service import Service
 
 
 class ManyLinesError(Exception):

@@ -13,13 +13,14 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from service import PACKAGE, Service, wait_for
 
 from {{ cookiecutter.package_name }}.items.messages import DONE, FAILED, Outcome
 from {{ cookiecutter.package_name }}.results import export
 from {{ cookiecutter.package_name }}.results.database import JournalError
 from {{ cookiecutter.package_name }}.results.journal import Journal
 from {{ cookiecutter.package_name }}.system.files import replacing
+
+from .support.service import PACKAGE, Service, wait_for
 
 OUTCOMES = [
     Outcome("plain", DONE, '{"a": [1, 2.5, null]}', None, 1, "worker-1", 1.5, 0.25),

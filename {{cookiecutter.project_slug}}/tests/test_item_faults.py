@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faulty import Services, run_with_fault
-from service import HANG_SECONDS, report, wait_for
+
+from .support.faulty import Services, run_with_fault
+from .support.service import HANG_SECONDS, report, wait_for
 
 pytest.importorskip("resource", reason="these faults are those of POSIX")
 

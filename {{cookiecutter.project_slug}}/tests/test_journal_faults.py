@@ -12,8 +12,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from disks import DISKS, Disk
-from service import TRIES, Service, report, wait_for
+
+from .support.disks import DISKS, Disk
+from .support.service import TRIES, Service, report, wait_for
 
 Services = Callable[..., Service]
 

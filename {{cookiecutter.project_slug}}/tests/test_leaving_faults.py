@@ -4,9 +4,10 @@ import signal
 import time
 
 import pytest
-from faulty import Services
-from service import Service, report, wait_for
-from stoppable import ENDLESS
+
+from .support.faulty import Services
+from .support.service import Service, report, wait_for
+from .support.stoppable import ENDLESS
 
 pytest.importorskip("resource", reason="these faults are those of POSIX")
 

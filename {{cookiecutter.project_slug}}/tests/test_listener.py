@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from service import kill_process, wait_for
 
 from {{ cookiecutter.package_name }} import listener as listener_module
 from {{ cookiecutter.package_name }}.configurer import configure_worker
@@ -16,6 +15,8 @@ from {{ cookiecutter.package_name }}.listener import RESTART_SECONDS, Listener
 from {{ cookiecutter.package_name }}.log import hooks
 from {{ cookiecutter.package_name }}.settings import Settings
 from {{ cookiecutter.package_name }}.system import processes
+
+from .support.service import kill_process, wait_for
 
 log = logging.getLogger("test")
 

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
-from service import PACKAGE, Service, wait_for
 
 from {{ cookiecutter.package_name }}.cli.progress import Bar, Lines, at_work
 from {{ cookiecutter.package_name }}.items.stats import RunStats
+
+from .support.service import PACKAGE, Service, wait_for
 
 STUCK_JOB = """
     import time

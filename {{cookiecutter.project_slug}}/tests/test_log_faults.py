@@ -14,11 +14,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-from disks import DISKS, Disk
-from service import TRIES, Finished, Service, kill_process, report, wait_for
-from writers import JOB, Writers, assert_complete, count_lost, numbers
 
 from {{ cookiecutter.package_name }}.settings import start_methods
+
+from .support.disks import DISKS, Disk
+from .support.service import TRIES, Finished, Service, kill_process, report, wait_for
+from .support.writers import JOB, Writers, assert_complete, count_lost, numbers
 
 Services = Callable[..., Service]
 

@@ -9,7 +9,8 @@ import re
 from collections.abc import Callable
 
 import pytest
-from service import Service
+
+from .support.service import Service
 
 JOB = r"""
     import atexit, enum, logging, multiprocessing.util, os, threading, traceback, warnings

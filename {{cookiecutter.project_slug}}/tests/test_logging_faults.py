@@ -9,9 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from service import Finished, Service
 
 from {{ cookiecutter.package_name }}.settings import start_methods
+
+from .support.service import Finished, Service
 
 Services = Callable[..., Service]
 

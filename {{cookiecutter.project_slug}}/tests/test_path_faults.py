@@ -7,11 +7,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from service import PACKAGE, Finished, Service
 
 from {{ cookiecutter.package_name }}.cli import config
 from {{ cookiecutter.package_name }}.settings import start_methods
 from {{ cookiecutter.package_name }}.system.files import meant_by, shown
+
+from .support.service import PACKAGE, Finished, Service
 
 Services = Callable[..., Service]
 SLUG = config.slug_and_version()[0]

@@ -9,9 +9,10 @@ from functools import partial
 
 import psutil
 import pytest
-from service import TRIES, Run, Service, is_alive, report, wait_for
 
 from {{ cookiecutter.package_name }}.settings import start_methods
+
+from .support.service import TRIES, Run, Service, is_alive, report, wait_for
 
 pytest.importorskip("resource", reason="these processes are those of POSIX")
 

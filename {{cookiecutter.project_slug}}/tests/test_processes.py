@@ -11,7 +11,6 @@ from multiprocessing.connection import Connection
 
 import psutil
 import pytest
-from service import wait_for
 
 from {{ cookiecutter.package_name }}.settings import start_methods
 from {{ cookiecutter.package_name }}.system.lifeline import Lifeline, follow_main
@@ -24,6 +23,8 @@ from {{ cookiecutter.package_name }}.system.processes import (
     start_process,
 )
 from {{ cookiecutter.package_name }}.system.signals import AGAIN_SECONDS, Stop
+
+from .support.service import wait_for
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="these signals are those of POSIX")
 

@@ -1,11 +1,12 @@
 """Progress: lines without a terminal, a bar on one."""
 
 import pytest
-from service import wait_for
 
 from {{ cookiecutter.package_name }}.cli.progress import Bar, Lines, Progress
 from {{ cookiecutter.package_name }}.items.outcomes import Outcomes
 from {{ cookiecutter.package_name }}.items.stats import RunStats
+
+from .support.service import wait_for
 
 
 def _stats(done: int, failed: int) -> RunStats:

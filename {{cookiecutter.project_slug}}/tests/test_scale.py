@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from service import Run, Service, wait_for
 
 from {{ cookiecutter.package_name }}.insight import chart
 from {{ cookiecutter.package_name }}.insight.report import (
@@ -15,6 +14,8 @@ from {{ cookiecutter.package_name }}.insight.report import (
     has_gil,
 )
 from {{ cookiecutter.package_name }}.insight.scale import steps
+
+from .support.service import Run, Service, wait_for
 
 COMPUTING = """
     def items(inputs):

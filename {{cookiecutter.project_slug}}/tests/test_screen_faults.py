@@ -15,9 +15,10 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from service import PACKAGE, Service, wait_for
 
 from {{ cookiecutter.package_name }}.results.reading import summarize
+
+from .support.service import PACKAGE, Service, wait_for
 
 Services = Callable[..., Service]
 Screen = tuple[int, Callable[[], str]]

@@ -5,8 +5,9 @@ import time
 from collections.abc import Callable
 
 import pytest
-from faulty import Services
-from service import PACKAGE, report, wait_for
+
+from .support.faulty import Services
+from .support.service import PACKAGE, report, wait_for
 
 WORK = """
     def work(payload):

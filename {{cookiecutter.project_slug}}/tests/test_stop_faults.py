@@ -9,10 +9,11 @@ from collections.abc import Callable
 
 import psutil
 import pytest
-from service import TRIES, Run, kill_process, report, wait_for
-from stoppable import ENDLESS, QUICK, SHORT, Bench, Services
 
 from {{ cookiecutter.package_name }}.settings import start_methods
+
+from .support.service import TRIES, Run, kill_process, report, wait_for
+from .support.stoppable import ENDLESS, QUICK, SHORT, Bench, Services
 
 fcntl = pytest.importorskip("fcntl", reason="these signals are those of POSIX")
 termios = pytest.importorskip("termios")

@@ -9,9 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import old_journals
 import pytest
-from service import Service, wait_for
 
 from {{ cookiecutter.package_name }}.insight import timeline
 from {{ cookiecutter.package_name }}.items.events import (
@@ -24,6 +22,9 @@ from {{ cookiecutter.package_name }}.items.events import (
 from {{ cookiecutter.package_name }}.items.messages import DONE, FAILED, Outcome
 from {{ cookiecutter.package_name }}.results import reading
 from {{ cookiecutter.package_name }}.results.journal import Journal
+
+from .support import old_journals
+from .support.service import Service, wait_for
 
 BEGIN = 1_800_000_000.0
 HOSTILE = [

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import psutil
 import pytest
-from faulty import Services, run_with_fault
-from service import TRIES, Run, kill_process, report, wait_for
 
 from {{ cookiecutter.package_name }}.settings import start_methods
+
+from .support.faulty import Services, run_with_fault
+from .support.service import TRIES, Run, kill_process, report, wait_for
 
 resource = pytest.importorskip("resource", reason="these deaths are those of POSIX")
 

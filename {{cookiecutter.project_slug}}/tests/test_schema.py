@@ -10,10 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-import old_journals
 import pytest
-from disks import can_mount
-from service import Service
 
 from {{ cookiecutter.package_name }}.items.events import STARTED, WorkerEvent
 from {{ cookiecutter.package_name }}.items.messages import DONE, Outcome
@@ -21,6 +18,10 @@ from {{ cookiecutter.package_name }}.results import reading, schema
 from {{ cookiecutter.package_name }}.results.database import JournalError, check
 from {{ cookiecutter.package_name }}.results.journal import Journal
 from {{ cookiecutter.package_name }}.results.reading import summarize
+
+from .support import old_journals
+from .support.disks import can_mount
+from .support.service import Service
 
 OLD = [Outcome._make(row) for row in old_journals.OUTCOMES]
 NEW = Outcome("three", DONE, "3", None, 1, "worker-1", 1_800_000_002.0, 0.5)

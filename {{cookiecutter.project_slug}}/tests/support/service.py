@@ -20,7 +20,7 @@ from typing import Any
 
 import psutil
 
-SOURCE = next((Path(__file__).parent.parent / "src").glob("*/job.py")).parent
+SOURCE = next((Path(__file__).parents[2] / "src").glob("*/job.py")).parent
 PACKAGE = SOURCE.name
 HANG_SECONDS = 60.0
 POLL_SECONDS = 0.01

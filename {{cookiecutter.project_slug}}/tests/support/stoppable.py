@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from service import Run, Service, wait_for
+from .service import Run, Service, wait_for
 
 Services = Callable[..., Service]
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from service import Finished, Service
+from .service import Finished, Service
 
 Services = Callable[..., Service]
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from service import Run, Service, kill_process, wait_for
+
+from .service import Run, Service, kill_process, wait_for
 
 JOB = """
     import logging, mmap, os, pathlib, time

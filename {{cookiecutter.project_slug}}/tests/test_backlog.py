@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from service import wait_for
 
 from {{ cookiecutter.package_name }}.items.backlog import (
     Backlog,
@@ -31,6 +30,8 @@ from {{ cookiecutter.package_name }}.items.messages import (
 )
 from {{ cookiecutter.package_name }}.items.outcomes import Outcomes
 from {{ cookiecutter.package_name }}.items.source import Source
+
+from .support.service import wait_for
 
 KILLED = WorkerDeath("worker-1", "worker died: SIGKILL", 0.5)
 

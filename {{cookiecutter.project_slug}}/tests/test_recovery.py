@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from ledgers import Killed, Pipe
 
 from {{ cookiecutter.package_name }}.log import parts
 from {{ cookiecutter.package_name }}.log.recovery import ROOM, Ledger, LogFile
 from {{ cookiecutter.package_name }}.log.wire import COMMAND, INCLUDE, NEWLINE
+
+from .support.recovery_files import Killed, Pipe
 
 
 @pytest.fixture
