@@ -65,17 +65,17 @@ def _cost(model: str, items: int, folder: Path) -> Figures:
         warm = 0
         last = 0.0
 
-        def show(self, tally: Any) -> None:
+        def show(self, stats: Any) -> None:
             """Note."""
             self.last = time.perf_counter()
-            if not self.first and tally.done:
-                self.first, self.warm = self.last, tally.done
+            if not self.first and stats.done:
+                self.first, self.warm = self.last, stats.done
 
     clock, began, memory = Clock(), time.perf_counter(), memory_mb(os.getpid())
     given = rendered.settings(model, folder, workers=WORKERS)
-    tally = main.run(given, [str(items)], clock)
-    if tally.done != items:
-        raise RuntimeError(f"{tally.done} of {items} items are done")
+    stats = main.run(given, [str(items)], clock)
+    if stats.done != items:
+        raise RuntimeError(f"{stats.done} of {items} items are done")
     return {
         "us_per_item": (clock.last - clock.first) / max(1, items - clock.warm) * 1e6,
         "start_s": clock.first - began,

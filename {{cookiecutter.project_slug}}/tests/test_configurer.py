@@ -40,7 +40,7 @@ class Sender:
         """Make it."""
         self.kept = Kept()
 
-    def handler(self, _patience: float) -> logging.Handler:
+    def handler(self, _stall_seconds: float) -> logging.Handler:
         """Return it."""
         return self.kept
 

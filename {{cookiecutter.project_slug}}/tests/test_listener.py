@@ -50,7 +50,7 @@ def make_listener(tmp_path: Path) -> Iterator[Callable[..., Listener]]:
 
 def keep(listener: Listener) -> bool:
     """Look after a listener; return whether it lives."""
-    listener.keep()
+    listener.ensure_running()
     return listener.process is not None and listener.process.exitcode is None
 
 
@@ -106,7 +106,7 @@ def test_a_listener_that_cannot_be_replaced_now_is_replaced_later(
     with monkeypatch.context() as patch:
         patch.setattr(listener_module, "start_process", refuse)
         patch.setattr(listener_module, "RESTART_SECONDS", 0)
-        listener.keep()
+        listener.ensure_running()
     assert listener.stop(10.0)
     assert any("cannot be replaced" in line for line in messages(tmp_path))
 
@@ -156,7 +156,7 @@ def test_it_opens_its_file_again_when_told(
     log.info("before")
     wait_for(lambda: path.exists() and path.stat().st_size, "a record")
     path.rename(tmp_path / "renamed")
-    listener.keep(reopen=True)
+    listener.ensure_running(reopen=True)
     while not path.exists():
         log.info("after")
     log.info("after")
@@ -177,7 +177,7 @@ def test_it_is_told_to_open_its_file_again_once_it_can_be(
     kill_process(listener.process.pid or 0, signal.SIGSTOP)
     while listener.transport.has_room():
         log.info("full")
-    listener.keep(reopen=True)
+    listener.ensure_running(reopen=True)
     kill_process(listener.process.pid or 0, signal.SIGCONT)
     wait_for(lambda: keep(listener) and path.exists(), "the new log")
     assert listener.stop(10.0)

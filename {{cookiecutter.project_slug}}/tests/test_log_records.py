@@ -80,7 +80,7 @@ ROWS: list[tuple[str, str, str, str]] = [
     ("many emoji", r"log.info('\U0001f600' * 9_999)", "\U0001f600" * 9_999, "\U0001f600" * 9_999),
     ("unpicklable", "log.info('u %s', threading.Lock())", "u <unlocked _thread", "u <unlocked _th"),
     ("__str__ raises", "log.info('v %s', Unshowable())", "no text", "no text"),
-    ("as message", "log.info(Unshowable())", "Unshowable that cannot be shown", "cannot be shown"),
+    ("as message", "log.info(Unshowable())", "Unshowable (cannot be shown", "cannot be shown"),
     ("endless __str__", "log.info('e %s', Recursive())", "RecursionError", "RecursionError"),
     ("too many", "log.info('many %s', 1, 2)", "many %s [with 1, 2: TypeE", "many %s [with 1, 2"),
     ("too few", "log.info('few %s %s', 1)", "few %s %s [with 1", "few %s %s [with 1"),

@@ -1,4 +1,4 @@
-"""The ledger copies every record exactly once, at whatever step a listener is killed."""
+"""The buffer copies every record exactly once, at whatever step a listener is killed."""
 
 import itertools
 import os
@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from {{ cookiecutter.package_name }}.log import parts
-from {{ cookiecutter.package_name }}.log.recovery import ROOM, Ledger, LogFile
+from {{ cookiecutter.package_name }}.log import logfile
+from {{ cookiecutter.package_name }}.log.logfile import LogFile
+from {{ cookiecutter.package_name }}.log.recovery import ROOM, RecoveryBuffer
 from {{ cookiecutter.package_name }}.log.wire import COMMAND, INCLUDE, NEWLINE
 
 from .support.recovery_files import Killed, Pipe
@@ -70,7 +71,7 @@ SCENES = [short_records, long_records, commands_between, many_records]
 def test_a_kill_at_any_step_neither_loses_nor_repeats_a_record(
     make_pipe: Callable[..., Pipe], scene: Callable[[Pipe], bytes], max_bytes: int
 ) -> None:
-    """Killed before any line of the ledger's code, twice, the log is as without a kill."""
+    """Killed before any line of the recovery buffer's code, twice, the log is as without a kill."""
     for step in itertools.count():
         pipe = make_pipe(max_bytes=max_bytes)
         expected = scene(pipe)
@@ -129,8 +130,8 @@ def test_a_record_read_in_two_halves_is_written_once_and_whole(
     assert pipe.text() == b"one\ntwo\n"
 
 
-def test_more_than_the_ledger_holds_passes_through_it(make_pipe: Callable[..., Pipe]) -> None:
-    """Ten times the ledger's room goes through in order."""
+def test_more_than_the_buffer_holds_passes_through_it(make_pipe: Callable[..., Pipe]) -> None:
+    """Ten times the recovery buffer's room goes through in order."""
     pipe, sent = make_pipe(), b""
     while len(sent) < 10 * ROOM:
         block = b"".join(b"%d\n" % (len(sent) + n) for n in range(5_000))
@@ -172,8 +173,8 @@ def test_whoever_changes_the_log_meanwhile_costs_no_later_record(
     pipe.listen()
     pipe.send(b"one\ntwo\n")
     file = LogFile(*pipe.options)
-    ledger = Ledger(pipe.shared, file)
-    ledger.read(pipe.reader)
+    buffer = RecoveryBuffer(pipe.shared, file)
+    buffer.read(pipe.reader)
     os.write(file.descriptor, b"one\ntwo\n"[:written])
     file.close()
     before = pipe.text() if change is not append_a_record else b""
@@ -259,7 +260,7 @@ def test_a_full_disk_is_waited_for(
 
     pipe.send(b"one\n", b"two\n", b"three\n")
     monkeypatch.setattr(os, "write", write_some)
-    monkeypatch.setattr(parts, "RETRY_SECONDS", 0)
+    monkeypatch.setattr(logfile, "RETRY_SECONDS", 0)
     pipe.listen()
     monkeypatch.undo()
     assert pipe.text() == b"one\ntwo\nthree\n"

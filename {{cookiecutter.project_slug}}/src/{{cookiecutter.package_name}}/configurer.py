@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .log import hooks, records
-from .log.formats import JsonLineFormatter, LineFormatter, settled
-from .log.pipe import PATIENCE_SECONDS, PipeHandler
-from .log.recovery import LogFile
-from .log.transport import Sender
+from .log.fallback import STALL_SECONDS
+from .log.formats import JsonLineFormatter, LineFormatter, snapshot
+from .log.logfile import LogFile
+from .log.pipe import PipeHandler, PipeSender
+from .log.queue import QueueSender
 from .settings import LogFormat
 
 EARLY_RECORDS = 10_000
@@ -23,7 +24,7 @@ class LogSetup:
     level: str
     format: LogFormat
     layout: str
-    sender: Sender
+    sender: PipeSender | QueueSender
 
     def formatter(self) -> logging.Formatter:
         """Return the formatter for the log file."""
@@ -41,7 +42,7 @@ class EarlyRecords(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep one as it is now."""
-        self.records.append(settled(record))
+        self.records.append(snapshot(record))
         if self.successor:  # which a thread that was on its way here did not know of
             self.hand_over(self.successor)
 
@@ -60,7 +61,7 @@ def keep_early_records(level: str) -> None:
     hooks.use(EarlyRecords(level))
 
 
-def configure_worker(setup: LogSetup, patience: float = PATIENCE_SECONDS) -> None:
+def configure_worker(setup: LogSetup, stall_seconds: float = STALL_SECONDS) -> None:
     """Have every logger of this process, a worker or main, send its records to the listener.
 
     Handlers that the job has added, here or in the process that this one was forked from, go on
@@ -68,9 +69,10 @@ def configure_worker(setup: LogSetup, patience: float = PATIENCE_SECONDS) -> Non
 
     Args:
         setup: What to log, in which format, and where to.
-        patience: Seconds to wait for a listener that stands still, before the rescue file is used.
+        stall_seconds: How long to wait for a listener that stands still, before records go to
+            the rescue file.
     """
-    handler = setup.sender.handler(patience)
+    handler = setup.sender.handler(stall_seconds)
     handler.setFormatter(setup.formatter())
     handler.setLevel(setup.level)
     hooks.install()
@@ -80,18 +82,18 @@ def configure_worker(setup: LogSetup, patience: float = PATIENCE_SECONDS) -> Non
     for early in before:
         if isinstance(early, EarlyRecords):
             early.hand_over(handler)
-        _let_go(early)
+        _release(early)
 
 
 def deconfigure() -> None:
     """Return logging to the standard library's ways, because the listener leaves."""
     for handler in hooks.use():
-        _let_go(handler)
+        _release(handler)
 
 
-def _let_go(handler: logging.Handler) -> None:
+def _release(handler: logging.Handler) -> None:
     if isinstance(handler, PipeHandler):
-        handler.let_go()
+        handler.release()
 
 
 class LogFileHandler(logging.Handler):

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from .configurer import LogFileHandler, LogSetup, configure_listener, deconfigure
 from .log.fallback import Fallback
-from .log.pipe import PipeTransport
-from .log.queues import QueueTransport
-from .log.recovery import Ledger, LogFile, Shared, copy, new_ledger
+from .log.logfile import LogFile
+from .log.pipe import PipeTransport, has_atomic_pipes
+from .log.queue import QueueTransport
+from .log.recovery import RecoveryBuffer, Shared, copy_records, new_shared_bytes
 from .log.state import LOST
-from .log.transport import Transport, has_atomic_pipes
 from .log.wire import REOPEN, STOP
 from .settings import Settings
 from .system.capacity import patiently
@@ -42,14 +42,14 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
     from multiprocessing.queues import Queue
 
-NAP_SECONDS = 0.002
-NAP_BYTES = 1 << 15
-QUIET_SECONDS = 0.2
+POLL_INTERVAL = 0.002
+SMALL_READ = 1 << 15
+IDLE_TIMEOUT = 0.2
 DRAIN_SECONDS, FINISH_SECONDS = 1.4, 0.1
 RESTART_SECONDS = 0.2
 """Between two starts at least: a listener that dies at once must not keep main busy."""
 ROOM_SECONDS = 0.05
-NEWS_SECONDS = 0.1
+REPORT_INTERVAL = 0.1
 """Between two looks whether records went another way."""
 
 log = logging.getLogger(__name__)
@@ -76,35 +76,35 @@ def listen_to_pipe(end: PipeEnd, lifeline: Connection, file_options: tuple[Any, 
     with suppress(RuntimeError):  # no thread is to be had: then the loop below has to do
         _leave_soon_after_main(lifeline, lambda: None)
     file, reader = LogFile(*file_options), end.reader
-    ledger, orphaned = Ledger(end.shared, file), False
+    buffer, orphaned = RecoveryBuffer(end.shared, file), False
     poll = select.poll()
     poll.register(reader, select.POLLIN)
     poll.register(lifeline, select.POLLIN)
-    stopped = _obey(copy(ledger, file), file)
+    stopped = _apply(copy_records(buffer, file), file)
     while not stopped:
-        ready = {fd for fd, _ in poll.poll(QUIET_SECONDS * 1000)}
+        ready = {fd for fd, _ in poll.poll(IDLE_TIMEOUT * 1000)}
         if lifeline.fileno() in ready:
             poll.unregister(lifeline)
             orphaned = True
         if reader.fileno() in ready:
-            count = ledger.read(reader.fileno())
-            stopped = _obey(copy(ledger, file), file) or not count
-            end.fallback.state.note_move()
-            if count < NAP_BYTES:
-                time.sleep(NAP_SECONDS)  # fewer, larger reads; the pipe keeps what comes meanwhile
+            count = buffer.read(reader.fileno())
+            stopped = _apply(copy_records(buffer, file), file) or not count
+            end.fallback.state.note_write()
+            if count < SMALL_READ:
+                time.sleep(POLL_INTERVAL)  # for larger reads; the pipe keeps what comes meanwhile
         elif orphaned and not ready:
             stopped = True
     if orphaned:
-        file.parts.remove_all(end.run)
-        for record in last_news(end.fallback):
+        buffer.parts.remove_all(end.run)
+        for record in summary_records(end.fallback):
             file.append(end.formatter.format(record).encode() + b"\n")
 
 
-def last_news(fallback: Fallback) -> list[logging.LogRecord]:
+def summary_records(fallback: Fallback) -> list[logging.LogRecord]:
     """Return what main did not live to tell of records that are not in the log."""
     fallback.collect(for_good=True)
     fields = {"name": __name__, "levelno": logging.WARNING, "levelname": "WARNING"}
-    return [logging.makeLogRecord({**fields, "msg": text}) for text in fallback.news()]
+    return [logging.makeLogRecord({**fields, "msg": text}) for text in fallback.take_warnings()]
 
 
 def _leave_soon_after_main(lifeline: Connection, finish: Callable[[], None]) -> None:
@@ -120,7 +120,7 @@ def _leave_soon_after_main(lifeline: Connection, finish: Callable[[], None]) -> 
     threading.Thread(target=leave, daemon=True).start()
 
 
-def _obey(commands: list[bytes], file: LogFile) -> bool:
+def _apply(commands: list[bytes], file: LogFile) -> bool:
     """Do what main told; return whether to leave."""
     if REOPEN in commands:
         file.reopen()
@@ -136,7 +136,7 @@ def listen_to_queue(
     """Be the listener process of the queue transport."""
     outlive_main(lifeline)
     handler, fallback = configure_listener(setup, *file_options), setup.sender.fallback
-    _leave_soon_after_main(lifeline, partial(_tell_last_news, handler, fallback))
+    _leave_soon_after_main(lifeline, partial(_write_summary, handler, fallback))
     while True:
         try:
             record = queue.get()  # a deadline costs as much as all the rest; the thread has one
@@ -149,11 +149,11 @@ def listen_to_queue(
             _reopen_handlers()
         elif isinstance(record, logging.LogRecord):
             logging.getLogger(record.name).handle(record)
-            fallback.state.note_move()
+            fallback.state.note_write()
 
 
-def _tell_last_news(handler: LogFileHandler, fallback: Fallback) -> None:
-    for record in last_news(fallback):
+def _write_summary(handler: LogFileHandler, fallback: Fallback) -> None:
+    for record in summary_records(fallback):
         handler.handle(record)
 
 
@@ -171,13 +171,13 @@ class Listener:
         self.lifeline = Lifeline()
         log_file = settings.log_file.absolute()
         self.transport = _transport(settings, log_file, self.context)
-        self.shared = new_ledger()
+        self.shared = new_shared_bytes()
         self.setup = LogSetup(
             settings.log_level, settings.log_format, settings.log_layout, self.transport.sender
         )
         self.file_options = (log_file, settings.log_max_bytes, settings.log_backups)
         self.fallback = self.transport.fallback
-        self.news_due, self.moves = 0.0, 0
+        self.report_due, self.writes = 0.0, 0
         self.process: BaseProcess | None = None
         self.started = 0.0
         self.reopen_due = False
@@ -202,13 +202,13 @@ class Listener:
         self.started = time.monotonic()
         self.process = start_process(self.context, target, args, "listener")
 
-    def keep(self, *, reopen: bool = False) -> None:
+    def ensure_running(self, *, reopen: bool = False) -> None:
         """Replace the listener if it died, have it reopen its file if asked; to be called often."""
-        if time.monotonic() > self.news_due:
-            self.news_due = time.monotonic() + NEWS_SECONDS
-            self._tell_news()
+        if time.monotonic() > self.report_due:
+            self.report_due = time.monotonic() + REPORT_INTERVAL
+            self._log_losses()
         self.reopen_due = self.reopen_due or reopen
-        if self.reopen_due and self.transport.tell(REOPEN):
+        if self.reopen_due and self.transport.send_command(REOPEN):
             self.reopen_due = False
         if self.process is None or exitcode_of(self.process) is None:
             return
@@ -254,23 +254,23 @@ class Listener:
                     return False
                 continue
             if self.transport.has_room():
-                self._tell_news()
-                if self.transport.tell(STOP):
+                self._log_losses()
+                if self.transport.send_command(STOP):
                     break
             connection.wait([self.process.sentinel], ROOM_SECONDS)
         join_all([self.process], max(0.0, deadline - time.monotonic()))
         return self.process.exitcode in (0, UNKNOWN)
 
-    def _tell_news(self) -> None:
+    def _log_losses(self) -> None:
         """Tell of records that went another way, once this one need not go there as well."""
         self.fallback.collect()
-        before, self.moves = self.moves, self.fallback.state.moves
-        if self.moves != before or self.transport.has_room():
-            for text in self.fallback.news():
+        before, self.writes = self.writes, self.fallback.state.writes
+        if self.writes != before or self.transport.has_room():
+            for text in self.fallback.take_warnings():
                 log.warning("%s", text)
 
 
-def _transport(settings: Settings, log_file: Path, context: Any) -> Transport:
+def _transport(settings: Settings, log_file: Path, context: Any) -> PipeTransport | QueueTransport:
     wanted = settings.log_transport
     if wanted == "pipe" or (wanted == "auto" and has_atomic_pipes()):
         return PipeTransport(log_file)

@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 STOPPING = "stopping: running items may take {:g} s more; a second signal ends them at once"
 BESIDE_LOG = 64 * "x"
 """What the names of files beside the log add to its own, at most: its parts have the longest."""
-MAIN_PATIENCE_SECONDS = 0.2
+MAIN_STALL_SECONDS = 0.2
 COLLECT_AFTER = 50_000
 LEAVE_SECONDS = 10.0
 LEAVE_QUICKLY_SECONDS = 1.2
@@ -100,7 +100,7 @@ def run(settings: Settings, inputs: Sequence[str], progress: Progress) -> RunSta
                     stats.correct(journal.take_changes())
                     stats.current_items = backlog.current_items
                     progress.show(stats)
-                    listener.keep(reopen=stop.take_reopen())
+                    listener.ensure_running(reopen=stop.take_reopen())
                     if stop.take_request():
                         progress.note(STOPPING.format(stop.grace))
             journal.commit()
@@ -224,7 +224,7 @@ def listening(settings: Settings, stop: Stop) -> Iterator[Listener]:
     listener = patiently(partial(Listener, settings))
     patiently(listener.start)
     try:
-        configure_worker(listener.setup, MAIN_PATIENCE_SECONDS)
+        configure_worker(listener.setup, MAIN_STALL_SECONDS)
         pid = listener.process.pid if listener.process else 0
         log.info(
             "run begins: %d workers by %s, log listener pid %d",

@@ -13,7 +13,7 @@ from .. import PACKAGE, STOPPED_BY_SIGNAL
 from ..insight import chart as charts
 from ..insight import report, timeline
 from ..items.messages import FAILED, ItemsError, StoppedError
-from ..log.transport import has_atomic_pipes
+from ..log.pipe import has_atomic_pipes
 from ..results import export, reading
 from ..results.database import JournalError
 from ..settings import Settings
@@ -86,7 +86,7 @@ def run(
         raise click.UsageError("--log-transport: pipe is not available on this platform", context)
     hurry()
     try:
-        tally = main.run(settings, inputs, _progress(inputs, progress, verbose=verbose))
+        stats = main.run(settings, inputs, _progress(inputs, progress, verbose=verbose))
     except (main.RefusedError, EngineRefusedError) as error:
         raise click.UsageError(str(error), context) from error
     except (JournalError, EngineLostError) as error:
@@ -96,12 +96,12 @@ def run(
     except OSError as error:  # no more descriptors or processes are to be had
         return _complain(f"the run cannot go on: {error}", WORKERS_CANNOT_START)
     files = f"results: {shown(settings.results)}", f"log:     {shown(settings.log_file)}"
-    tell(*summary(tally), *files)
+    tell(*summary(stats), *files)
     if problem := streams.take_problem():  # the journal has it all, so the run is none the worse
         _complain(f"standard output: {problem}", ALL_DONE)
-    if tally.signal:
-        return STOPPED_BY_SIGNAL + tally.signal
-    return SOME_FAILED if tally.failed or tally.skipped[FAILED] else ALL_DONE
+    if stats.signal:
+        return STOPPED_BY_SIGNAL + stats.signal
+    return SOME_FAILED if stats.failed or stats.skipped[FAILED] else ALL_DONE
 
 
 for engine_option in engine.OPTIONS:
@@ -191,8 +191,8 @@ def scale(
     if report.is_busy():
         tell("Other programs keep this machine busy; the figures will be off.", error=True)
     try:
-        with closing(scaling.measure(settings, inputs, seconds)) as news:
-            for one in news:
+        with closing(scaling.measure(settings, inputs, seconds)) as measurements:
+            for one in measurements:
                 tell(one.row(measured[0].rate) if measured else report.heading(one))
                 measured.append(one)
     except main.RefusedError as error:

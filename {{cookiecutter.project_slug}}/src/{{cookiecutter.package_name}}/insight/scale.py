@@ -33,7 +33,7 @@ from ..system.signals import Stop
 from ..workers import supervisor
 from .report import PROCESSES, THREADS, Measured
 
-START_SECONDS = 10.0
+ALL_BUSY_TIMEOUT = 10.0
 """How long to wait for the last of the workers to be at work, once the first is."""
 
 
@@ -86,7 +86,7 @@ class Deadline:
         now = time.monotonic()
         self.workers.update(outcome.worker for outcome in outcomes)
         if self.workers and self.latest == math.inf:
-            self.latest = now + START_SECONDS
+            self.latest = now + ALL_BUSY_TIMEOUT
         if self.end == math.inf and (len(self.workers) >= self.count or now > self.latest):
             self.end = now + self.seconds
         return now >= self.end
@@ -152,10 +152,10 @@ class Trial:
         outcomes: list[Outcome] = []
         settings = replace(self.settings, workers=count)
         source.read()
-        with closing(supervisor.run(backlog, settings, self.logs, self.stop)) as news:
-            for some in news:
-                outcomes += some
-                if deadline.is_over(some) and not backlog.stopped:
+        with closing(supervisor.run(backlog, settings, self.logs, self.stop)) as batches:
+            for batch in batches:
+                outcomes += batch
+                if deadline.is_over(batch) and not backlog.stopped:
                     backlog.stop()
         self._check_stop()
         if source.error:
@@ -190,7 +190,7 @@ class ThreadPool:
     def __init__(self, work: Work, sample: list[Item], deadline: Deadline) -> None:
         """Prepare; ``run`` does the items."""
         self.work, self.deadline = work, deadline
-        self.news = threading.Condition()
+        self.changed = threading.Condition()
         fixed = [frozen(pair) for pair in sample]  # once, or each round would pay for it
         self.source = Source(lambda: cycle(fixed), self._wake)
         self.backlog = Backlog(self.source, list, max_attempts=1)
@@ -215,21 +215,21 @@ class ThreadPool:
             runner.unpack(task)
             runner.run()
             if report := runner.report():
-                with self.news:
+                with self.changed:
                     outcomes = self.backlog.completed(batch, report, name)
                     self.outcomes += outcomes
                     if self.deadline.is_over(outcomes):
                         self.backlog.stop()
 
     def _take(self) -> tuple[Batch, Task] | None:
-        with self.news:
+        with self.changed:
             while not (work := self.backlog.next_batch()) and not self.backlog.exhausted:
-                self.news.wait(1.0)
+                self.changed.wait(1.0)
             return work
 
     def _wake(self) -> None:
-        with self.news:
-            self.news.notify_all()
+        with self.changed:
+            self.changed.notify_all()
 
 
 def _measured(kind: str, count: int, size: int, outcomes: list[Outcome], cpu: float) -> Measured:

@@ -28,7 +28,7 @@ class Source:
     """
 
     def __init__(self, call: Callable[[], Iterable[Item]], wake: Callable[[], None]) -> None:
-        """Read what ``call`` returns; call ``wake``, from the thread, when there is news."""
+        """Read what ``call`` returns; call ``wake``, from the thread, for each change."""
         self.call = call
         self.wake = wake
         self.ready: deque[Item] = deque()

@@ -11,19 +11,20 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from .parts import open_for_us
+from .logfile import open_for_writing
 from .state import CUT_OFF, LOST, STALLED, Counter, LogState
 
 if sys.platform != "win32":
     import fcntl
 
-MOST_TIMES = 6
-"""How often its patience a process waits in all while the listener writes, but for others only."""
+STALL_SECONDS = 5.0
+MOST_TIMEOUTS = 6
+"""How many of these a process waits in all while the listener writes, but for others only."""
 NOT_FROM_HERE = {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE}
 """What keeps a process from opening a file that main can open."""
 
 
-class Patience:
+class StallTimeout:
     """How long to wait for room: while the listener writes, however slowly.
 
     Once it has stood still for ``seconds``, there is no further waiting until it moves again.
@@ -33,23 +34,23 @@ class Patience:
         """Wait up to ``seconds``."""
         self.state, self.seconds = state, seconds
         self.seen = -1
-        self.ended = False
+        self.expired = False
 
-    def lasts(self, has_room: Callable[[float], bool]) -> bool:
+    def wait_for(self, has_room: Callable[[float], bool]) -> bool:
         """Return whether ``has_room``, which waits for some seconds, says so in time."""
-        if not self._has_moved() and self.ended:
+        if not self._has_moved() and self.expired:
             return False
         began = moved = time.monotonic()
         while not has_room(self.seconds / 5):
             now = time.monotonic()
             if self._has_moved():
                 moved = now
-            if now >= min(moved + self.seconds, began + self.seconds * MOST_TIMES):
+            if now >= min(moved + self.seconds, began + self.seconds * MOST_TIMEOUTS):
                 return False
         return True
 
     def _has_moved(self) -> bool:
-        before, self.seen = self.seen, self.state.moves
+        before, self.seen = self.seen, self.state.writes
         return self.seen != before
 
 
@@ -97,9 +98,9 @@ class Fallback:
             Counter(self.state).add(LOST, data.count(b"\n"))
         self.state.collected = end
 
-    def news(self) -> list[str]:
+    def take_warnings(self) -> list[str]:
         """Return what there is to tell, since the last time, of records that are not in the log."""
-        counts = self.state.take_untold()
+        counts = self.state.take_unreported()
         told = {
             STALLED: "the log listener stood still or was slow: %d log records went to %s",
             CUT_OFF: "a process lost its way to the log listener: %d log records went to %s",
@@ -113,7 +114,7 @@ class Fallback:
             self.spare.close()
 
 
-class Rescue:
+class FallbackFile:
     """One process's way to the rescue file."""
 
     def __init__(self, fallback: Fallback) -> None:
@@ -124,7 +125,7 @@ class Rescue:
         self.torn = False
         """Whether the last line may be incomplete."""
 
-    def keep(self, line: bytes, reason: int) -> None:
+    def append(self, line: bytes, reason: int) -> None:
         """Append one record; count it as lost if that fails too, as on a full disk."""
         line = b"\n" * self.torn + line
         try:
@@ -166,7 +167,7 @@ def append(path: Path, data: bytes) -> None:
     Raises:
         OSError: Not all of it could be written.
     """
-    descriptor = open_for_us(path, os.O_WRONLY | os.O_APPEND)
+    descriptor = open_for_writing(path, os.O_WRONLY | os.O_APPEND)
     try:
         write_all(descriptor, data)
     finally:

@@ -10,8 +10,8 @@ from typing import Any
 
 from pythonjsonlogger.core import RESERVED_ATTRS
 
-from ..system.text import ESCAPES
-from .values import plain, put, shown_safely
+from ..system.text import ESCAPES, text_of
+from .values import add_field, json_value
 
 CONTINUATION = "\n  | "
 """Begins each further line of a record. Records begin with a date, so no message can forge one."""
@@ -125,17 +125,17 @@ class JsonLineFormatter(logging.Formatter):
             "logger": record.name,
             "process": record.processName,
             "pid": record.process,
-            "message": message if type(message) is str else plain(message),
+            "message": message if type(message) is str else json_value(message),
         }
         if text := exception_text(record):
             fields["exc_info"] = text
         if record.stack_info:
             fields["stack_info"] = record.stack_info
         for name, value in others.items():
-            put(fields, name, plain(value))
+            add_field(fields, name, json_value(value))
         for name, value in record.__dict__.items():
             if name not in RESERVED:
-                put(fields, name, plain(value))
+                add_field(fields, name, json_value(value))
         return ENCODE(fields)
 
 
@@ -144,32 +144,32 @@ MESSAGE = SafeFormatter("%(message)s")
 
 def one_record(text: str) -> str:
     """Mark a text's line breaks as its own, and make control characters visible."""
-    plain = text.replace("\r\n", "\n").translate(ESCAPES)
-    return plain.replace("\n", CONTINUATION)
+    escaped = text.replace("\r\n", "\n").translate(ESCAPES)
+    return escaped.replace("\n", CONTINUATION)
 
 
-def settled(record: logging.LogRecord) -> logging.LogRecord:
+def snapshot(record: logging.LogRecord) -> logging.LogRecord:
     """Return a copy with its text made, and with nothing in it that may change or not pickle."""
     fields = {**record.__dict__, **MADE_INTO_TEXT}
     if isinstance(record.msg, dict):
-        fields["msg"], fields["exc_text"] = plain(record.msg), exception_text(record)
+        fields["msg"], fields["exc_text"] = json_value(record.msg), exception_text(record)
         fields["stack_info"] = record.stack_info
     else:
         fields["msg"] = fields["message"] = MESSAGE.format(record)
     for name, value in fields.items():
         if type(value) not in ATOMS:
-            fields[name] = plain(value)
+            fields[name] = json_value(value)
     return _record_of(fields)
 
 
 def repaired(record: logging.LogRecord, error: Exception) -> logging.LogRecord:
     """Return a copy of a record that cannot fail to format, and says why the first one did."""
     arguments = record.args if isinstance(record.args, tuple) else (record.args,)
-    shown = ", ".join(map(shown_safely, arguments or ()))
-    message = f"{shown_safely(record.msg, str)} [with {shown or 'no arguments'}: {_name(error)}]"
+    shown = ", ".join(map(text_of, arguments or ()))
+    message = f"{text_of(record.msg, str)} [with {shown or 'no arguments'}: {_name(error)}]"
     made = {"msg": message, "args": None, "exc_info": None, "exc_text": exception_text(record)}
     kept = {
-        name: value if type(value) in ATOMS else shown_safely(value)
+        name: value if type(value) in ATOMS else text_of(value)
         for name, value in record.__dict__.items()
     }
     return _record_of(kept | made)
@@ -196,4 +196,4 @@ def _all_values(fields: dict[str, Any]) -> Any:
 
 
 def _name(error: Exception) -> str:
-    return f"{type(error).__name__}: {shown_safely(error, str)}"
+    return f"{type(error).__name__}: {text_of(error, str)}"

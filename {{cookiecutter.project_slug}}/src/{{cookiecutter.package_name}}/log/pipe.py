@@ -13,8 +13,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import ClassVar
 
-from .fallback import Fallback, Patience, Rescue, identity_of
-from .parts import Parts
+from .fallback import STALL_SECONDS, Fallback, FallbackFile, StallTimeout, identity_of
+from .parts import PartFiles
 from .state import CUT_OFF, STALLED
 from .wire import ATOMIC, COMMAND, NEWLINE, cut
 
@@ -22,11 +22,10 @@ if sys.platform != "win32":
     import fcntl
 
 PIPE_BYTES = 1 << 18
-"""How much the pipe holds where that can be set: more than comes while the listener naps."""
+"""How much the pipe holds where that can be set: more than comes between two reads."""
 HIGH, BELOW = 4096, 32
 """Where a process has its end: so high, or that far below its limit of descriptors."""
-PATIENCE_SECONDS = 5.0
-TELL_SECONDS = 0.1
+COMMAND_TIMEOUT = 0.1
 SENT = -1
 
 
@@ -44,9 +43,9 @@ class PipeSender:
     """Part of the names of long records: chosen by chance, for this run alone."""
     fallback: Fallback
 
-    def handler(self, patience: float) -> logging.Handler:
+    def handler(self, stall_seconds: float) -> logging.Handler:
         """Return the handler that sends this process's records."""
-        return PipeHandler(self, patience)
+        return PipeHandler(self, stall_seconds)
 
 
 class PipeTransport:
@@ -67,9 +66,9 @@ class PipeTransport:
         """Whether a record could be sent without waiting."""
         return has_room(self.writer.fileno(), 0)
 
-    def tell(self, command: bytes) -> bool:
+    def send_command(self, command: bytes) -> bool:
         """Send the listener a command, behind all records so far; False if the pipe is full."""
-        deadline = time.monotonic() + TELL_SECONDS
+        deadline = time.monotonic() + COMMAND_TIMEOUT
         while has_room(self.writer.fileno(), max(0.0, deadline - time.monotonic())):
             with suppress(BlockingIOError):  # somebody else was faster
                 os.write(self.writer.fileno(), COMMAND + command + b"\n")
@@ -81,7 +80,7 @@ class PipeTransport:
         self.writer.close()
         self.reader.close()
         self.fallback.close()
-        Parts(self.log_file).remove_all(self.sender.run)
+        PartFiles(self.log_file).remove_all(self.sender.run)
 
 
 class WritingEnd:
@@ -128,29 +127,29 @@ class PipeHandler(logging.Handler):
     waiting, until it moves again.
     """
 
-    def __init__(self, sender: PipeSender, patience: float = PATIENCE_SECONDS) -> None:
-        """Send through ``sender``'s pipe; wait up to ``patience`` seconds for room in it."""
+    def __init__(self, sender: PipeSender, stall_seconds: float = STALL_SECONDS) -> None:
+        """Send through ``sender``'s pipe; wait up to ``stall_seconds`` seconds for room in it."""
         super().__init__()
         self.sender = sender  # which keeps the descriptor open that came with this process
-        self.patience = Patience(sender.fallback.state, patience)
-        self.end, self.rescue = WritingEnd(sender), Rescue(sender.fallback)
-        self.text_of = self.format
+        self.stall = StallTimeout(sender.fallback.state, stall_seconds)
+        self.end, self.fallback_file = WritingEnd(sender), FallbackFile(sender.fallback)
+        self.format_record = self.format
 
     def setFormatter(self, fmt: logging.Formatter | None) -> None:  # noqa: N802 - logging's name
         """Format with ``fmt`` from now on."""
         super().setFormatter(fmt)
-        self.text_of = self.format if fmt is None else fmt.format
+        self.format_record = self.format if fmt is None else fmt.format
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Send one record; what threads send needs no lock unless it has to go another way."""
         try:
-            shown = self.text_of(record)
+            shown = self.format_record(record)
             text = shown.encode() if shown.isascii() else shown.encode("utf-8", "backslashreplace")
         except Exception:
             self.handleError(record)
             return False
         line = (text.replace(b"\n", NEWLINE) if b"\n" in text else text) + b"\n"
-        if len(line) > ATOMIC or self.patience.ended:
+        if len(line) > ATOMIC or self.stall.expired:
             self._send(line)
             return True
         try:
@@ -163,7 +162,7 @@ class PipeHandler(logging.Handler):
         """Send one record."""
         self.handle(record)
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Let go of the pipe; not ``close``, which logging.shutdown() calls at any time."""
         self.end.close()
 
@@ -172,9 +171,9 @@ class PipeHandler(logging.Handler):
         with self.lock or nullcontext():
             lines = [line] if len(line) <= ATOMIC else cut(line, self.sender.run)
             trouble = self._write_all(lines)
-            self.patience.ended = trouble == STALLED
+            self.stall.expired = trouble == STALLED
             if trouble != SENT:
-                self.rescue.keep(line.replace(NEWLINE, b"\n"), trouble)
+                self.fallback_file.append(line.replace(NEWLINE, b"\n"), trouble)
 
     def _write_all(self, lines: Iterable[bytes]) -> int:
         """Write line by line; return what hindered it."""
@@ -187,7 +186,7 @@ class PipeHandler(logging.Handler):
             try:
                 os.write(self.end.descriptor, line)
             except BlockingIOError:
-                if not self.patience.lasts(self.end.has_room):
+                if not self.stall.wait_for(self.end.has_room):
                     return STALLED
             except BrokenPipeError:  # main and listener are gone
                 return CUT_OFF
@@ -197,6 +196,11 @@ class PipeHandler(logging.Handler):
                 may_reopen = False
             else:
                 return SENT
+
+
+def has_atomic_pipes() -> bool:
+    """Whether writes to a pipe are all or nothing, as POSIX has it."""
+    return sys.platform != "win32"
 
 
 def has_room(pipe: int, seconds: float) -> bool:

@@ -14,7 +14,7 @@ listener any more. Or it could not be written there, either."""
 
 SLOTS = 512
 """One for each process whose records go another way; those that are killed leave theirs behind."""
-MOVES, COLLECTED, TOLD, FIRST_SLOT = 0, 1, 2, 2 + len(KINDS)
+WRITES, COLLECTED, REPORTED, FIRST_SLOT = 0, 1, 2, 2 + len(KINDS)
 
 
 class LogState:
@@ -25,13 +25,13 @@ class LogState:
         self.cells: Array[c_longlong] = RawArray(c_longlong, FIRST_SLOT + SLOTS * len(KINDS))
 
     @property
-    def moves(self) -> int:
+    def writes(self) -> int:
         """How often the listener has written."""
-        return self.cells[MOVES]
+        return self.cells[WRITES]
 
-    def note_move(self) -> None:
+    def note_write(self) -> None:
         """Tell that the listener has written; only the listener does."""
-        self.cells[MOVES] += 1
+        self.cells[WRITES] += 1
 
     @property
     def collected(self) -> int:
@@ -47,12 +47,12 @@ class LogState:
         slots = self.cells[FIRST_SLOT:]
         return [sum(slots[kind :: len(KINDS)]) for kind in KINDS]
 
-    def take_untold(self) -> list[int]:
+    def take_unreported(self) -> list[int]:
         """Return what was added to the totals since the last time."""
         totals = self.totals()
-        told = self.cells[TOLD:FIRST_SLOT]
+        told = self.cells[REPORTED:FIRST_SLOT]
         for kind in KINDS:
-            self.cells[TOLD + kind] = totals[kind]
+            self.cells[REPORTED + kind] = totals[kind]
         return [now - before for now, before in zip(totals, told, strict=True)]
 
 

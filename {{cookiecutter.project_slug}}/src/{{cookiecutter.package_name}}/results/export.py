@@ -11,7 +11,7 @@ from typing import Any
 
 from ..items.messages import Outcome
 from ..system.files import replacing
-from ..system.streams import PatientWriter
+from ..system.streams import WaitingWriter
 from .reading import rows
 
 CHUNK_ROWS = 500
@@ -43,7 +43,7 @@ def write(
             file.writelines(lines)
         return
     with open(1, "wb", buffering=0, closefd=False) as descriptor:
-        writer = PatientWriter(descriptor)
+        writer = WaitingWriter(descriptor)
         while text := "".join(islice(lines, CHUNK_ROWS)):
             writer.write(text.encode())
 

@@ -13,7 +13,7 @@ import sys
 from contextlib import suppress
 from typing import Any, TextIO
 
-PATIENCE_SECONDS = 60.0
+WRITE_TIMEOUT = 60.0
 """How long to wait for room where a descriptor does not block, before it counts as unread."""
 HURRY_SECONDS = 1.0
 """The same while a run goes on: it waits for nobody, whether the descriptor blocks or not."""
@@ -26,7 +26,7 @@ _texts: dict[str, TextIO] = {}
 _closed: set[str] = set()
 
 
-class PatientWriter(io.RawIOBase):
+class WaitingWriter(io.RawIOBase):
     """Writes all that it is given, and waits for room where its descriptor does not block.
 
     A terminal's O_NONBLOCK is shared by all programs that have it open, and any of them may set it:
@@ -35,7 +35,7 @@ class PatientWriter(io.RawIOBase):
 
     def __init__(self, raw: Any) -> None:
         """Write to ``raw``, which knows its descriptor."""
-        self.raw, self.seconds = raw, PATIENCE_SECONDS
+        self.raw, self.seconds = raw, WRITE_TIMEOUT
 
     def writable(self) -> bool:
         """Say so."""
@@ -65,7 +65,7 @@ class PatientWriter(io.RawIOBase):
         return size
 
 
-class Screen(PatientWriter):
+class Screen(WaitingWriter):
     """Writes for a person: what cannot be written is dropped, and ``error`` tells why."""
 
     def __init__(self, raw: Any, kept: object) -> None:
@@ -113,7 +113,7 @@ def has_room(descriptor: int, seconds: float) -> bool:
         return True
 
 
-def protect(seconds: float = PATIENCE_SECONDS) -> None:
+def protect(seconds: float = WRITE_TIMEOUT) -> None:
     """Have standard output and standard error of this process never fail.
 
     One that was closed becomes one that nobody reads.
