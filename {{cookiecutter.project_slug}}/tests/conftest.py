@@ -60,7 +60,7 @@ def service(tmp_path: Path) -> Iterator[Callable[..., Service]]:
     """Make services; what they left running is killed afterwards."""
     made: list[Service] = []
 
-    def make(job: str | None = None) -> Service:
+    def make(job: str = "") -> Service:
         made.append(Service(tmp_path / f"service-{len(made)}", job))
         return made[-1]
 

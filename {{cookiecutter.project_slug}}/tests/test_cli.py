@@ -23,17 +23,6 @@ from .support.service import PACKAGE, Finished, Service, wait_for
 PREFIX = PACKAGE.upper()
 SLUG = config.slug_and_version()[0]
 
-SLOW_JOB = """
-    import time
-
-    def items(inputs):
-        return ((f"item-{n}", n) for n in range(int(inputs[0])))
-
-    def work(payload):
-        time.sleep(0.05)
-        return payload
-"""
-
 
 def _file(folder: Path) -> str:
     (folder / "file").write_text("text")
@@ -195,18 +184,7 @@ def _tree(folder: Path) -> list[str]:
 
 def test_failed_items_make_exit_code_1_and_can_be_retried(service: Callable[..., Service]) -> None:
     """A failed item is kept as such; --retry-failed does it again, and only it."""
-    flaky = service("""
-        import pathlib
-
-        def items(inputs):
-            return ((name, name) for name in ("good", "bad"))
-
-        def work(payload):
-            pathlib.Path(f"ran-{payload}").open("a").write("x")
-            if payload == "bad" and not pathlib.Path("mended").exists():
-                raise ValueError("not yet")
-            return payload
-    """)
+    flaky = service("flaky")
     first = flaky.run()
     assert (first.code, flaky.count("failed")) == (app.SOME_FAILED, 1)
     assert "ValueError: not yet" in flaky.outcomes()["bad"]["error"]
@@ -219,15 +197,15 @@ def test_failed_items_make_exit_code_1_and_can_be_retried(service: Callable[...,
 
 def test_ctrl_c_on_a_terminal_leaves_a_readable_screen(service: Callable[..., Service]) -> None:
     """Ctrl-C: the bar stays, the summary says what was done, exit 130; a rerun does the rest."""
-    slow = service(SLOW_JOB)
-    code, screen = _on_terminal(slow, "30")
+    slow = service("napping")
+    code, screen = _on_terminal(slow, "30", "0.05")
     assert code == STOPPED_BY_SIGNAL + signal.SIGINT
     assert "\x1b[?25h" in screen  # the cursor is back
     assert "Traceback" not in screen
     done = slow.count()
     assert 0 < done < 30
     assert re.search(rf"{done} done, 0 failed in", screen)
-    again = slow.run("30")
+    again = slow.run("30", "0.05")
     assert again.code == app.ALL_DONE
     assert f"{30 - done} done" in again.stdout
     assert slow.count() == 30
@@ -265,14 +243,6 @@ def test_workers_import_neither_click_nor_rich(
     service: Callable[..., Service], start_method: str
 ) -> None:
     """What only the command line needs stays out of the workers; a forked one has all of main."""
-    curious = service("""
-        import sys
-
-        def items(inputs):
-            yield "modules", None
-
-        def work(payload):
-            return sorted(name for name in sys.modules if name in {"click", "rich"})
-    """)
+    curious = service("modules")
     assert curious.run("--start-method", start_method).code == 0
     assert curious.result("modules") == []

@@ -187,16 +187,7 @@ def test_a_full_disk_does_not_keep_it_from_leaving_with_main(
     service: Callable[..., Any],
 ) -> None:
     """Main is killed while nothing can be written: the listener gives up soon after."""
-    one = service("""
-        import logging
-
-        def items(inputs):
-            return [("a", 1)]
-
-        def work(payload):
-            while True:
-                logging.getLogger().info("full")
-    """)
+    one = service("endless_log")
     one.log.parent.mkdir()
     one.log.symlink_to("/dev/full")
     run = one.start("--workers", "1")

@@ -17,16 +17,6 @@ from {{ cookiecutter.package_name }}.items.stats import RunStats
 
 from .support.service import PACKAGE, Service, wait_for
 
-STUCK_JOB = """
-    import time
-
-    def items(inputs):
-        return [("quick", 0), ("stuck", 600)]
-
-    def work(payload):
-        time.sleep(payload)
-"""
-
 
 def test_the_longest_comes_first() -> None:
     """A stuck item is at the top, however many workers there are."""
@@ -70,10 +60,11 @@ def test_workers_are_shown_on_demand_only(capsys: pytest.CaptureFixture[str]) ->
 
 def test_a_stuck_item_is_seen_while_it_is_stuck(service: Callable[..., Service]) -> None:
     """On a terminal, run --verbose shows a worker's item and a time that grows."""
-    stuck = service(STUCK_JOB)
+    stuck = service("stuck")
     terminal, end = pty.openpty()
+    run = ("run", "--verbose", "begun", "--workers", "2", "--grace", "0")
     process = subprocess.Popen(
-        [sys.executable, "-m", PACKAGE, "run", "--verbose", "--workers", "2", "--grace", "0"],
+        [sys.executable, "-m", PACKAGE, *run],
         cwd=stuck.folder,
         env=stuck.environment | {"TERM": "xterm", "COLUMNS": "80", "LINES": "24"},
         stdout=subprocess.DEVNULL,

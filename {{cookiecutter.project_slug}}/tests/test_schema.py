@@ -257,21 +257,12 @@ def test_an_older_journal_is_read_where_nothing_can_be_written(
             Journal(path)
 
 
-JOB = """
-    def items(inputs):
-        return ((name, name) for name in ("one", "two", "three"))
-
-    def work(payload):
-        return payload
-"""
-
-
 @pytest.mark.parametrize("leave", LEFT)
 def test_the_service_finishes_what_an_earlier_version_began(
     service: Callable[..., Service], leave: Leave
 ) -> None:
     """status, export and timeline before the run as after it; the run does only what is left."""
-    one = service(JOB)
+    one = service("three")
     leave(one.results)
     results = ("--results", str(one.results))
     assert "1 done, 1 failed" in one.command("status", *results).stdout
@@ -289,7 +280,7 @@ def test_the_service_finishes_what_an_earlier_version_began(
 
 def test_the_service_refuses_a_newer_journal_in_one_line(service: Callable[..., Service]) -> None:
     """Every command does, with exit code 2."""
-    one = service(JOB)
+    one = service("three")
     marked(schema.APPLICATION_ID, schema.VERSION + 1)(one.results)
     shutil.copy(one.results, one.folder / "copy.db")
     results = ("--results", str(one.results))

@@ -74,29 +74,11 @@ def test_stopped_while_it_starts(
     report(f"stopped by {way} while it starts", tries=TRIES, seconds=longest)
 
 
-SIGNALS_MAIN_JOB = """
-import multiprocessing, os, signal, weakref
-
-class Passing:
-    pass
-
-def items(inputs):
-    return ((f"item-{number}", number) for number in range(100))
-
-def work(payload):
-    return payload
-
-if multiprocessing.parent_process() is None:
-    passing = Passing()
-    reference = weakref.ref(passing, lambda _: os.kill(os.getpid(), signal.NUMBER))
-    del passing
-"""
-
-
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
 def test_stopped_in_a_callback_while_it_starts(service: Services, name: str, code: int) -> None:
     """Not even a signal that comes where Python drops exceptions is lost; nothing has begun."""
-    one = service(SIGNALS_MAIN_JOB.replace("NUMBER", name))
+    one = service("signalling_main")
+    one.environment["SIGNAL"] = name
     finished = one.run()
     assert (finished.code, finished.stdout, finished.stderr) == (code, "", "")
     assert not one.results.exists()
@@ -198,16 +180,7 @@ SOURCES = [
 @pytest.mark.parametrize(("what", "code"), SOURCES, ids=[row[0] for row in SOURCES])
 def test_source_is_stuck(service: Services, what: str, code: str) -> None:
     """An items() that never returns does not keep the service from a clean end."""
-    one = service("""
-        import sys, time
-
-        def items(inputs):
-            yield "first", 0
-            exec(inputs[0])
-
-        def work(payload):
-            return payload
-    """)
+    one = service("stuck_source")
     run = one.start(code, stdin=subprocess.PIPE)
     wait_for(lambda: one.count() == 1, "the first outcome")
     began = time.monotonic()

@@ -37,19 +37,6 @@ HOSTILE = [
     "TIMELINE_DATA",
     "__proto__",
 ]
-DYING_JOB = """
-    import os, signal
-
-    def items(inputs):
-        return ((f"item-{n}", n) for n in range(40))
-
-    def work(payload):
-        if payload == 7:
-            os.kill(os.getpid(), signal.SIGKILL)
-        if payload == 9:
-            raise ValueError("bad </script> luck")
-        return payload
-"""
 
 
 def outcome(key: str, start: float, seconds: float, worker: str = "worker-1") -> Outcome:
@@ -225,7 +212,7 @@ def test_a_run_with_a_death_is_drawn(
     service: Callable[..., Service], tmp_path: Path, options: tuple[str, ...]
 ) -> None:
     """Whatever the log is like: every item, its worker's start, every death and what that cost."""
-    dying = service(DYING_JOB)
+    dying = service("dying")
     assert dying.run("--workers", "2", "--max-attempts", "2", *options).code == 1
     dying.log.unlink()
     files = {"--output": tmp_path / "trace.json", "--html": tmp_path / "page.html"}
@@ -245,19 +232,6 @@ def test_a_run_with_a_death_is_drawn(
     assert "bad </script> luck" not in files["--html"].read_text()
 
 
-STUCK_JOB = """
-    import time
-    from pathlib import Path
-
-    def items(inputs):
-        return [("stuck", inputs[0])]
-
-    def work(payload):
-        Path(payload).touch()
-        time.sleep(3600)
-"""
-
-
 @pytest.mark.parametrize(
     ("options", "attempts", "reason"),
     [
@@ -269,7 +243,7 @@ def test_what_was_cut_off_is_drawn(
     service: Callable[..., Service], options: tuple[str, ...], attempts: list[int], reason: str
 ) -> None:
     """Attempts that were timed out, and one that the end of the run did not wait for."""
-    stuck = service(STUCK_JOB)
+    stuck = service("stuck")
     begun = stuck.folder / "begun"
     run = stuck.start(str(begun), "--workers", "1", *options)
     if reason == "the run ended":

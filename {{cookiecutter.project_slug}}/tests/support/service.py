@@ -22,6 +22,7 @@ import psutil
 
 SOURCE = next((Path(__file__).parents[2] / "src").glob("*/job.py")).parent
 PACKAGE = SOURCE.name
+JOBS = Path(__file__).parents[1] / "jobs"
 HANG_SECONDS = 60.0
 POLL_SECONDS = 0.01
 SPY = shutil.which("py-spy", path=sysconfig.get_path("scripts"))
@@ -171,12 +172,17 @@ def _output(command: list[str]) -> str:
 class Service:
     """A copy of the service with a job of the test's own."""
 
-    def __init__(self, folder: Path, job: str | None = None) -> None:
-        """Copy the package to ``folder`` and replace ``job.py`` by the text ``job``."""
+    def __init__(self, folder: Path, job: str = "") -> None:
+        """Copy the package to ``folder``, and replace ``job.py``.
+
+        ``job`` names a file of tests/jobs; where it has line breaks it is the text of the job.
+        """
         self.folder, self.package = folder, folder / "src" / PACKAGE
         shutil.copytree(SOURCE, self.package, ignore=shutil.ignore_patterns("__pycache__"))
-        if job is not None:
-            (self.package / "job.py").write_text(textwrap.dedent(job))
+        if "\n" in job:
+            (self.package / "job.py").write_text(textwrap.dedent(job), encoding="utf-8")
+        elif job:
+            shutil.copy(JOBS / f"{job}.py", self.package / "job.py")
         self.environment = os.environ | {
             "PYTHONPATH": str(folder / "src"),
             "PYTHONDONTWRITEBYTECODE": "1",
@@ -184,6 +190,11 @@ class Service:
         self.results = folder / "results.db"
         self.log = folder / "logs" / "service.log"
         self.runs: list[Run] = []
+
+    def append(self, code: str) -> None:
+        """Add a line to ``job.py``."""
+        with (self.package / "job.py").open("a", encoding="utf-8") as job:
+            job.write(f"{code}\n")
 
     def start(self, *arguments: str, **options: Any) -> Run:
         """Begin a run of the items that ``job.items`` gives for ``arguments``."""
