@@ -109,7 +109,7 @@ def _play(tries: int, folder: Path, table: Path) -> tuple[str, list[dict[str, An
     own = {"FAULT_TRIES": str(tries), "FAULT_REPORT": str(figures)}
     done = subprocess.run(
         [
-            *(table.parent.parent / ".venv/bin/pytest", "-v", "--color=no", table),
+            *(table.parent.parent / ".venv/bin/pytest", "-v", "--color=no", "-m", "", table),
             *("-p", "no:cacheprovider", "--basetemp", folder / table.stem),
         ],
         cwd=table.parent.parent,

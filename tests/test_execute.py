@@ -4,6 +4,7 @@ import ast
 import json
 import os
 import platform
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -45,9 +46,11 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_generated_tests_pass(bake: Bake, execution_model: str, table: str) -> None:
     """The tests that a project is born with pass in an environment of its own.
 
-    Those whose code is the same whatever the execution model pass with one of them. A dask cluster
-    takes seconds to start, so one row of each fault test is run on it, and a Pool's log takes the
-    way of the others; `python -m benchmarks.soak --model MODEL --times 1` runs all.
+    Those whose code is the same whatever the execution model pass with one of them. Each row of a
+    fault test is run once, with start methods and transports dealt out to the rows. A dask cluster
+    takes seconds to start, so one row of each is run on it, and a Pool's log takes the way of the
+    others. All combinations are run by `python -m benchmarks.soak --model MODEL --times 1`, and by
+    `pytest -m faults` of the generated projects in continuous integration.
     """
     project = bake(execution_model=execution_model)
     left_out = set(FAULT_TABLES)
@@ -56,7 +59,7 @@ def test_generated_tests_pass(bake: Bake, execution_model: str, table: str) -> N
     others = [f"--ignore=tests/{name}" for name in left_out]
     chosen = others if table == EVERYTHING_ELSE else [f"tests/{table}"]
     in_short = execution_model == "dask" or (execution_model, table) == ("pool", LOG_FAULTS)
-    few = {"FAULT_ROWS": "1", "FAULT_TRIES": "1"} if in_short else {}
+    few = {"FAULT_ROWS": "1", "FAULT_TRIES": "1"} if in_short else {"FAULT_ROWS": "each"}
     assert " passed" in project.run_tests(*chosen, environ=few)
 
 
@@ -103,6 +106,33 @@ def imported(text: str) -> Iterator[str]:
             yield (node.module or "").rpartition(".")[2]
         if isinstance(node, ast.ImportFrom | ast.Import):
             yield from (alias.name.rpartition(".")[2] for alias in node.names)
+
+
+@every_model
+def test_every_module_is_used(bake: Bake, tmp_path: Path, execution_model: str) -> None:
+    """Some command, in some process of it, imports each module: no model ships one for another."""
+    project = bake(execution_model=execution_model)
+    (tmp_path / "file").write_text("text")
+    commands = [
+        ("run", "--results", str(tmp_path / "a.db"), tmp_path),
+        ("run", "--results", str(tmp_path / "b.db"), "--log-transport", "queue", tmp_path),
+        ("status", "--results", str(tmp_path / "a.db")),
+        ("export", "--results", str(tmp_path / "a.db"), "--format", "csv"),
+        ("scale", "--workers", "1", "--seconds", "0.1", tmp_path),
+        ("timeline", "--results", str(tmp_path / "a.db"), "--html", str(tmp_path / "page.html")),
+    ]
+    each_import = {"PYTHONPROFILEIMPORTTIME": "1"}
+    shown = "".join(
+        project.run(project.slug, *command, environ=each_import).stdout for command in commands
+    )
+    imported = set(re.findall(r"\| +(file_digest[\w.]*)$", shown, re.MULTILINE))
+    assert {module_name(name) for name in project.code if name.startswith("src/")} <= imported
+
+
+def module_name(path: str) -> str:
+    """Return the name by which a file is imported."""
+    parts = path.removeprefix("src/").removesuffix(".py").split("/")
+    return ".".join(part for part in parts if part != "__init__")
 
 
 @every_model
