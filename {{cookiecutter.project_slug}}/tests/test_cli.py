@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 
 from {{ cookiecutter.package_name }} import STOPPED_BY_SIGNAL
-from {{ cookiecutter.package_name }}.cli import app, config
-from {{ cookiecutter.package_name }}.settings import start_methods
+from {{ cookiecutter.package_name }}.cli import app
+from {{ cookiecutter.package_name }}.settings import slug_and_version, start_methods
 
 from .support.service import PACKAGE, Finished, Service, wait_for
 
 PREFIX = PACKAGE.upper()
-SLUG = config.slug_and_version()[0]
+SLUG = slug_and_version()[0]
 
 
 def _file(folder: Path) -> str:

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from {{ cookiecutter.package_name }}.cli import config
-from {{ cookiecutter.package_name }}.settings import start_methods
+from {{ cookiecutter.package_name }}.settings import slug_and_version, start_methods
 from {{ cookiecutter.package_name }}.system.files import meant_by, shown
 
 from .support.service import PACKAGE, Finished, Service
 
 Services = Callable[..., Service]
-SLUG = config.slug_and_version()[0]
+SLUG = slug_and_version()[0]
 GONE = "folder = tempfile.mkdtemp(); os.chdir(folder); os.rmdir(folder)"
 MOVES = {
     "at its import": {"AT_IMPORT": "os.chdir('/')"},

@@ -21,7 +21,7 @@ from .results.journal import Journal
 from .results.keys import files_of
 from .settings import Settings
 from .system.capacity import patiently
-from .system.errors import WorkersCannotStartError, describe
+from .system.errors import RefusedError, WorkersCannotStartError, describe
 from .system.files import check_writable, shown
 from .system.inheritance import heed_children
 from .system.leaving import within
@@ -40,10 +40,6 @@ MAIN_STALL_SECONDS = 0.2
 COLLECT_AFTER = 50_000
 LEAVE_SECONDS = 10.0
 LEAVE_QUICKLY_SECONDS = 1.2
-
-
-class RefusedError(Exception):
-    """The inputs or the log file will not do; one line, and nothing was touched."""
 
 
 class Progress(Protocol):

@@ -1,211 +1,130 @@
-"""Every option: its type, its default and its help."""
+"""What ``settings`` declares, as click's options, in the groups of the help."""
 
-import math
-import os
-from collections.abc import Callable
-from functools import reduce
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 
-from ..log.formats import check_layout
-from ..settings import TEXT_LAYOUT, start_methods, usable_cores
-from ..system.files import meant_by
-from .config import slug_and_version
+from ..settings import (
+    FLAG,
+    GROUPS,
+    PATH,
+    TEXTS,
+    Kind,
+    Option,
+    choice,
+    number,
+    option,
+    options,
+    slug_and_version,
+    usable_cores,
+)
+from ..workers.options import OPTIONS
+from .values import type_of
+
+
+class SettingOption(click.Option):
+    """An option of the command line that comes from a setting."""
+
+    def __init__(self, setting: Option, *, required: bool = False) -> None:
+        """Make it out of what is known of the setting."""
+        self.setting = setting
+        flag, default = setting.kind is FLAG, setting.default
+        if setting.kind is PATH and default:
+            default = str(default() if callable(default) else default)
+        name = f"--{setting.name.replace('_', '-')}"
+        super().__init__(
+            [f"{name}/--no{name[1:]}" if flag and default is not False else name],
+            is_flag=flag,
+            type=type_of(setting.kind),
+            metavar=None if setting.kind.words else setting.kind.metavar,
+            show_default=setting.shown or not flag,
+            required=required,
+            help=setting.help,
+            **({} if required else {"default": default}),  # click takes None for a value, too
+        )
+
+
+class Inputs(click.Argument):
+    """The words behind the options, for ``job.items``."""
+
+    def __init__(self) -> None:
+        """Take any number of them."""
+        super().__init__(["inputs"], nargs=-1)
+
+
+class Command(click.Command):
+    """A command whose help shows its options in groups."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the groups, the most used first."""
+        groups: dict[str, list[tuple[str, str]]] = {group: [] for group in (*GROUPS, "Options")}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record and isinstance(param, click.Option):
+                group = param.setting.group if isinstance(param, SettingOption) else ""
+                groups[group or "Options"].append(record)
+        for group, records in groups.items():
+            if records:
+                with formatter.section(group):
+                    formatter.write_dl(records)
+
+
+def kind_of(param: click.Parameter) -> Kind:
+    """Return what an option or argument takes."""
+    return param.setting.kind if isinstance(param, SettingOption) else TEXTS
+
+
+def given(*settings: Option) -> list[click.Parameter]:
+    """Return them for a command line."""
+    return [SettingOption(setting) for setting in settings]
+
 
 SLUG, VERSION = slug_and_version()
-Command = Callable[..., Any]
 
+RESULTS_FILE = option("results")
+OUTPUT = Option(PATH, "File to write; it appears when it is complete.", name="output")
 
-class FilePath(click.Path):
-    """A file's path, from wherever it comes: it means what it meant when the command was given."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        """Return the absolute path."""
-        try:
-            return meant_by(os.fspath(value))
-        except ValueError as error:
-            self.fail(f"{value}: {error}", param, ctx)
-
-
-FILE_PATH = FilePath()
-
-MOST_WORKERS = 1_000
-"""A slip of the finger shall not take a whole machine down."""
-
-
-def _finite(context: click.Context, param: click.Parameter, value: float | None) -> float | None:
-    if value is not None and not math.isfinite(value):
-        raise click.BadParameter(f"{value} is no length of time.", context, param)
-    return value
-
-
-def _layout(context: click.Context, param: click.Parameter, value: str) -> str:
-    """Try a layout on a record; a field of the owner's own, which only some have, is fine."""
-    try:
-        check_layout(value)
-    except (TypeError, ValueError) as error:
-        raise click.BadParameter(f"{error}.", context, param) from None
-    return value
-
-
-inputs_argument = click.argument("inputs", nargs=-1)
-log_file_option = click.option(
-    "--log-file",
-    type=FILE_PATH,
-    default=Path("logs", f"{SLUG}.log"),
-    show_default=True,
-    help="The one log of all processes.",
-)
-unused_log_file_option = click.option(
-    "--log-file",
-    type=FILE_PATH,
-    default=Path("logs", f"{SLUG}.log"),
-    show_default=True,
-    help="Not read any more, all is in the journal; only kept from being overwritten.",
-)
-results_option = click.option(
-    "--results",
-    type=FILE_PATH,
-    default=Path("results.db"),
-    show_default=True,
-    help="SQLite file that keeps the outcomes.",
-)
-start_method_option = click.option(
-    "--start-method",
-    type=click.Choice(start_methods()),
-    default=start_methods()[0],
-    show_default=True,
-    help="How multiprocessing starts a worker.",
-)
-
-RUN = [
-    click.option(
-        "--workers",
-        type=click.IntRange(1, MOST_WORKERS),
-        default=usable_cores,
-        show_default="usable cores",
-        help="Worker processes.",
+RUN = [Inputs(), *given(*options(), *OPTIONS)]
+STATUS = given(RESULTS_FILE)
+EXPORT = [
+    *given(RESULTS_FILE, replace(OUTPUT, shown="standard output")),
+    SettingOption(
+        Option(
+            choice("jsonl", "csv"),
+            "One JSON object a line, or comma-separated values.",
+            name="format",
+        ),
+        required=True,
     ),
-    results_option,
-    log_file_option,
-    click.option(
-        "--log-level",
-        type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], case_sensitive=False),
-        default="INFO",
-        show_default=True,
-        help="Log nothing below this.",
-    ),
-    click.option(
-        "--log-format",
-        type=click.Choice(["text", "json"]),
-        default="text",
-        show_default=True,
-        help="Lines of text, or one JSON object a line.",
-    ),
-    click.option(
-        "--log-layout",
-        default=TEXT_LAYOUT,
-        show_default=True,
-        callback=_layout,
-        help="The text format, in logging's %-style.",
-    ),
-    click.option(
-        "--log-transport",
-        type=click.Choice(["auto", "pipe", "queue"]),
-        default="auto",
-        show_default=True,
-        help="How records get to the listener; auto is the pipe where there is one.",
-    ),
-    click.option(
-        "--log-max-bytes",
-        type=click.IntRange(min=0),
-        default=0,
-        show_default="never",
-        help="Rotate the log at this size.",
-    ),
-    click.option(
-        "--log-backups",
-        type=click.IntRange(min=0),
-        default=5,
-        show_default=True,
-        help="Rotated log files to keep.",
-    ),
-    start_method_option,
-    click.option(
-        "--item-timeout",
-        type=click.FloatRange(min=0, min_open=True),
-        callback=_finite,
-        show_default="none",
-        help="Seconds that one item may take.",
-    ),
-    click.option(
-        "--max-attempts",
-        type=click.IntRange(min=1),
-        default=3,
-        show_default=True,
-        help="Tries for an item whose worker dies or is timed out.",
-    ),
-    click.option(
-        "--grace",
-        type=click.FloatRange(min=0),
-        default=10.0,
-        show_default=True,
-        callback=_finite,
-        help="Seconds that running items may take to finish after SIGTERM or Ctrl-C.",
-    ),
-    click.option("--retry-failed", is_flag=True, help="Do the items again that failed earlier."),
-    click.option(
-        "--progress/--no-progress",
-        default=None,
-        show_default="on a terminal",
-        help="Show a progress bar.",
-    ),
-    click.option("--verbose", is_flag=True, help="Show what each worker is at, and for how long."),
 ]
-
 SCALE = [
-    click.option(
-        "--workers",
-        type=click.IntRange(1, MOST_WORKERS),
-        default=lambda: 2 * usable_cores(),
-        show_default="twice the usable cores",
-        help="The most workers to try.",
+    Inputs(),
+    *given(
+        option(
+            "workers",
+            help="The most workers to try.",
+            default=lambda: 2 * usable_cores(),
+            shown="twice the usable cores",
+        ),
+        Option(
+            number(above=True),
+            "How long to measure each number of threads and of workers.",
+            default=2.0,
+            name="seconds",
+        ),
+        Option(PATH, "Also draw the figures: a file that ends in .svg or .png.", name="chart"),
+        option(
+            "log_file",
+            help="What the job logs meanwhile.",
+            default=Path("logs", f"{SLUG}-scale.log"),
+        ),
+        option("start_method"),
     ),
-    click.option(
-        "--seconds",
-        type=click.FloatRange(min=0, min_open=True),
-        default=2.0,
-        show_default=True,
-        callback=_finite,
-        help="How long to measure each number of threads and of workers.",
-    ),
-    click.option(
-        "--chart",
-        type=FILE_PATH,
-        help="Also draw the figures: a file that ends in .svg or .png.",
-    ),
-    click.option(
-        "--log-file",
-        type=FILE_PATH,
-        default=Path("logs", f"{SLUG}-scale.log"),
-        show_default=True,
-        help="What the job logs meanwhile.",
-    ),
-    start_method_option,
 ]
-
-
-def run_options(command: Command) -> Command:
-    """Give a command the options of a run, in the order in which its help shows them."""
-    return _with(RUN, command)
-
-
-def scale_options(command: Command) -> Command:
-    """Give a command the options of measuring."""
-    return _with(SCALE, command)
-
-
-def _with(options: list[Command], command: Command) -> Command:
-    return reduce(lambda given, option: option(given), reversed(options), command)
+TIMELINE = given(
+    RESULTS_FILE,
+    option("log_file", help="Not read any more; only kept from being overwritten."),
+    replace(OUTPUT, help="Trace file for Perfetto."),
+    Option(PATH, "Page for a browser.", name="html"),
+)

@@ -4,14 +4,16 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ..items.backlog import CurrentItems
 from ..items.messages import DONE, FAILED
 from ..items.stats import RunStats
+from ..settings import Settings
 from ..system.streams import stderr, stderr_is_ready, tell
 from ..system.text import visible
 
@@ -160,6 +162,23 @@ class Bar(Progress):
     def _count(self) -> None:
         with suppress(Exception):  # the owner's code; what cannot be counted is done all the same
             self.total = self.count()
+
+
+def progress_for(settings: Settings, inputs: Sequence[str]) -> Progress:
+    """Return what shows a run as its settings and its screen have it."""
+    if settings.progress is False:
+        return Progress()
+    if not stderr().isatty():
+        return Lines(verbose=settings.verbose)
+    return Bar(partial(_count, inputs), verbose=settings.verbose)
+
+
+def _count(inputs: Sequence[str]) -> int | None:
+    from .. import job  # noqa: PLC0415 - by now it can be imported
+
+    count: Callable[[Sequence[str]], Any] = getattr(job, "count", lambda _: None)
+    total = count(inputs)
+    return total if isinstance(total, int) else None
 
 
 def at_work(current_items: CurrentItems) -> list[str]:

@@ -26,7 +26,7 @@ from ..items.source import Source
 from ..items.task_runner import TaskRunner, Work, cpu_seconds
 from ..main import begin_items, check_log, import_job, items_error, listening, make_room
 from ..settings import Settings
-from ..system.errors import error_name
+from ..system.errors import ScaleError, error_name
 from ..system.lifeline import Lifeline, follow_main
 from ..system.processes import context_for, exitcode_of, how_it_ended, kill, start_process
 from ..system.signals import Stop
@@ -35,10 +35,6 @@ from .report import PROCESSES, THREADS, Measured
 
 ALL_BUSY_TIMEOUT = 10.0
 """How long to wait for the last of the workers to be at work, once the first is."""
-
-
-class ScaleError(Exception):
-    """Nothing can be measured; the message is one line that says why."""
 
 
 def steps(most: int) -> list[int]:
