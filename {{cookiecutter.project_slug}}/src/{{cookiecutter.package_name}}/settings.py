@@ -167,6 +167,12 @@ class Settings:
     start_method: StartMethod = setting(
         choice(*start_methods()), "How a worker is started.", WORKERS, start_methods()[0]
     )
+    start_timeout: float = setting(
+        number(above=True),
+        "Seconds that a worker may take to import the job and to set it up.",
+        WORKERS,
+        60.0,
+    )
 
     item_timeout: float | None = setting(
         number(above=True), "Seconds that one item may take.", LIMITS, shown="none"

@@ -17,13 +17,15 @@ from dataclasses import replace
 from itertools import cycle
 from multiprocessing import Pipe, connection
 from multiprocessing.connection import Connection
+from types import ModuleType
 
 from ..configurer import LogSetup, configure_worker
 from ..items.backlog import Backlog, Batch
+from ..items.lifespan import Lifespan
 from ..items.messages import DONE, FAILED, IDLE, Item, Outcome, StoppedError, Task
 from ..items.payloads import frozen
 from ..items.source import Source
-from ..items.task_runner import TaskRunner, Work, cpu_seconds
+from ..items.task_runner import TaskRunner, cpu_seconds
 from ..main import begin_items, check_log, import_job, items_error, listening, make_room
 from ..settings import Settings
 from ..system.errors import ScaleError, error_name
@@ -176,16 +178,16 @@ def _thread_main(
     from .. import job  # noqa: PLC0415 - as in a worker
 
     began = cpu_seconds()
-    outcomes = ThreadPool(job.work, sample, deadline).run()
+    outcomes = ThreadPool(job, sample, deadline).run()
     sending.send((outcomes, cpu_seconds() - began))
 
 
 class ThreadPool:
     """Threads that do batches of a backlog as workers do, in one process."""
 
-    def __init__(self, work: Work, sample: list[Item], deadline: Deadline) -> None:
+    def __init__(self, job: ModuleType, sample: list[Item], deadline: Deadline) -> None:
         """Prepare; ``run`` does the items."""
-        self.work, self.deadline = work, deadline
+        self.job, self.deadline = job, deadline
         self.changed = threading.Condition()
         fixed = [frozen(pair) for pair in sample]  # once, or each round would pay for it
         self.source = Source(lambda: cycle(fixed), self._wake)
@@ -196,16 +198,20 @@ class ThreadPool:
         """Do items until the time is over."""
         self.source.start()
         self.source.read()
-        names = [f"thread-{number}" for number in range(self.deadline.count)]
-        threads = [threading.Thread(target=self._serve, args=(name,)) for name in names]
+        numbers = range(self.deadline.count)
+        threads = [threading.Thread(target=self._live, args=(number,)) for number in numbers]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         return self.outcomes
 
-    def _serve(self, name: str) -> None:
-        runner = TaskRunner(self.work, [IDLE], 0)
+    def _live(self, number: int) -> None:
+        lifespan = Lifespan(self.job, number)
+        self._serve(TaskRunner(lifespan.work, [IDLE], 0), f"thread-{number}")
+        lifespan.end()
+
+    def _serve(self, runner: TaskRunner, name: str) -> None:
         while work := self._take():
             batch, task = work
             runner.unpack(task)

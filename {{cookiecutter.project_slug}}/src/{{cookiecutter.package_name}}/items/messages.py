@@ -74,9 +74,11 @@ class Shutdown:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Worker to main: the job is imported, send tasks."""
+    """Worker to main: the job is imported and set up, send tasks."""
 
     pid: int
+    has_lifespan: bool = False
+    """Whether it has something to tear down at its end."""
 
 
 @dataclass(frozen=True, slots=True)

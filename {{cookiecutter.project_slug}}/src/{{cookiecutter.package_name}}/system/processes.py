@@ -165,8 +165,8 @@ def await_end(process: Ending, seconds: float) -> None:
         time.sleep(POLL_INTERVAL)
 
 
-def join_all(processes: Iterable[BaseProcess], seconds: float) -> None:
-    """Wait until they have ended, ``seconds`` in all, then kill those that have not.
+def join_all(processes: Iterable[BaseProcess], seconds: float) -> list[BaseProcess]:
+    """Wait until they have ended, ``seconds`` in all, then kill and return those that have not.
 
     What they started and left is killed as well.
     """
@@ -182,6 +182,7 @@ def join_all(processes: Iterable[BaseProcess], seconds: float) -> None:
         kill(process)
     for process in processes:
         process.join(1.0)
+    return alive
 
 
 def continue_helpers() -> None:

@@ -13,8 +13,10 @@ from ..system.errors import WorkersCannotStartError
 
 log = logging.getLogger(__name__)
 
-START_TIMEOUT = 60.0
 START_ATTEMPTS = 5
+LEFT = "it has left"
+"""Why a worker is gone that was told to leave, and did so in good order."""
+UNENDED = "lifespan() did not end within the grace period"
 BACK_OFF_SECONDS = 0.05
 MOST_BACK_OFF_SECONDS = 5.0
 
@@ -36,6 +38,10 @@ class WorkerHandle:
         self.ready = self.stalled = False
         self.proven = False
         """Whether it ever began a task."""
+        self.has_lifespan = False
+        """Whether it has something to tear down at its end."""
+        self.leave_by = float("inf")
+        """When it is to be gone, once it was told to leave."""
         self.reason = ""
         """Why it is to end, or could not start."""
         self.current = IDLE
@@ -49,6 +55,11 @@ class WorkerHandle:
         return bool(self.in_flight)
 
     @property
+    def leaving(self) -> bool:
+        """Whether it was told to leave."""
+        return self.leave_by < float("inf")
+
+    @property
     def key(self) -> str | None:
         """The key of its current item, if it is at one."""
         return self.in_flight.key(self.current)
@@ -56,12 +67,14 @@ class WorkerHandle:
     def has_room(self, depth: int) -> bool:
         """Whether it may have another batch, where ``depth`` at a time are the most."""
         few = len(self.in_flight.batches) < depth  # first, for it rules out most
-        return few and self.ready and not (self.stalled or self.reason)
+        return few and self.ready and not (self.stalled or self.reason or self.leaving)
 
-    def overdue(self, now: float, limit: float | None) -> str:
+    def overdue(self, now: float, limit: float | None, start_timeout: float) -> str:
         """Return why it is to be killed, or nothing, where an item may take ``limit`` seconds."""
-        if not self.ready and now - self.started > START_TIMEOUT:
-            return f"not ready after {START_TIMEOUT:g} s"
+        if not self.ready and now - self.started > start_timeout:
+            return f"not ready after {start_timeout:g} s"
+        if now > self.leave_by:
+            return UNENDED
         if limit and self.busy and now - self.since > limit:
             return f"timed out after {limit:g} s"
         return ""
@@ -70,9 +83,13 @@ class WorkerHandle:
         """Whether items have waited for ``seconds`` behind its current one."""
         return now - self.since > seconds and self.in_flight.open_items > 1
 
-    def became_ready(self) -> None:
+    def became_ready(self, *, has_lifespan: bool) -> None:
         """Note that it can do tasks."""
-        self.ready = True
+        self.ready, self.has_lifespan = True, has_lifespan
+
+    def leave(self, seconds: float) -> None:
+        """Note that it was told to leave, and may take so long."""
+        self.leave_by = self.clock.now() + seconds
 
     def assign(self, batch: Batch) -> None:
         """Note that it was given a batch."""

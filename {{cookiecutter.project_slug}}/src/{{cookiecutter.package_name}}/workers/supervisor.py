@@ -22,7 +22,7 @@ from ..settings import Settings
 from ..system.capacity import reason_for
 from ..system.signals import Stop
 from .engine import WorkerManager
-from .handle import Event, Gone, RestartBackoff
+from .handle import LEFT, Event, Gone, RestartBackoff
 from .manager import Worker
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ def run(backlog: Backlog, settings: Settings, logs: LogSetup, stop: Stop) -> Gen
     """
     supervisor = Supervisor(backlog, settings, WorkerManager(backlog, settings, logs, stop), stop)
     try:
-        while supervisor.has_work:
+        while supervisor.has_work or supervisor.dismiss():
             yield from supervisor.turn() or [NO_OUTCOMES]
     finally:
         supervisor.end()
@@ -73,8 +73,8 @@ class Supervisor:
 
     def turn(self) -> list[Outcomes]:
         """Hand out batches, wait for events at most a tick, and return the outcomes."""
-        if self.stop.requested and not self.stopping:
-            self._begin_stop()
+        if self.stop.requested:
+            self._go_on_stopping()
         self.backlog.fill()
         if self.backlog.has_some and not self.backlog.stopped:
             self._start_missing()
@@ -86,6 +86,14 @@ class Supervisor:
             outcomes += self._look_after_workers()
         return outcomes
 
+    def dismiss(self) -> bool:
+        """Have idle workers end their lifespan; return whether one is at it, and time is left."""
+        for worker in self.manager.workers:
+            if worker.has_lifespan and not (worker.busy or worker.leaving):
+                worker.leave(self.settings.grace)
+                self.manager.leave(worker)
+        return any(worker.leaving for worker in self.manager.workers) and not self.stop.time_is_up
+
     def end(self) -> None:
         """End all workers; where one still has an item, at once."""
         if any(worker.busy for worker in self.manager.workers):
@@ -94,8 +102,13 @@ class Supervisor:
             self.backlog.events.note_cut_off(self.backlog.current_items)
         self.manager.end(stopping=self.stop.requested)
 
+    def _go_on_stopping(self) -> None:
+        """Let the running items finish, and no other begin; who has none left ends at once."""
+        if not self.stopping:
+            self._begin_stop()
+        self.dismiss()
+
     def _begin_stop(self) -> None:
-        """Let the running items finish, and no other begin."""
         self.stopping = True
         self.stop.begin_grace()
         self.backlog.stop()
@@ -136,8 +149,8 @@ class Supervisor:
 
     def _take(self, worker: Worker, event: Event) -> list[Outcomes]:
         match event:
-            case Ready(pid):
-                worker.became_ready()
+            case Ready(pid, has_lifespan):
+                worker.became_ready(has_lifespan=has_lifespan)
                 log.info("%s is ready, pid %d", worker.name, pid)
                 self.backlog.events.note(STARTED, worker.name, pid=pid)
             case StartFailed(reason):
@@ -160,7 +173,7 @@ class Supervisor:
         for worker in self.manager.workers:
             if worker.reason:
                 continue  # it is dying
-            if reason := worker.overdue(now, limit):
+            if reason := worker.overdue(now, limit, self.settings.start_timeout):
                 worker.expired(reason)
                 self.manager.kill(worker)
             elif worker.holds_up_others(now, self.manager.REVOKE_SECONDS):
@@ -183,7 +196,9 @@ class Supervisor:
             outcomes += self._take(worker, answer)
         started = worker.ready and (worker.proven or not worker.busy)
         outcomes += worker.died(how)
-        if started:
+        if worker.reason == LEFT:
+            log.info("%s has left", worker.name)
+        elif started:
             log.warning("%s is gone: %s", worker.name, worker.reason)
             self.backlog.events.note(DIED, worker.name, worker.reason)
         else:
