@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .log import hooks, records
 from .log.fallback import STALL_SECONDS
-from .log.formats import JsonLineFormatter, LineFormatter, snapshot
+from .log.formats import ITEM_FIELD, JsonLineFormatter, LineFormatter, snapshot
 from .log.logfile import LogFile
 from .log.pipe import PipeHandler, PipeSender
 from .log.queue import QueueSender
@@ -25,6 +25,11 @@ class LogSetup:
     format: LogFormat
     layout: str
     sender: PipeSender | QueueSender
+
+    @property
+    def shows_items(self) -> bool:
+        """Whether records tell the item that they belong to."""
+        return self.format == "json" or bool(ITEM_FIELD.search(self.layout))
 
     def formatter(self) -> logging.Formatter:
         """Return the formatter for the log file."""

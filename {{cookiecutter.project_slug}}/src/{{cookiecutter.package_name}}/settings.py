@@ -17,7 +17,7 @@ StartMethod = Literal["forkserver", "spawn", "fork"]
 LogTransport = Literal["auto", "pipe", "queue"]
 LogFormat = Literal["text", "json"]
 
-TEXT_LAYOUT = "%(asctime)s %(processName)-10s %(levelname)-8s %(message)s"
+TEXT_LAYOUT = "%(asctime)s %(processName)-10s %(levelname)-8s [%(item)s] %(message)s"
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 MOST_WORKERS = 1_000
 """A slip of the finger shall not take a whole machine down."""
@@ -201,6 +201,7 @@ class Settings:
         LOG,
         "auto",
     )
+    capture_output: bool = setting(FLAG, "Log what workers print.", LOG, default=True)
 
     progress: bool | None = setting(FLAG, "Show a progress bar.", RESULTS, shown="on a terminal")
     verbose: bool = setting(

@@ -40,15 +40,16 @@ class Batch:
         """The items without a report."""
         return self.pairs[self.done : self.end]
 
-    def task(self) -> Task:
-        """Return what to send to a worker.
+    def task(self, *, named: bool) -> Task:
+        """Return what to send to a worker, with the items' keys if ``named``.
 
         Raises:
             UnsendableError: A payload did not pickle.
             MemoryError: Together they are too large.
         """
         blob = pickle.dumps([payload for _, payload in self.pairs], pickle.HIGHEST_PROTOCOL)
-        return Task(self.first, blob, len(self.pairs))
+        keys = [key for key, _ in self.pairs] if named else []
+        return Task(self.first, blob, len(self.pairs), keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,8 @@ class Backlog:
         """
         self.source, self.unfinished, self.max_attempts = source, unfinished, max_attempts
         self.sizer = BatchSizer()
+        self.named = False
+        """Whether workers are told the items' keys."""
         self.pending: list[Item] = []
         self.isolated: deque[tuple[Item, int]] = deque()
         self.failed: list[Outcomes] = []
@@ -228,7 +231,7 @@ class Backlog:
     def _pack(self, batch: Batch) -> Task | None:
         """Return a batch's task; None where a payload does not pickle, which fails that item."""
         try:
-            task = batch.task()
+            task = batch.task(named=self.named)
         except Exception as error:
             if len(batch.pairs) == 1:
                 why = str(error) if isinstance(error, UnsendableError) else describe(error)

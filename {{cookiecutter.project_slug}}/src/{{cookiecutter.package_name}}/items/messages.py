@@ -60,6 +60,8 @@ class Task:
     """The pickled list of payloads. Pickled on its own, so that a payload that does not unpickle
     costs its task and not the connection."""
     count: int
+    keys: list[str] = field(default_factory=list)
+    """The items' keys, for their log records; empty where the log does not show them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,9 @@ class TaskRunner:
         self.revoked = revoked or [0] * (index + 1)
         self.first = self.end = self.sent = 0
         self.todo: deque[Any] = deque()
+        self.keys: list[str] = []
+        self.key = ""
+        """The current item's key, if main told the keys."""
         self.results: list[str] = []
         self.errors: dict[int, str] = {}
         self.seconds = array("d")
@@ -71,7 +74,7 @@ class TaskRunner:
             self.first, self.end, self.sent = task.first, task.first + task.count, 0
             self.begun, self.start = time.time(), time.perf_counter()
             self.clock = self.sent_at = self.start
-            self.todo = deque(payloads)
+            self.todo, self.keys = deque(payloads), task.keys
 
     def run(self) -> None:
         """Run the items, stride by stride, unless main revokes them."""
@@ -81,6 +84,7 @@ class TaskRunner:
             with self.lock:
                 self._clock_in(at_hand=False)
         self.slot[self.index] = whole_task(self.first)
+        self.key = ""
 
     def _run_some(self, count: int) -> bool:
         """Run ``count`` items; record an exception, of whatever kind, as its item's error.
@@ -93,6 +97,7 @@ class TaskRunner:
         """
         work, slot, index, take = self.work, self.slot, self.index, self.todo.popleft
         revoked, done, next_one = self.revoked, self.results.append, self.first + len(self.results)
+        keys, first = self.keys, self.first
         for number in range(next_one, next_one + count):
             try:
                 payload = take()
@@ -102,6 +107,8 @@ class TaskRunner:
             if number < revoked[index]:
                 self.todo.appendleft(payload)
                 return False
+            if keys:
+                self.key = keys[number - first]
             try:
                 result = work(payload)
                 # For an int, what json writes, without the 1 µs that setting up an encoder takes.

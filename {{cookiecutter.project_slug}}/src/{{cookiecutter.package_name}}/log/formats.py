@@ -6,7 +6,7 @@ import re
 import time
 from contextlib import suppress
 from operator import itemgetter
-from typing import Any
+from typing import Any, Protocol
 
 from pythonjsonlogger.core import RESERVED_ATTRS
 
@@ -25,7 +25,32 @@ RESERVED = frozenset(RESERVED_ATTRS)
 """What is a record's own, in one field or another."""
 ATOMS = {str, int, float, bool, type(None)}
 """What needs no more to be pickled or shown; of these, no subclass is sure to."""
+ITEM = "item"
+"""The field that names the item during which a record was logged."""
+ITEM_FIELD = re.compile(r"%\(item\)(-?\d*s)")
+UNNAMED = re.compile(r"%\((?!item\)-?\d*s)\w+\)")
+NO_ITEM = "-"
 MADE_INTO_TEXT = dict.fromkeys(("args", "exc_info", "exc_text", "stack_info"))
+
+
+class Runner(Protocol):
+    """What does the items of a process, one at a time."""
+
+    key: str
+    """The current item's key; empty between items."""
+
+
+class _Nothing:
+    key = ""
+
+
+_runner: Runner = _Nothing()
+
+
+def show_items_of(runner: Runner) -> None:
+    """From now on, say in each record of this process which item of ``runner`` it belongs to."""
+    global _runner  # noqa: PLW0603 - one for each process
+    _runner = runner
 
 
 class SafeFormatter(logging.Formatter):
@@ -56,11 +81,14 @@ class LineFormatter(SafeFormatter):
         # A record that lacks a field of the layout, one that extra= gives to others, shows a dash.
         names = FIELD.findall(layout)
         super().__init__(layout, defaults=dict.fromkeys(names, "-"))
-        self.has_time = self.usesTime()
+        self.has_time, self.has_item = self.usesTime(), bool(ITEM_FIELD.search(layout))
         self.values: Any
         self.layout, self.values = layout, _all_values
+        names = FIELD.findall(ITEM_FIELD.sub("", layout))
         if len(names) > 1 and "%%" not in layout:  # in their order, which takes less than by name
-            self.layout, self.values = FIELD.sub("%", layout), itemgetter(*names)
+            self.layout, self.values = UNNAMED.sub("%", layout), itemgetter(*names)
+        self.at = "", ""
+        """The item whose key was last put into the layout, and what came of it; as above."""
         self.now = -1, -1.0, "", ""
         """When a time was last made into text: second and milliseconds, and the text of the second
         and of both; one value, for threads' sake."""
@@ -68,19 +96,28 @@ class LineFormatter(SafeFormatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the record's text."""
         if record.exc_info or record.exc_text or record.stack_info:
-            text = super().format(record)
+            text = super().format(with_item(record))
         else:
             try:  # what logging.Formatter does for a record without exception, in half the time
                 message = record.msg if type(record.msg) is str else str(record.msg)
                 record.message = message % record.args if record.args else message
                 if self.has_time:
                     record.asctime = self.formatTime(record)
-                text = self.layout % self.values(record.__dict__)
+                layout = self.layout_with(item_of(record)) if self.has_item else self.layout
+                text = layout % self.values(record.__dict__)
             except Exception:  # the logged objects' own code, or a layout with fields of its own
-                text = super().format(record)
+                text = super().format(with_item(record))
         if text.isascii() and (raw := text.encode()).translate(VISIBLE) is raw:
             return text  # found out in a quarter of the time that isprintable takes
         return text if text.isprintable() else one_record(text)
+
+    def layout_with(self, key: str) -> str:
+        """Return the layout with an item's key in place; most records are of the same as before."""
+        known, layout = self.at
+        if known != key:
+            layout = ITEM_FIELD.sub(lambda field: _escaped(field, key), self.layout)
+            self.at = key, layout
+        return layout
 
     def formatTime(  # noqa: N802 - logging's own name
         self, record: logging.LogRecord, _datefmt: str | None = None
@@ -127,6 +164,8 @@ class JsonLineFormatter(logging.Formatter):
             "pid": record.process,
             "message": message if type(message) is str else json_value(message),
         }
+        if _runner.key:
+            fields[ITEM] = _runner.key
         if text := exception_text(record):
             fields["exc_info"] = text
         if record.stack_info:
@@ -142,6 +181,20 @@ class JsonLineFormatter(logging.Formatter):
 MESSAGE = SafeFormatter("%(message)s")
 
 
+def item_of(record: logging.LogRecord) -> str:
+    """Return the key of the item that this process is at, or else the one that a record tells."""
+    return _runner.key or str(record.__dict__.get(ITEM, NO_ITEM))
+
+
+def with_item(record: logging.LogRecord) -> logging.LogRecord:
+    """Return a copy of a record that tells its item, or the record itself between items."""
+    return _record_of({**record.__dict__, ITEM: _runner.key}) if _runner.key else record
+
+
+def _escaped(field: re.Match[str], key: str) -> str:
+    return (f"%{field[1]}" % key).replace("%", "%%")
+
+
 def one_record(text: str) -> str:
     """Mark a text's line breaks as its own, and make control characters visible."""
     escaped = text.replace("\r\n", "\n").translate(ESCAPES)
@@ -151,6 +204,10 @@ def one_record(text: str) -> str:
 def snapshot(record: logging.LogRecord) -> logging.LogRecord:
     """Return a copy with its text made, and with nothing in it that may change or not pickle."""
     fields = {**record.__dict__, **MADE_INTO_TEXT}
+    if _runner.key:
+        theirs, fields[ITEM] = fields.get(ITEM), _runner.key
+        if theirs is not None:
+            add_field(fields, ITEM, theirs)
     if isinstance(record.msg, dict):
         fields["msg"], fields["exc_text"] = json_value(record.msg), exception_text(record)
         fields["stack_info"] = record.stack_info

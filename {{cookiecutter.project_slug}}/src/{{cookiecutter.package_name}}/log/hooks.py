@@ -16,6 +16,7 @@ While no handler is in use, all is as in the standard library.
 
 import logging
 import sys
+import threading
 from typing import Any
 
 CALL_HANDLERS = logging.Logger.callHandlers
@@ -28,6 +29,9 @@ class _Use:
 
     handlers: tuple[logging.Handler, ...] = ()
     level = logging.NOTSET
+
+
+_calling = threading.local()
 
 
 def install() -> None:
@@ -67,11 +71,31 @@ def _call_handlers(logger: logging.Logger, record: logging.LogRecord) -> None:
     while at:
         for handler in at.handlers:
             if record.levelno >= handler.level:
-                try:
-                    handler.handle(record)
-                except Exception:  # a handler's trouble ends neither an item nor the run
-                    handler.handleError(record)
+                _call(handler, record)
         at = at.parent if at.propagate else None
+
+
+def _call(handler: logging.Handler, record: logging.LogRecord) -> None:
+    """Call a handler of others'; its trouble ends neither an item nor the run."""
+    _calling.depth = depth = getattr(_calling, "depth", 0) + 1
+    try:
+        handler.handle(record)
+    except Exception:
+        handler.handleError(record)
+    finally:
+        _calling.depth = depth - 1
+
+
+def calls_others() -> bool:
+    """Whether this thread is in a handler that is not the service's."""
+    return getattr(_calling, "depth", 0) > 0
+
+
+def deliver(record: logging.LogRecord) -> None:
+    """Send a record to the one log, and to nobody else."""
+    if record.levelno >= _Use.level:
+        for handler in _Use.handlers:
+            handler.handle(record)
 
 
 def _set_attribute(logger: logging.Logger, name: str, value: object) -> None:

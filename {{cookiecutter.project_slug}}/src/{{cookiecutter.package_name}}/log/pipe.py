@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import ClassVar
 
+from ..system.files import high_duplicate
 from .fallback import STALL_SECONDS, Fallback, FallbackFile, StallTimeout, identity_of
 from .parts import PartFiles
 from .state import CUT_OFF, STALLED
@@ -23,8 +24,6 @@ if sys.platform != "win32":
 
 PIPE_BYTES = 1 << 18
 """How much the pipe holds where that can be set: more than comes between two reads."""
-HIGH, BELOW = 4096, 32
-"""Where a process has its end: so high, or that far below its limit of descriptors."""
 COMMAND_TIMEOUT = 0.1
 SENT = -1
 
@@ -87,13 +86,10 @@ class WritingEnd:
     """A process's own end of the pipe, which it opens again if the job closes it."""
 
     def __init__(self, sender: PipeSender) -> None:
-        """Have it at a high number, where those who close a row of descriptors seldom come.
-
-        And where nobody else's file is to be found soon after: the lowest free number is given.
-        """
+        """Have it where the job seldom closes it."""
         self.given, self.origin = sender.writer.fileno(), sender.origin
         self.identity = identity_of(self.given)
-        self.descriptor = _move_up(self.given)
+        self.descriptor = high_duplicate(self.given)
 
     def has_room(self, seconds: float) -> bool:
         """Whether a write is possible within some seconds."""
@@ -102,13 +98,13 @@ class WritingEnd:
     def reopen(self) -> bool:
         """Find the pipe again: by the descriptor that came with the process, or through main's."""
         if identity_of(self.given) == self.identity:
-            self.descriptor = _move_up(self.given)
+            self.descriptor = high_duplicate(self.given)
             return True
         pid, number = self.origin
         with suppress(OSError):  # main is gone, or another user's
             opened = os.open(f"/proc/{pid}/fd/{number}", os.O_WRONLY | os.O_NONBLOCK)
             if identity_of(opened) == self.identity:
-                self.descriptor = _move_up(opened)
+                self.descriptor = high_duplicate(opened)
                 if self.descriptor == opened:
                     return True
             os.close(opened)
@@ -208,12 +204,3 @@ def has_room(pipe: int, seconds: float) -> bool:
     poll = select.poll()
     poll.register(pipe, select.POLLOUT)
     return bool(poll.poll(seconds * 1000))
-
-
-def _move_up(descriptor: int) -> int:
-    """Return a duplicate at a high number, or the descriptor itself where there is none."""
-    if sys.platform != "win32":
-        with suppress(OSError, ValueError):
-            lowest = min(os.sysconf("SC_OPEN_MAX"), HIGH) - BELOW
-            return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, lowest)
-    return descriptor

@@ -10,8 +10,12 @@ import io
 import os
 import select
 import sys
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, TextIO
+
+from .files import high_duplicate
 
 WRITE_TIMEOUT = 60.0
 """How long to wait for room where a descriptor does not block, before it counts as unread."""
@@ -22,7 +26,7 @@ PIECE = 512
 NOBODY_READS = {errno.EPIPE, errno.EIO, errno.EBADF, errno.ENXIO, errno.ETIMEDOUT}
 
 _screens: dict[str, "Screen"] = {}
-_texts: dict[str, TextIO] = {}
+_texts: dict[str, "ScreenText"] = {}
 _closed: set[str] = set()
 
 
@@ -73,10 +77,14 @@ class Screen(WaitingWriter):
         super().__init__(raw)
         self.kept = kept
         self.error: OSError | None = None
+        self.sink: Callable[[bytes], bool] | None = None
+        self.number = int(raw.fileno())
         self.hurried = self.stuck = False
 
     def write(self, data: Any) -> int:
         """Write as much of it as can be; return its length all the same."""
+        if self.sink and self.sink(bytes(data)):
+            return len(data)
         view = memoryview(data).cast("B")
         size, most = len(view), PIECE if self.hurried else len(view)
         try:
@@ -89,9 +97,28 @@ class Screen(WaitingWriter):
             self.error = self.error or error
         return size
 
+    def fileno(self) -> int:
+        """Return the descriptor that programs take for it."""
+        return self.number
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal."""
+        return super().isatty() and not self.sink
+
+    def redirect(self, descriptor: int, sink: Callable[[bytes], bool]) -> None:
+        """Pass on what is written to ``sink``; what that does not take goes where it went before.
+
+        What others write to the descriptor goes to ``descriptor`` from now on.
+        """
+        before = high_duplicate(self.number)
+        before = os.dup(before) if before == self.number else before
+        self.raw = open(before, "wb", buffering=0)  # noqa: SIM115 - for good
+        os.dup2(descriptor, self.number)
+        self.sink = sink
+
     def has_room(self) -> bool:
         """Wait for room; but only once, until there was some again."""
-        self.stuck = not has_room(self.fileno(), 0.0 if self.stuck else self.seconds)
+        self.stuck = not has_room(int(self.raw.fileno()), 0.0 if self.stuck else self.seconds)
         return not self.stuck
 
 
@@ -145,6 +172,21 @@ def _protected(name: str, text: io.TextIOWrapper, raw: Any) -> TextIO:
         write_through=text.write_through,
     )
     return _texts[name]
+
+
+def redirect(descriptor: int, sink: Callable[[str, bytes], bool]) -> None:
+    """Pass on what this process prints to ``sink``, with the name of the stream, line by line.
+
+    Args:
+        descriptor: Where goes what C code and programs write to descriptors 1 and 2.
+        sink: Returns whether it took what it was given; if not, that goes where it went before.
+    """
+    for name, screen in _screens.items():
+        if name in _closed:  # its number may be something else's
+            continue
+        _texts[name].flush()
+        screen.redirect(descriptor, partial(sink, name))
+        _texts[name].reconfigure(encoding="utf-8", line_buffering=True)
 
 
 def hurry() -> None:

@@ -40,6 +40,7 @@ def run(backlog: Backlog, settings: Settings, logs: LogSetup, stop: Stop) -> Gen
         WorkersCannotStartError: They died at their start, again and again, in spite of back-off.
         EngineRefusedError, EngineLostError: The engine is unusable, or is gone.
     """
+    backlog.named = logs.shows_items
     supervisor = Supervisor(backlog, settings, WorkerManager(backlog, settings, logs, stop), stop)
     try:
         while supervisor.has_work or supervisor.dismiss():
