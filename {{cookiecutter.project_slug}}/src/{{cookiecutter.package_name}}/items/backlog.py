@@ -60,6 +60,13 @@ class WorkerDeath:
     reason: str
     seconds: float
     """For how long it was at its current item."""
+    stack: str = ""
+    """Where it was, innermost call first."""
+
+    @property
+    def error(self) -> str:
+        """What is said of its current item."""
+        return f"{self.reason}\n\n{self.stack}" if self.stack else self.reason
 
 
 CurrentItems = dict[str, tuple[str, float]]
@@ -200,7 +207,7 @@ class Backlog:
 
     def _blame(self, pair: Item, attempts: int, death: WorkerDeath) -> list[Outcomes]:
         if attempts >= self.max_attempts:
-            return [_failed(pair, death.reason, attempts, death.worker, death.seconds)]
+            return [_failed(pair, death.error, attempts, death.worker, death.seconds)]
         self.events.note_killed(death.worker, death.reason, pair[0], death.seconds, attempts)
         self.isolated.append((pair, attempts))
         return []

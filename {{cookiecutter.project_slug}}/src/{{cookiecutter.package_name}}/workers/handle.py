@@ -44,6 +44,10 @@ class WorkerHandle:
         """When it is to be gone, once it was told to leave."""
         self.reason = ""
         """Why it is to end, or could not start."""
+        self.stack = ""
+        """Where it was when it was killed or crashed, if it said so."""
+        self.asked_at: float | None = None
+        """When it was asked for its stack, until it is killed."""
         self.current = IDLE
         self.started = self.since = self.clock.now()
         self.revocations = 0
@@ -122,8 +126,8 @@ class WorkerHandle:
     def died(self, how: str) -> list[Outcomes]:
         """Blame its current item, take back all others; ``reason`` says why from now on."""
         self.expired(how)
-        seconds = self.clock.now() - self.since
-        return self.in_flight.lose(self.current, WorkerDeath(self.name, self.reason, seconds))
+        death = WorkerDeath(self.name, self.reason, self.clock.now() - self.since, self.stack)
+        return self.in_flight.lose(self.current, death)
 
     def _progressed(self) -> None:
         self.since, self.revocations = self.clock.now(), 0

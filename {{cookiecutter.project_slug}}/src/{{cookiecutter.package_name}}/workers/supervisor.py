@@ -11,6 +11,7 @@ told and ended; here it is decided when.
 
 import logging
 from collections.abc import Generator
+from math import inf
 
 from ..configurer import LogSetup
 from ..items.backlog import Backlog
@@ -21,6 +22,7 @@ from ..items.outcomes import NO_OUTCOMES, Outcomes
 from ..settings import Settings
 from ..system.capacity import reason_for
 from ..system.signals import Stop
+from ..system.stacks import ANSWER_SECONDS
 from .engine import WorkerManager
 from .handle import LEFT, Event, Gone, RestartBackoff
 from .manager import Worker
@@ -173,14 +175,24 @@ class Supervisor:
         self.next_look = now + self.tick
         for worker in self.manager.workers:
             if worker.reason:
-                continue  # it is dying
-            if reason := worker.overdue(now, limit, self.settings.start_timeout):
+                self._kill_once_asked(worker, now)
+            elif reason := worker.overdue(now, limit, self.settings.start_timeout):
                 worker.expired(reason)
-                self.manager.kill(worker)
+                worker.asked_at = now
+                if not self.manager.ask_for_stack(worker):
+                    self._kill_once_asked(worker, inf)
             elif worker.holds_up_others(now, self.manager.REVOKE_SECONDS):
                 self._revoke(worker)
         self._note_current_items()
         return outcomes
+
+    def _kill_once_asked(self, worker: Worker, now: float) -> None:
+        """Kill a worker that has said where it is, or does not say it in time."""
+        if worker.asked_at is None:
+            return  # it was killed
+        if self.manager.has_stack(worker) or now > worker.asked_at + ANSWER_SECONDS:
+            worker.asked_at = None
+            self.manager.kill(worker)
 
     def _note_current_items(self) -> None:
         stood, at = self.clock.stood, [(worker, worker.key) for worker in self.manager.workers]
