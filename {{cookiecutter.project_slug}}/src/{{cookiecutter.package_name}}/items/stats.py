@@ -35,7 +35,8 @@ class RunStats:
         self.done += len(outcomes) - len(failures)
         self.failed += len(failures)
         for outcome in failures:
-            log.warning("item %s failed: %s", outcome.key, error_name(outcome.error or ""))
+            name, at = error_name(outcome.error or ""), {"item": outcome.key}
+            log.warning("item %s failed: %s", outcome.key, name, extra=at)
         self.seconds = time.monotonic() - self.began
 
     def correct(self, changes: Iterable[Change]) -> None:
@@ -45,7 +46,8 @@ class RunStats:
             self.failed -= change.was == FAILED
             if change.error:
                 self.failed += 1
-                log.warning("item %.200s failed: %s", change.key, change.error)
+                at = {"item": change.key}
+                log.warning("item %.200s failed: %s", change.key, change.error, extra=at)
             else:
                 self.twice += 1
                 log.warning("key %s was yielded twice: its first outcome stays", change.key)
