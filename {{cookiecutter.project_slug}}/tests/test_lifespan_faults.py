@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from .support.service import HANG_SECONDS, Run, Service, report, wait_for
 
 Services = Callable[..., Service]
