@@ -14,6 +14,8 @@ from {{ cookiecutter.package_name }}.settings import start_methods
 
 from .support.service import Service
 
+DAILY = {"test_end_to_end", "test_kills"}
+"""Of the tests that run the service, those that a plain ``pytest`` runs, too."""
 ROWS = os.environ.get("FAULT_ROWS", "all")
 """Of each fault test: ``all`` rows, at most so many, or ``each`` value of each parameter once."""
 
@@ -40,13 +42,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     limits = f"{__package__}.support.limits"
     not_held = import_module(limits).NOT_HELD if util.find_spec(limits) else {}
     for item in items:
-        if item.path.stem.endswith("_faults"):
+        if item.path.stem.endswith("_faults") or _runs_the_service(item):
             item.add_marker("faults")
         if reason := not_held.get(_name(item)):
             item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
     if ROWS != "all":
         config.hook.pytest_deselected(items=(left_out := _left_out(items)))
         items[:] = [item for item in items if item not in left_out]
+
+
+def _runs_the_service(item: pytest.Item) -> bool:
+    return "service" in getattr(item, "fixturenames", ()) and item.path.stem not in DAILY
 
 
 def _left_out(items: list[pytest.Item]) -> list[pytest.Item]:
@@ -113,7 +119,10 @@ def service(tmp_path: Path) -> Iterator[Callable[..., Service]]:
         one.close()
 
 
-@pytest.fixture(params=start_methods())
+DEFAULT, *OTHERS = start_methods()
+
+
+@pytest.fixture(params=[DEFAULT, *(pytest.param(one, marks=pytest.mark.faults) for one in OTHERS)])
 def start_method(request: pytest.FixtureRequest) -> str:
-    """Every start method that this platform has."""
+    """Every start method that this platform has; on ordinary days the default one."""
     return str(request.param)

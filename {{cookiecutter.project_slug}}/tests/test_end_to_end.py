@@ -35,6 +35,7 @@ def test_run_digests_every_file(
     assert "nothing to do" in again.stdout
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("transport", ["pipe", "queue"])
 def test_one_log_holds_every_record_in_order(
     service: Callable[..., Service], start_method: str, transport: str

@@ -1,8 +1,8 @@
 """The buffer copies every record exactly once, at whatever step a listener is killed."""
 
-import itertools
 import os
 from collections.abc import Callable, Iterator
+from itertools import count, product
 from pathlib import Path
 
 import pytest
@@ -66,13 +66,13 @@ SCENES = [short_records, long_records, commands_between, many_records]
 
 # The files that a killed listener had open are closed for it, as the system would.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("max_bytes", [0, 100])
-@pytest.mark.parametrize("scene", SCENES)
+@pytest.mark.faults
+@pytest.mark.parametrize(("scene", "max_bytes"), [*product(SCENES, [0, 100])])
 def test_a_kill_at_any_step_neither_loses_nor_repeats_a_record(
     make_pipe: Callable[..., Pipe], scene: Callable[[Pipe], bytes], max_bytes: int
 ) -> None:
     """Killed before any line of the recovery buffer's code, twice, the log is as without a kill."""
-    for step in itertools.count():
+    for step in count():
         pipe = make_pipe(max_bytes=max_bytes)
         expected = scene(pipe)
         was_killed = pipe.listen_until(step)
@@ -93,7 +93,7 @@ def test_a_kill_in_the_middle_of_a_write_neither_loses_nor_tears_a_record(
 ) -> None:
     """The kernel may have taken any part of a write when the listener dies."""
     write = os.write
-    for size in itertools.count():
+    for size in count():
         pipe = make_pipe(max_bytes=100)
         expected = scene(pipe)
 

@@ -183,6 +183,7 @@ os._exit(0)
 """
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("leave", LEFT)
 def test_a_migration_that_is_killed_leaves_the_old_or_the_new(tmp_path: Path, leave: Leave) -> None:
     """SIGKILL before each statement in turn: it can be read at once, and a run goes on with it."""

@@ -224,20 +224,26 @@ CLOSED = {
 REDIRECTIONS = [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", "| true", "2>&1 | true", "2>/dev/full"]
 
 
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory: pytest.TempPathFactory) -> Service:
+    """Return a service with a journal of five items that are done and one that failed."""
+    one = Service(tmp_path_factory.mktemp("printed") / "service", "printing")
+    assert one.run().code == 1
+    return one
+
+
 @pytest.mark.parametrize("redirection", REDIRECTIONS)
 @pytest.mark.parametrize("command", CLOSED)
-def test_streams_that_are_closed(service: Services, command: str, redirection: str) -> None:
+def test_streams_that_are_closed(printed: Service, command: str, redirection: str) -> None:
     """The exit code is the same as on a terminal; there is no traceback, nor Python's own 120."""
     if "/dev/full" in redirection and not Path("/dev/full").exists():
         redirection = "2>&-"
     line, expected = CLOSED[command]
-    one = service("printing")
-    assert one.run().code == 1
     shell = f"set -o pipefail; '{sys.executable}' -m {PACKAGE} {line} {redirection}"
     finished = subprocess.run(
         ["bash", "-c", shell],
-        cwd=one.folder,
-        env=one.environment,
+        cwd=printed.folder,
+        env=printed.environment,
         capture_output=True,
         text=True,
         errors="replace",

@@ -188,6 +188,7 @@ def test_the_page_opens_at_the_last_run(tmp_path: Path) -> None:
     assert page(seen)[1]["view"] == 86_400
 
 
+@pytest.mark.faults
 def test_a_hundred_thousand_items_make_a_page_of_some_megabytes(tmp_path: Path) -> None:
     """As large as their names, and some twenty bytes for each."""
     items = (outcome(f"item-{n:06}", n * 0.01, 0.01, f"worker-{n % 8}") for n in range(100_000))
