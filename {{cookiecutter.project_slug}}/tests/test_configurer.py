@@ -40,8 +40,9 @@ class Sender:
         """Make it."""
         self.kept = Kept()
 
-    def handler(self, _stall_seconds: float) -> logging.Handler:
+    def handler(self, formatter: logging.Formatter, _stall_seconds: float) -> logging.Handler:
         """Return it."""
+        self.kept.setFormatter(formatter)
         return self.kept
 
 

@@ -43,9 +43,7 @@ STALL_SECONDS = 0.1
 
 def handler_of(transport: PipeTransport | QueueTransport) -> Any:
     """Return a handler that shows just the message."""
-    handler = transport.sender.handler(STALL_SECONDS)
-    handler.setFormatter(LineFormatter("%(message)s"))
-    return handler
+    return transport.sender.handler(LineFormatter("%(message)s"), STALL_SECONDS)
 
 
 def make(message: Any, *args: Any, **fields: Any) -> logging.LogRecord:

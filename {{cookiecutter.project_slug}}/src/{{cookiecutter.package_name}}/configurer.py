@@ -8,7 +8,13 @@ from pathlib import Path
 
 from .log import hooks, records
 from .log.fallback import STALL_SECONDS
-from .log.formats import ITEM_FIELD, JsonLineFormatter, LineFormatter, snapshot
+from .log.formats import (
+    ITEM_FIELD,
+    JsonLineFormatter,
+    LineFormatter,
+    RecordFormatter,
+    snapshot,
+)
 from .log.logfile import LogFile
 from .log.pipe import PipeHandler, PipeSender
 from .log.queue import QueueSender
@@ -31,7 +37,7 @@ class LogSetup:
         """Whether records tell the item that they belong to."""
         return self.format == "json" or bool(ITEM_FIELD.search(self.layout))
 
-    def formatter(self) -> logging.Formatter:
+    def formatter(self) -> RecordFormatter:
         """Return the formatter for the log file."""
         return JsonLineFormatter() if self.format == "json" else LineFormatter(self.layout)
 
@@ -77,8 +83,7 @@ def configure_worker(setup: LogSetup, stall_seconds: float = STALL_SECONDS) -> N
         stall_seconds: How long to wait for a listener that stands still, before records go to
             the rescue file.
     """
-    handler = setup.sender.handler(stall_seconds)
-    handler.setFormatter(setup.formatter())
+    handler = setup.sender.handler(setup.formatter(), stall_seconds)
     handler.setLevel(setup.level)
     hooks.install()
     records.install()

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 from .configurer import LogFileHandler, LogSetup, configure_listener, deconfigure
 from .log.fallback import Fallback
+from .log.formats import RecordFormatter
 from .log.logfile import LogFile
 from .log.pipe import PipeTransport, has_atomic_pipes
 from .log.queue import QueueTransport
 from .log.recovery import RecoveryBuffer, Shared, copy_records, new_shared_bytes
 from .log.state import LOST
-from .log.wire import REOPEN, STOP
+from .log.wire import REOPEN, STOP, file_text
 from .settings import Settings
 from .system.capacity import patiently
 from .system.errors import WorkersCannotStartError
@@ -62,7 +63,7 @@ class PipeEnd:
     reader: Connection
     shared: Shared
     fallback: Fallback
-    formatter: logging.Formatter
+    formatter: RecordFormatter
     """For what the listener itself has to tell, when main is gone."""
     run: str
 
@@ -97,7 +98,7 @@ def listen_to_pipe(end: PipeEnd, lifeline: Connection, file_options: tuple[Any, 
     if orphaned:
         buffer.parts.remove_all(end.run)
         for record in summary_records(end.fallback):
-            file.append(end.formatter.format(record).encode() + b"\n")
+            file.append(file_text(end.formatter.line(record)))
 
 
 def summary_records(fallback: Fallback) -> list[logging.LogRecord]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from .logfile import open_for_writing
 from .state import CUT_OFF, LOST, STALLED, Counter, LogState
+from .wire import file_text
 
 if sys.platform != "win32":
     import fcntl
@@ -127,7 +128,7 @@ class FallbackFile:
 
     def append(self, line: bytes, reason: int) -> None:
         """Append one record; count it as lost if that fails too, as on a full disk."""
-        line = b"\n" * self.torn + line
+        line = b"\n" * self.torn + file_text(line)
         try:
             self._append(line)
         except OSError:

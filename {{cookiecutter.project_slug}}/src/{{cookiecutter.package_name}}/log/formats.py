@@ -5,13 +5,14 @@ import logging
 import re
 import time
 from contextlib import suppress
-from operator import itemgetter
+from operator import attrgetter
 from typing import Any, Protocol
 
 from pythonjsonlogger.core import RESERVED_ATTRS
 
 from ..system.text import ESCAPES, text_of
 from .values import add_field, json_value
+from .wire import NEWLINE, file_text
 
 CONTINUATION = "\n  | "
 """Begins each further line of a record. Records begin with a date, so no message can forge one."""
@@ -21,6 +22,10 @@ FIELD = re.compile(r"%\((\w+)\)")
 VISIBLE = bytes(code if 32 <= code < 127 else 0 for code in range(256))
 """Translates bytes to themselves, but for what is not to be seen as it is."""
 ENCODE = json.JSONEncoder(allow_nan=False).encode
+USUAL = '{"time": %s, "level": %s, "logger": %s, "process": %s, "pid": %d, "message": %s}'
+QUOTE: Any = json.encoder.encode_basestring_ascii
+FAR_FUTURE = 1e12
+"""In seconds since the epoch; what is beyond is no time, and infinity no JSON."""
 RESERVED = frozenset(RESERVED_ATTRS)
 """What is a record's own, in one field or another."""
 ATOMS = {str, int, float, bool, type(None)}
@@ -53,7 +58,16 @@ def show_items_of(runner: Runner) -> None:
     _runner = runner
 
 
-class SafeFormatter(logging.Formatter):
+class RecordFormatter(logging.Formatter):
+    """Makes a record into a line of the wire."""
+
+    def line(self, record: logging.LogRecord) -> bytes:
+        """Return the record as one line, in UTF-8; surrogates, which that lacks, are escaped."""
+        text = self.format(record).encode("utf-8", "backslashreplace")
+        return text.replace(b"\n", NEWLINE) + b"\n"
+
+
+class SafeFormatter(RecordFormatter):
     """Formats every record, also one whose arguments do not fit or cannot be shown."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -82,19 +96,24 @@ class LineFormatter(SafeFormatter):
         names = FIELD.findall(layout)
         super().__init__(layout, defaults=dict.fromkeys(names, "-"))
         self.has_time, self.has_item = self.usesTime(), bool(ITEM_FIELD.search(layout))
-        self.values: Any
-        self.layout, self.values = layout, _all_values
+        self.layout = layout
+        self.values: Any = _all_fields
         names = FIELD.findall(ITEM_FIELD.sub("", layout))
         if len(names) > 1 and "%%" not in layout:  # in their order, which takes less than by name
-            self.layout, self.values = UNNAMED.sub("%", layout), itemgetter(*names)
+            self.layout, self.values = UNNAMED.sub("%", layout), attrgetter(*names)
         self.at = "", ""
-        """The item whose key was last put into the layout, and what came of it; as above."""
+        """The item whose key was last put into the layout, and what came of it: one value, for
+        threads' sake."""
         self.now = -1, -1.0, "", ""
         """When a time was last made into text: second and milliseconds, and the text of the second
         and of both; one value, for threads' sake."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record's text."""
+        return file_text(self.line(record))[:-1].decode()
+
+    def line(self, record: logging.LogRecord) -> bytes:
+        """Return the record as one line, in UTF-8."""
         if record.exc_info or record.exc_text or record.stack_info:
             text = super().format(with_item(record))
         else:
@@ -102,14 +121,21 @@ class LineFormatter(SafeFormatter):
                 message = record.msg if type(record.msg) is str else str(record.msg)
                 record.message = message % record.args if record.args else message
                 if self.has_time:
-                    record.asctime = self.formatTime(record)
-                layout = self.layout_with(item_of(record)) if self.has_item else self.layout
-                text = layout % self.values(record.__dict__)
+                    second, milliseconds, _, stamp = self.now
+                    known = milliseconds == record.msecs and second <= record.created < second + 1
+                    record.asctime = stamp if known else self.formatTime(record)
+                layout = self.layout
+                if self.has_item:
+                    key, with_key = self.at
+                    layout = with_key if key == _runner.key else self.layout_with(item_of(record))
+                text = layout % self.values(record)
             except Exception:  # the logged objects' own code, or a layout with fields of its own
                 text = super().format(with_item(record))
         if text.isascii() and (raw := text.encode()).translate(VISIBLE) is raw:
-            return text  # found out in a quarter of the time that isprintable takes
-        return text if text.isprintable() else one_record(text)
+            return raw + b"\n"  # found out in a quarter of the time that isprintable takes
+        if not text.isprintable():
+            text = one_record(text)
+        return text.encode("utf-8", "backslashreplace").replace(b"\n", NEWLINE) + b"\n"
 
     def layout_with(self, key: str) -> str:
         """Return the layout with an item's key in place; most records are of the same as before."""
@@ -123,13 +149,12 @@ class LineFormatter(SafeFormatter):
         self, record: logging.LogRecord, _datefmt: str | None = None
     ) -> str:
         """Return the time with milliseconds; each is made into text once, and so is a second."""
-        second, milliseconds, stamp, text = self.now
-        if milliseconds != record.msecs or second != int(record.created):
-            if second != int(record.created):
-                second = int(record.created)
-                stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
-            text = f"{stamp},{int(record.msecs):03d}"
-            self.now = second, record.msecs, stamp, text
+        second, _, stamp, _ = self.now
+        if second != int(record.created):
+            second = int(record.created)
+            stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
+        text = f"{stamp},{int(record.msecs):03d}"
+        self.now = second, record.msecs, stamp, text
         return text
 
 
@@ -143,17 +168,35 @@ def check_layout(layout: str) -> None:
     logging.Formatter(layout, defaults=names).format(logging.makeLogRecord({}))
 
 
-class JsonLineFormatter(logging.Formatter):
+class JsonLineFormatter(RecordFormatter):
     """The JSON format: one object a line, in which the record's own fields keep their names."""
+
+    def line(self, record: logging.LogRecord) -> bytes:
+        """Return the record as one line, all of it ASCII."""
+        return self.format(record).encode() + b"\n"
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as a line of strict JSON."""
         try:
-            return self._line(record)
+            return self._usual(record) or self._text(record)
         except Exception as error:  # the logged objects' own code, which may raise anything
-            return self._line(repaired(record, error))
+            return self._text(repaired(record, error))
 
-    def _line(self, record: logging.LogRecord) -> str:
+    def _usual(self, record: logging.LogRecord) -> str | None:
+        """Return what ``_text`` does, in a quarter of the time; None if there are more fields."""
+        if type(record.msg) is not str or record.exc_info or record.exc_text or record.stack_info:
+            return None
+        if not (record.__dict__.keys() <= RESERVED and 0 < record.created < FAR_FUTURE):
+            return None
+        try:
+            message = record.msg % record.args if record.args else record.msg
+            created, level, name = record.created, QUOTE(record.levelname), QUOTE(record.name)
+            process, pid = QUOTE(record.processName), record.process
+            return USUAL % (float.__repr__(created), level, name, process, pid, QUOTE(message))
+        except Exception:  # one of them is of another type, or the arguments do not fit
+            return None
+
+    def _text(self, record: logging.LogRecord) -> str:
         others = record.msg.copy() if isinstance(record.msg, dict) else {}
         message = others.pop("message", "") if isinstance(record.msg, dict) else record.getMessage()
         fields = {
@@ -248,8 +291,8 @@ def _record_of(fields: dict[str, Any]) -> logging.LogRecord:
     return made
 
 
-def _all_values(fields: dict[str, Any]) -> Any:
-    return fields
+def _all_fields(record: logging.LogRecord) -> dict[str, Any]:
+    return record.__dict__
 
 
 def _name(error: Exception) -> str:

@@ -24,11 +24,18 @@ BASIC_CONFIG = logging.basicConfig
 DISABLE: Any = logging.Manager.disable
 
 
-class _Use:
-    """What this process logs to."""
+class _Service:
+    """What the service logs to in this process."""
 
-    handlers: tuple[logging.Handler, ...] = ()
-    level = logging.NOTSET
+    __slots__ = ("handlers", "level")
+
+    def __init__(self) -> None:
+        self.handlers: tuple[logging.Handler, ...] = ()
+        self.level = logging.NOTSET
+
+
+_service = _Service()
+"""An object, for each log call looks at it, and at a class's attributes that takes longer."""
 
 
 _calling = threading.local()
@@ -53,8 +60,8 @@ def use(*handlers: logging.Handler) -> tuple[logging.Handler, ...]:
 
     Their lowest level is the root logger's; what passes a logger, they get whatever their level.
     """
-    before, _Use.handlers = _Use.handlers, handlers
-    _Use.level = min((handler.level for handler in handlers), default=logging.NOTSET)
+    before, _service.handlers = _service.handlers, handlers
+    _service.level = min((handler.level for handler in handlers), default=logging.NOTSET)
     root: Any = logging.getLogger()
     root.setLevel(root.__dict__["level"])  # has all loggers forget what they know of levels
     return before
@@ -62,16 +69,17 @@ def use(*handlers: logging.Handler) -> tuple[logging.Handler, ...]:
 
 def _call_handlers(logger: logging.Logger, record: logging.LogRecord) -> None:
     """Do what ``Logger.callHandlers`` does, after the service's own part."""
-    if not (ours := _Use.handlers):
+    if not (ours := _service.handlers):
         CALL_HANDLERS(logger, record)
         return
     for handler in ours:
         handler.handle(record)
     at: logging.Logger | None = logger
-    while at:
-        for handler in at.handlers:
-            if record.levelno >= handler.level:
-                _call(handler, record)
+    while at is not None:
+        if at.handlers:  # to iterate over an empty list takes four times as long as to look at it
+            for handler in at.handlers:
+                if record.levelno >= handler.level:
+                    _call(handler, record)
         at = at.parent if at.propagate else None
 
 
@@ -93,8 +101,8 @@ def calls_others() -> bool:
 
 def deliver(record: logging.LogRecord) -> None:
     """Send a record to the one log, and to nobody else."""
-    if record.levelno >= _Use.level:
-        for handler in _Use.handlers:
+    if record.levelno >= _service.level:
+        for handler in _service.handlers:
             handler.handle(record)
 
 
@@ -108,7 +116,7 @@ def _set_attribute(logger: logging.Logger, name: str, value: object) -> None:
 
 
 def _level(root: Any) -> int:
-    return _Use.level if _Use.handlers else int(root.__dict__["level"])
+    return _service.level if _service.handlers else int(root.__dict__["level"])
 
 
 def _set_level(root: Any, level: int) -> None:
@@ -116,12 +124,12 @@ def _set_level(root: Any, level: int) -> None:
 
 
 def _disable(manager: Any) -> int:
-    return logging.NOTSET if _Use.handlers else int(DISABLE.fget(manager))
+    return logging.NOTSET if _service.handlers else int(DISABLE.fget(manager))
 
 
 def _basic_config(**options: Any) -> None:
     """Do what ``logging.basicConfig`` does, unless ``logging.info`` and the like call it."""
-    if options or not _Use.handlers or _caller() != "logging":
+    if options or not _service.handlers or _caller() != "logging":
         BASIC_CONFIG(**options)
 
 

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from ..system.files import high_duplicate
-from .fallback import STALL_SECONDS, Fallback, FallbackFile, StallTimeout, identity_of
+from .fallback import Fallback, FallbackFile, StallTimeout, identity_of
+from .formats import RecordFormatter
 from .parts import PartFiles
 from .state import CUT_OFF, STALLED
-from .wire import ATOMIC, COMMAND, NEWLINE, cut
+from .wire import ATOMIC, COMMAND, cut
 
 if sys.platform != "win32":
     import fcntl
@@ -42,9 +43,9 @@ class PipeSender:
     """Part of the names of long records: chosen by chance, for this run alone."""
     fallback: Fallback
 
-    def handler(self, stall_seconds: float) -> logging.Handler:
+    def handler(self, formatter: RecordFormatter, stall_seconds: float) -> logging.Handler:
         """Return the handler that sends this process's records."""
-        return PipeHandler(self, stall_seconds)
+        return PipeHandler(self, formatter, stall_seconds)
 
 
 class PipeTransport:
@@ -123,28 +124,23 @@ class PipeHandler(logging.Handler):
     waiting, until it moves again.
     """
 
-    def __init__(self, sender: PipeSender, stall_seconds: float = STALL_SECONDS) -> None:
-        """Send through ``sender``'s pipe; wait up to ``stall_seconds`` seconds for room in it."""
+    def __init__(
+        self, sender: PipeSender, formatter: RecordFormatter, stall_seconds: float
+    ) -> None:
+        """Send through ``sender``'s pipe; wait up to ``stall_seconds`` for room in it."""
         super().__init__()
+        self.formatter, self.line = formatter, formatter.line
         self.sender = sender  # which keeps the descriptor open that came with this process
         self.stall = StallTimeout(sender.fallback.state, stall_seconds)
         self.end, self.fallback_file = WritingEnd(sender), FallbackFile(sender.fallback)
-        self.format_record = self.format
-
-    def setFormatter(self, fmt: logging.Formatter | None) -> None:  # noqa: N802 - logging's name
-        """Format with ``fmt`` from now on."""
-        super().setFormatter(fmt)
-        self.format_record = self.format if fmt is None else fmt.format
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Send one record; what threads send needs no lock unless it has to go another way."""
         try:
-            shown = self.format_record(record)
-            text = shown.encode() if shown.isascii() else shown.encode("utf-8", "backslashreplace")
+            line = self.line(record)
         except Exception:
             self.handleError(record)
             return False
-        line = (text.replace(b"\n", NEWLINE) if b"\n" in text else text) + b"\n"
         if len(line) > ATOMIC or self.stall.expired:
             self._send(line)
             return True
@@ -169,7 +165,7 @@ class PipeHandler(logging.Handler):
             trouble = self._write_all(lines)
             self.stall.expired = trouble == STALLED
             if trouble != SENT:
-                self.fallback_file.append(line.replace(NEWLINE, b"\n"), trouble)
+                self.fallback_file.append(line, trouble)
 
     def _write_all(self, lines: Iterable[bytes]) -> int:
         """Write line by line; return what hindered it."""

@@ -19,8 +19,8 @@ from pathlib import Path
 from queue import Full
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .fallback import STALL_SECONDS, Fallback, FallbackFile, StallTimeout
-from .formats import snapshot
+from .fallback import Fallback, FallbackFile, StallTimeout
+from .formats import RecordFormatter, snapshot
 from .state import CUT_OFF, STALLED
 
 if TYPE_CHECKING:
@@ -43,9 +43,9 @@ class QueueSender:
     log_file: Path
     fallback: Fallback
 
-    def handler(self, stall_seconds: float) -> logging.Handler:
+    def handler(self, formatter: RecordFormatter, stall_seconds: float) -> logging.Handler:
         """Return the handler that sends this process's records."""
-        return WaitingQueueHandler(self, stall_seconds)
+        return WaitingQueueHandler(self, formatter, stall_seconds)
 
 
 class QueueTransport:
@@ -79,9 +79,12 @@ class QueueTransport:
 class WaitingQueueHandler(logging.handlers.QueueHandler):
     """A QueueHandler that waits for a full queue, a bounded time, instead of losing the record."""
 
-    def __init__(self, sender: QueueSender, stall_seconds: float = STALL_SECONDS) -> None:
-        """Send through ``sender``'s queue; wait up to ``stall_seconds`` seconds for room in it."""
+    def __init__(
+        self, sender: QueueSender, formatter: RecordFormatter, stall_seconds: float
+    ) -> None:
+        """Send through ``sender``'s queue; wait up to ``stall_seconds`` for room in it."""
         super().__init__(sender.queue)
+        self.formatter, self.line = formatter, formatter.line
         self.records, self.stall = sender.queue, StallTimeout(sender.fallback.state, stall_seconds)
         self.fallback_file = FallbackFile(sender.fallback)
         self.waiting: deque[logging.LogRecord] = deque()
@@ -114,8 +117,7 @@ class WaitingQueueHandler(logging.handlers.QueueHandler):
             self._keep(record, STALLED)
 
     def _keep(self, record: logging.LogRecord, reason: int) -> None:
-        line = self.format(record).encode("utf-8", "backslashreplace") + b"\n"
-        self.fallback_file.append(line, reason)
+        self.fallback_file.append(self.line(record), reason)
 
     def _undelivered(self, _error: Exception, record: logging.LogRecord) -> None:
         """Save a record that could not be sent, because the job closed the descriptor."""

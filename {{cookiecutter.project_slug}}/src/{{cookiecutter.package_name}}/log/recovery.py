@@ -15,7 +15,7 @@ from multiprocessing.sharedctypes import RawArray
 
 from .logfile import LogFile
 from .parts import PartFiles
-from .wire import COMMAND, FILLER, INCLUDE, NEWLINE, included_in, is_command, piece_in
+from .wire import COMMAND, FILLER, INCLUDE, file_text, included_in, is_command, piece_in
 
 ROOM = 1 << 17
 STATE_BYTES = 8
@@ -110,7 +110,7 @@ def log_text(wire: bytes, parts: PartFiles) -> bytes:
     """Return what is to be in the log for records on the wire."""
     if wire.startswith(INCLUDE):
         wire = parts.read(*included_in(wire)) + b"\n"
-    return wire.replace(NEWLINE, b"\n")
+    return file_text(wire)
 
 
 def _runs(records: bytes) -> Iterator[bytes]:

@@ -66,6 +66,11 @@ def included_in(line: bytes) -> tuple[str, int]:
     return (match[1].decode(), int(match[2])) if match else ("", 0)
 
 
+def file_text(lines: bytes) -> bytes:
+    """Return what is to be in the file for lines of the wire."""
+    return lines.replace(NEWLINE, b"\n")
+
+
 def is_command(line: bytes) -> bool:
     """Whether a line is no record and stands for none."""
     return line.startswith(COMMAND) and not line.startswith(INCLUDE)
