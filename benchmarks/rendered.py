@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -63,18 +63,9 @@ def settings(model: str, folder: Path, **values: Any) -> Any:
 @contextmanager
 def running(model: str, given: Any, pairs: Iterator[Any]) -> Iterator[Iterator[Any]]:
     """Run the workers, their log and all, on some items; yield what yields the outcomes."""
-    module(model, "main").spare_the_collector()
-    stop = module(model, "system.signals").Stop(given.grace)
-    source = module(model, "items.source").Source(lambda: pairs, stop.wake)
-    backlog = module(model, "items.backlog").Backlog(source, list, given.max_attempts)
-    listener = module(model, "listener").Listener(given)
-    listener.start()
-    module(model, "configurer").configure_worker(listener.setup)
-    source.start()
-    source.read()
-    outcomes = module(model, "workers.supervisor").run(backlog, given, listener.setup, stop)
-    try:
-        yield outcomes
-    finally:
-        outcomes.close()
-        listener.stop(10.0)
+    main = module(model, "main")
+    module(model, "job").items = lambda _inputs: pairs
+    with main.running(given, [], nullcontext) as (service, _):
+        backlog = module(model, "items.backlog").Backlog(service.source, list, given.max_attempts)
+        with closing(service.outcomes(backlog)) as outcomes:
+            yield outcomes

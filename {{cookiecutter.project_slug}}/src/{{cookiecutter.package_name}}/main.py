@@ -3,15 +3,17 @@
 import gc
 import importlib
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from types import ModuleType, TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar
 
 from .configurer import configure_worker, keep_early_records
 from .items.backlog import Backlog
 from .items.messages import DONE, FAILED, ItemsError, StoppedError
+from .items.outcomes import Outcomes
 from .items.refusals import failure, is_refusal, refusal
 from .items.source import Source
 from .items.stats import RunStats
@@ -32,6 +34,7 @@ from .system.streams import tell
 from .workers import engine, supervisor
 
 log = logging.getLogger(__name__)
+Kept = TypeVar("Kept")
 
 STOPPING = "stopping: running items may take {:g} s more; a second signal ends them at once"
 BESIDE_LOG = 64 * "x"
@@ -63,6 +66,27 @@ class Progress(Protocol):
         """Tell what a person must know now."""
 
 
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What is up as long as the service runs."""
+
+    settings: Settings
+    stop: Stop
+    source: Source
+    """Reads the job's items, once asked to."""
+    listener: Listener
+
+    def outcomes(self, backlog: Backlog, workers: int | None = None) -> Generator[Outcomes]:
+        """Bring workers up, yield outcomes as they complete, and take the workers down.
+
+        Raises:
+            WorkersCannotStartError, EngineRefusedError, EngineLostError: See ``supervisor.run``.
+        """
+        settings = replace(self.settings, workers=workers or self.settings.workers)
+        backlog.source.read()
+        yield from supervisor.run(backlog, settings, self.listener.setup, self.stop)
+
+
 def run(settings: Settings, inputs: Sequence[str], progress: Progress) -> RunStats:
     """Do all items of ``inputs`` that have no outcome yet.
 
@@ -76,33 +100,52 @@ def run(settings: Settings, inputs: Sequence[str], progress: Progress) -> RunSta
             processes or threads are to be had.
         EngineRefusedError, EngineLostError: The execution model's engine will not do, or is gone.
     """
+    with running(settings, inputs, open_journal) as (service, journal), progress:
+        unfinished, events = journal.unfinished, journal.events
+        backlog = Backlog(service.source, unfinished, settings.max_attempts, events)
+        stats = RunStats(skipped=journal.skipped)
+        with closing(service.outcomes(backlog)) as completed:
+            for outcomes in completed:
+                journal.record(outcomes)
+                stats.add(outcomes)
+                stats.correct(journal.take_changes())
+                stats.current_items = backlog.current_items
+                progress.show(stats)
+                _attend(service, progress)
+        journal.commit()
+        stats.correct(journal.take_changes())
+        _conclude(stats, service)
+    return stats
+
+
+@contextmanager
+def running(
+    settings: Settings,
+    inputs: Sequence[str],
+    keep: Callable[[Settings], AbstractContextManager[Kept]],
+) -> Iterator[tuple[Service, Kept]]:
+    """Begin on the items and bring the log up; take all down at the end, the log last.
+
+    Args:
+        settings: Of the run.
+        inputs: For ``job.items``.
+        keep: Opens what keeps the outcomes; called once the inputs will do, before the log begins.
+
+    Raises:
+        RefusedError, StoppedError, ItemsError, WorkersCannotStartError: See ``run``.
+    """
     spare_the_collector()
     make_room(settings)
     with suppress(OSError):  # it is told when workers cannot be started
         start_helpers(settings.start_method)
     job, stop = import_job(settings), Stop(settings.grace)
-    with stop.listening(), closing(begin_items(job, settings, inputs, stop)) as source:
-        check_files(settings)
-        journal = open_journal(settings)
-        unfinished, events = journal.unfinished, journal.events
-        backlog = Backlog(source, unfinished, settings.max_attempts, events)
-        stats = RunStats(skipped=journal.skipped)
-        with journal, listening(settings, stop) as listener, progress:
-            source.read()
-            with closing(supervisor.run(backlog, settings, listener.setup, stop)) as completed:
-                for outcomes in completed:
-                    journal.record(outcomes)
-                    stats.add(outcomes)
-                    stats.correct(journal.take_changes())
-                    stats.current_items = backlog.current_items
-                    progress.show(stats)
-                    listener.ensure_running(reopen=stop.take_reopen())
-                    if stop.take_request():
-                        progress.note(STOPPING.format(stop.grace))
-            journal.commit()
-            stats.correct(journal.take_changes())
-            _conclude(stats, source, stop)
-    return stats
+    with (
+        stop.listening(),
+        closing(begin_items(job, settings, inputs, stop)) as source,
+        keep(settings) as kept,
+        listening(settings, stop) as listener,
+    ):
+        yield Service(settings, stop, source, listener), kept
 
 
 def make_room(settings: Settings) -> None:
@@ -120,7 +163,7 @@ def make_room(settings: Settings) -> None:
 
 
 def spare_the_collector() -> None:
-    """Have cyclic garbage looked for more rarely, and never among what is imported by now.
+    """Run the cyclic garbage collector less often, and never on what is imported by now.
 
     A run makes some objects for every item, which live for moments and are in no cycle; Python's
     own limits would have them looked through again and again.
@@ -142,7 +185,6 @@ def import_job(settings: Settings) -> ModuleType:
         _ = job.items, job.work
     except (Exception, SystemExit) as error:
         reason = describe(error)
-        check_log(settings)
         with listening(settings, Stop(settings.grace)):
             log.error("the job cannot be imported:\n%s", reason)  # noqa: TRY400 - reason has it
         raise WorkersCannotStartError(reason) from error
@@ -167,29 +209,12 @@ def begin_items(job: ModuleType, settings: Settings, inputs: Sequence[str], stop
         return source
     if is_refusal(error):
         raise RefusedError(refusal(error)) from error
-    check_log(settings)
     with listening(settings, stop):
         raise items_error(error) from error
 
 
-def check_files(settings: Settings) -> None:
-    """Refuse, before anything is touched, what could not be written later.
-
-    Raises:
-        RefusedError: The results file, or the log file.
-    """
-    try:
-        check(settings.results)
-    except JournalError as error:
-        raise RefusedError(f"--results: {error}") from error
-    log_file = settings.log_file.resolve()
-    if log_file in files_of(settings.results):
-        raise RefusedError(f"--log-file: {shown(log_file)} belongs to the results file")
-    check_log(settings)
-
-
 def check_log(settings: Settings) -> None:
-    """Have a log file.
+    """Make sure that there is a log file.
 
     Raises:
         RefusedError: It cannot be written.
@@ -206,9 +231,14 @@ def open_journal(settings: Settings) -> Journal:
     """Open or create the journal.
 
     Raises:
-        RefusedError: It cannot be had.
+        RefusedError: It cannot be had, or the log file will not do; nothing was touched.
     """
     try:
+        check(settings.results)
+        log_file = settings.log_file.resolve()
+        if log_file in files_of(settings.results):
+            raise RefusedError(f"--log-file: {shown(log_file)} belongs to the results file")
+        check_log(settings)
         return Journal(settings.results, retry_failed=settings.retry_failed)
     except JournalError as error:
         raise RefusedError(f"--results: {error}") from error
@@ -216,7 +246,12 @@ def open_journal(settings: Settings) -> Journal:
 
 @contextmanager
 def listening(settings: Settings, stop: Stop) -> Iterator[Listener]:
-    """Keep a listener up, and this process's logging configured, for the time of a run."""
+    """Keep a listener up, and this process's logging configured, for the time of a run.
+
+    Raises:
+        RefusedError: The log file cannot be written.
+    """
+    check_log(settings)
     listener = patiently(partial(Listener, settings))
     patiently(listener.start)
     try:
@@ -239,7 +274,15 @@ def listening(settings: Settings, stop: Stop) -> Iterator[Listener]:
             tell(f"{listener.lost} log records were lost", error=True)
 
 
-def _conclude(stats: RunStats, source: Source, stop: Stop) -> None:
+def _attend(service: Service, progress: Progress) -> None:
+    """Keep the log up and reopen its file when asked; tell a person that the run stops."""
+    service.listener.ensure_running(reopen=service.stop.take_reopen())
+    if service.stop.take_request():
+        progress.note(STOPPING.format(service.stop.grace))
+
+
+def _conclude(stats: RunStats, service: Service) -> None:
+    stop, source = service.stop, service.source
     if stop.requested:
         stats.signal = stop.signals[0]
         within(stop.seconds_left)

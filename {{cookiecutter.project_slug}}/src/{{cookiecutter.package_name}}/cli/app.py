@@ -4,7 +4,6 @@ Each command imports what it needs when it is called: ``--help`` answers at once
 cannot be imported breaks no other command than ``run`` and ``scale``.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
@@ -130,7 +129,7 @@ def scale(inputs: tuple[str, ...], *, seconds: float, chart: Path | None, **valu
     from ..insight import report
     from ..insight.scale import measure
 
-    settings, measured = Settings(**values, results=Path(os.devnull)), list[report.Measured]()
+    settings, measured = Settings(**values, grace=0.0), list[report.Measured]()
     if chart and (problem := charts.problem(chart)):
         raise click.UsageError(f"--chart: {problem}")
     hurry()

@@ -3,7 +3,7 @@
     items ─▶ one worker, for some seconds ─▶ a sample
     the sample, over and over, for some seconds each
       ─▶ 1, 2, 4 … threads of one process        Backlog and TaskRunner, as in every worker
-      ─▶ 1, 2, 4 … workers                       supervisor.run, as in every run
+      ─▶ 1, 2, 4 … workers                       Service.outcomes, as in every run
 
 Threads get a process of their own, so that whatever the job does to it, main can tell.
 """
@@ -12,8 +12,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import closing, suppress
-from dataclasses import replace
+from contextlib import closing, nullcontext, suppress
 from itertools import cycle
 from multiprocessing import Pipe, connection
 from multiprocessing.connection import Connection
@@ -26,13 +25,11 @@ from ..items.messages import DONE, FAILED, IDLE, Item, Outcome, StoppedError, Ta
 from ..items.payloads import frozen
 from ..items.source import Source
 from ..items.task_runner import TaskRunner, cpu_seconds
-from ..main import begin_items, check_log, import_job, items_error, listening, make_room
+from ..main import Service, items_error, running
 from ..settings import Settings
 from ..system.errors import ScaleError, error_name
 from ..system.lifeline import Lifeline, follow_main
 from ..system.processes import context_for, exitcode_of, how_it_ended, kill, start_process
-from ..system.signals import Stop
-from ..workers import supervisor
 from .report import PROCESSES, THREADS, Measured
 
 ALL_BUSY_TIMEOUT = 10.0
@@ -57,17 +54,13 @@ def measure(settings: Settings, inputs: Sequence[str], seconds: float) -> Genera
         StoppedError: A signal came.
         RefusedError, ItemsError, WorkersCannotStartError: As in a run.
     """
-    make_room(settings)
-    job, stop = import_job(settings), Stop(grace=0.0)
-    with stop.listening(), closing(begin_items(job, settings, inputs, stop)) as source:
-        check_log(settings)
-        with listening(settings, stop) as listener:
-            trial = Trial(settings, listener.setup, stop, seconds)
-            sample = trial.sample(source)
-            for count in steps(settings.workers):
-                yield trial.threads(sample, count)
-            for count in steps(settings.workers):
-                yield trial.processes(sample, count)
+    with running(settings, inputs, nullcontext) as (service, _):
+        trial = Trial(service, seconds)
+        sample = trial.sample()
+        for count in steps(settings.workers):
+            yield trial.threads(sample, count)
+        for count in steps(settings.workers):
+            yield trial.processes(sample, count)
 
 
 class Deadline:
@@ -79,25 +72,29 @@ class Deadline:
         self.workers: set[str] = set()
         self.latest = self.end = math.inf
 
-    def is_over(self, outcomes: Iterable[Outcome]) -> bool:
-        """Look at new outcomes, and at the clock."""
+    def note(self, outcomes: Iterable[Outcome]) -> None:
+        """Note who has done something, and when."""
         now = time.monotonic()
         self.workers.update(outcome.worker for outcome in outcomes)
         if self.workers and self.latest == math.inf:
             self.latest = now + ALL_BUSY_TIMEOUT
         if self.end == math.inf and (len(self.workers) >= self.count or now > self.latest):
             self.end = now + self.seconds
-        return now >= self.end
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time is up."""
+        return time.monotonic() >= self.end
 
 
 class Trial:
-    """Has a sample done by threads or processes, for some seconds each."""
+    """Does a sample by threads or processes, for some seconds each."""
 
-    def __init__(self, settings: Settings, logs: LogSetup, stop: Stop, seconds: float) -> None:
+    def __init__(self, service: Service, seconds: float) -> None:
         """Start nothing yet."""
-        self.settings, self.logs, self.stop, self.seconds = settings, logs, stop, seconds
+        self.service, self.stop, self.seconds = service, service.stop, seconds
 
-    def sample(self, source: Source) -> list[Item]:
+    def sample(self) -> list[Item]:
         """Return the items that one worker does in the time."""
         read: dict[str, Item] = {}
 
@@ -105,7 +102,7 @@ class Trial:
             read.update((pair[0], pair) for pair in pairs)
             return pairs
 
-        outcomes, _ = self._run(source, 1, noted)
+        outcomes, _ = self._run(self.service.source, 1, noted)
         if sample := [read[outcome.key] for outcome in outcomes if outcome.status == DONE]:
             return sample
         why = error_name(outcomes[-1].error or "") if outcomes else "there are no items"
@@ -120,11 +117,11 @@ class Trial:
 
     def threads(self, sample: list[Item], count: int) -> Measured:
         """Measure so many threads, in a new process."""
-        settings = self.settings
+        setup, method = self.service.listener.setup, self.service.settings.start_method
         receiving, sending = Pipe(duplex=False)
         lifeline = Lifeline()
-        args = (sending, lifeline.end, self.logs, sample, Deadline(count, self.seconds))
-        process = start_process(context_for(settings.start_method), _thread_main, args, THREADS)
+        args = (sending, lifeline.end, setup, sample, Deadline(count, self.seconds))
+        process = start_process(context_for(method), _thread_main, args, THREADS)
         sending.close()
         try:
             while receiving not in connection.wait([receiving, self.stop.waker]):
@@ -148,12 +145,11 @@ class Trial:
         """Have workers do items in the time; return the outcomes and the processor time."""
         backlog, deadline = Backlog(source, chosen, max_attempts=1), Deadline(count, self.seconds)
         outcomes: list[Outcome] = []
-        settings = replace(self.settings, workers=count)
-        source.read()
-        with closing(supervisor.run(backlog, settings, self.logs, self.stop)) as batches:
-            for batch in batches:
-                outcomes += batch
-                if deadline.is_over(batch) and not backlog.stopped:
+        with closing(self.service.outcomes(backlog, count)) as completed:
+            for some in completed:
+                outcomes += some
+                deadline.note(some)
+                if deadline.is_over and not backlog.stopped:
                     backlog.stop()
         self._check_stop()
         if source.error:
@@ -172,7 +168,7 @@ def _thread_main(
     sample: list[Item],
     deadline: Deadline,
 ) -> None:
-    """Be the process whose threads do the sample."""
+    """Do the sample by the threads of this process."""
     follow_main(lifeline)
     configure_worker(logs)
     from .. import job  # noqa: PLC0415 - as in a worker
@@ -220,7 +216,8 @@ class ThreadPool:
                 with self.changed:
                     outcomes = self.backlog.completed(batch, report, name)
                     self.outcomes += outcomes
-                    if self.deadline.is_over(outcomes):
+                    self.deadline.note(outcomes)
+                    if self.deadline.is_over:
                         self.backlog.stop()
 
     def _take(self) -> tuple[Batch, Task] | None:

@@ -101,7 +101,7 @@ class LineFormatter(SafeFormatter):
         names = FIELD.findall(ITEM_FIELD.sub("", layout))
         if len(names) > 1 and "%%" not in layout:  # in their order, which takes less than by name
             self.layout, self.values = UNNAMED.sub("%", layout), attrgetter(*names)
-        self.at = "", ""
+        self.at: tuple[str | None, str] = None, ""
         """The item whose key was last put into the layout, and what came of it: one value, for
         threads' sake."""
         self.now = -1, -1.0, "", ""
