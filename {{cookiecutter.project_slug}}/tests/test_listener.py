@@ -57,7 +57,7 @@ def keep(listener: Listener) -> bool:
 def messages(folder: Path) -> list[str]:
     """Return what the log holds, without times and names."""
     text = (folder / "logs" / "the.log").read_text()
-    return [line.split(maxsplit=4)[-1] for line in text.splitlines()]
+    return [line.split(maxsplit=5)[-1] for line in text.splitlines()]
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)

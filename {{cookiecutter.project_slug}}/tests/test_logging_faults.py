@@ -64,7 +64,7 @@ def configuring(service: Services, code: str, *, at_import: bool) -> Service:
 
 def messages(one: Service) -> list[str]:
     """Return what the log's lines say, without time, process and level."""
-    return [line.split(maxsplit=4)[-1] for line in one.log_lines() if not line.startswith("  |")]
+    return [line.split(maxsplit=5)[-1] for line in one.log_lines() if not line.startswith("  |")]
 
 
 @TRANSPORTS
