@@ -8,6 +8,8 @@ Optional, found by its name; the README says more:
     def lifespan(index: int) -> Iterator[Resource]:   # in each worker, around all its items
         with connect() as connection:
             yield connection                          # work(payload, connection) gets it
+
+    RETRY = (ConnectionError, TimeoutError)           # work raised it: worth another attempt
 """
 
 import hashlib

@@ -12,11 +12,12 @@ from typing import Protocol, Self, TypeVar
 
 from .configurer import configure_worker, keep_early_records
 from .items.backlog import Backlog
-from .items.messages import DONE, FAILED, ItemsError, StoppedError
+from .items.messages import DONE, FAILED, ContractError, ItemsError, StoppedError
 from .items.outcomes import Outcomes
 from .items.refusals import failure, is_refusal, refusal
 from .items.source import Source
 from .items.stats import RunStats
+from .items.worker_job import retry_types
 from .listener import Listener
 from .results.database import JournalError, check
 from .results.journal import Journal
@@ -102,7 +103,8 @@ def run(settings: Settings, inputs: Sequence[str], progress: Progress) -> RunSta
     """
     with running(settings, inputs, open_journal) as (service, journal), progress:
         unfinished, events = journal.unfinished, journal.events
-        backlog = Backlog(service.source, unfinished, settings.max_attempts, events)
+        attempts, delay = settings.max_attempts, settings.retry_delay
+        backlog = Backlog(service.source, unfinished, attempts, events, delay)
         stats = RunStats(skipped=journal.skipped)
         with closing(service.outcomes(backlog)) as completed:
             for outcomes in completed:
@@ -177,6 +179,7 @@ def import_job(settings: Settings) -> ModuleType:
 
     Raises:
         WorkersCannotStartError: It cannot be imported, so no worker could either.
+        RefusedError: Its ``RETRY`` will not do.
     """
     keep_early_records(settings.log_level)
     try:
@@ -188,6 +191,10 @@ def import_job(settings: Settings) -> ModuleType:
         with listening(settings, Stop(settings.grace)):
             log.error("the job cannot be imported:\n%s", reason)  # noqa: TRY400 - reason has it
         raise WorkersCannotStartError(reason) from error
+    try:
+        retry_types(job)
+    except ContractError as error:
+        raise RefusedError(str(error)) from error
     return job
 
 

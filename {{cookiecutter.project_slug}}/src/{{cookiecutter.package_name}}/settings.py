@@ -178,7 +178,16 @@ class Settings:
         number(above=True), "Seconds that one item may take.", LIMITS, shown="none"
     )
     max_attempts: int = setting(
-        whole(1), "Tries for an item whose worker dies or is timed out.", LIMITS, 3
+        whole(1),
+        "Tries for an item whose worker dies or is timed out, or that RETRY is for.",
+        LIMITS,
+        3,
+    )
+    retry_delay: float = setting(
+        number(),
+        "Seconds before an item is tried again that RETRY is for; doubled each time.",
+        LIMITS,
+        1.0,
     )
     grace: float = setting(
         number(),

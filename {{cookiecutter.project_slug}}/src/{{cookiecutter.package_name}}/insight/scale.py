@@ -20,11 +20,11 @@ from types import ModuleType
 
 from ..configurer import LogSetup, configure_worker
 from ..items.backlog import Backlog, Batch
-from ..items.lifespan import Lifespan
 from ..items.messages import DONE, FAILED, IDLE, Item, Outcome, StoppedError, Task
 from ..items.payloads import frozen
 from ..items.source import Source
 from ..items.task_runner import TaskRunner, cpu_seconds
+from ..items.worker_job import WorkerJob
 from ..main import Service, items_error, running
 from ..settings import Settings
 from ..system.errors import ScaleError, error_name
@@ -203,9 +203,9 @@ class ThreadPool:
         return self.outcomes
 
     def _live(self, number: int) -> None:
-        lifespan = Lifespan(self.job, number)
-        self._serve(TaskRunner(lifespan.work, [IDLE], 0), f"thread-{number}")
-        lifespan.end()
+        job = WorkerJob(self.job, number)
+        self._serve(TaskRunner(job.work, [IDLE], 0), f"thread-{number}")
+        job.end()
 
     def _serve(self, runner: TaskRunner, name: str) -> None:
         while work := self._take():

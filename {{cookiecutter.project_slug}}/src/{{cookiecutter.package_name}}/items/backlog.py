@@ -7,19 +7,23 @@
 Who does the batches is the execution model's business; all of them share this module.
 """
 
+import logging
 import pickle
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..system.errors import describe
+from ..system.errors import describe, error_name
 from .batch_size import BatchSizer
 from .events import WorkerEvents
 from .messages import Item, Report, Task, whole_task
 from .outcomes import Outcomes
 from .payloads import UnsendableError
 from .source import READ_AHEAD, Source
+from .waiting import RETRY_DELAY, Waiting
+
+log = logging.getLogger(__name__)
 
 SKIP_ROUNDS = 100
 
@@ -82,6 +86,7 @@ class Backlog:
         unfinished: Callable[[list[Item]], list[Item]],
         max_attempts: int,
         events: WorkerEvents | None = None,
+        retry_delay: float = RETRY_DELAY,
     ) -> None:
         """Take items from ``source``, leave out those that ``unfinished`` leaves out.
 
@@ -93,6 +98,8 @@ class Backlog:
         """Whether workers are told the items' keys."""
         self.pending: list[Item] = []
         self.isolated: deque[tuple[Item, int]] = deque()
+        """Items that go alone, and how often each was tried."""
+        self.waiting = Waiting(retry_delay)
         self.failed: list[Outcomes] = []
         self.number = 0
         self.cpu_seconds = 0.0
@@ -110,7 +117,7 @@ class Backlog:
     @property
     def exhausted(self) -> bool:
         """Whether there is nothing to hand out, now or later, unless a worker gives it back."""
-        nothing_waits = not (self.pending or self.isolated or self.failed)
+        nothing_waits = not (self.pending or self.isolated or self.failed or self.waiting)
         return (nothing_waits and self.source.exhausted) or self.stopped
 
     @property
@@ -120,7 +127,8 @@ class Backlog:
 
     def fill(self) -> None:
         """Fill the pending list without blocking, as far as the source gives items now."""
-        if self.stopped or self.isolated:
+        self.isolated.extend(self.waiting.take_due())
+        if self.stopped or self.isolated or self.waiting.full:
             return
         self.source.ahead = max(READ_AHEAD, 2 * self.sizer.size)
         for _ in range(SKIP_ROUNDS):
@@ -155,14 +163,19 @@ class Backlog:
         batch.done += count
         self.cpu_seconds += report.cpu
         self.sizer.observe(count, report.elapsed, len(report.results))
+        attempts = batch.attempts + 1
+        postponed = report.retryable if attempts < self.max_attempts else []
+        for at in postponed:
+            self._postpone(pairs[at], attempts, report.errors[at])
         return Outcomes(
             keys=[key for key, _ in pairs],
             results=results,
             errors=report.errors,
-            attempts=batch.attempts + 1,
+            attempts=attempts,
             worker=worker,
             started=report.started,
             seconds=report.seconds,
+            postponed=frozenset(postponed),
         )
 
     def release(self, batch: Batch, numbers: range) -> None:
@@ -211,6 +224,11 @@ class Backlog:
         self.events.note_killed(death.worker, death.reason, pair[0], death.seconds, attempts)
         self.isolated.append((pair, attempts))
         return []
+
+    def _postpone(self, pair: Item, attempts: int, error: str) -> None:
+        delay = self.waiting.put(pair, attempts)
+        told = "item %s is tried again in %.1f s, attempt %d of %d: %s"
+        log.info(told, pair[0], delay, attempts + 1, self.max_attempts, error_name(error))
 
     def _return(self, pairs: list[Item], attempts: int) -> None:
         if attempts:

@@ -107,6 +107,8 @@ class Report:
     """How long each took; the tiniest, which share one reading of the clock, took the same."""
     errors: dict[int, str] = field(default_factory=dict)
     """Position to the error's text."""
+    retryable: list[int] = field(default_factory=list)
+    """Positions whose error is worth another attempt."""
     cpu: float = 0.0
     """CPU seconds that the worker and its ended children took since the report before."""
 

@@ -46,6 +46,8 @@ class TaskRunner:
         take items back while one holds the GIL and the control thread cannot run.
         """
         self.work, self.slot, self.index = work, slot, index
+        self.retry: tuple[type[BaseException], ...] = ()
+        """What is worth another attempt where ``work`` raises it."""
         self.revoked = revoked or [0] * (index + 1)
         self.first = self.end = self.sent = 0
         self.todo: deque[Any] = deque()
@@ -54,6 +56,7 @@ class TaskRunner:
         """The current item's key, if main told the keys."""
         self.results: list[str] = []
         self.errors: dict[int, str] = {}
+        self.retryable: list[int] = []
         self.seconds = array("d")
         """How long each item took; those of one stride took the same."""
         self.stride, self.each = 1, 0.0
@@ -71,6 +74,7 @@ class TaskRunner:
         payloads = pickle.loads(task.blob)
         with self.lock:
             self.results, self.errors, self.seconds = [], {}, array("d")
+            self.retryable = []
             self.first, self.end, self.sent = task.first, task.first + task.count, 0
             self.begun, self.start = time.time(), time.perf_counter()
             self.clock = self.sent_at = self.start
@@ -115,6 +119,8 @@ class TaskRunner:
                 done(repr(result) if type(result) is int else as_json(result))
             except BaseException as error:
                 self.errors[number - self.first] = describe(error)
+                if isinstance(error, self.retry):
+                    self.retryable.append(number - self.first)
                 done("")
         return True
 
@@ -161,6 +167,7 @@ class TaskRunner:
                 elapsed=self.clock - began,
                 seconds=self.seconds[start:stop],
                 errors={at - start: errors[at] for at in errors if start <= at < stop},
+                retryable=[at - start for at in self.retryable if start <= at < stop],
                 cpu=self.cpu - cpu,
             )
 
