@@ -49,7 +49,7 @@ class Outcomes:
         errors = self.errors
         return zip(
             self.keys,
-            [FAILED if at in errors else DONE for at in range(len(self))]
+            [FAILED if at in errors else DONE for at in range(len(self.keys))]
             if errors
             else repeat(DONE),
             [result or None for result in self.results] if errors else self.results,
