@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from multiprocessing import connection
 from types import ModuleType, TracebackType
 from typing import Protocol, Self, TypeVar
 
@@ -22,6 +23,7 @@ from .listener import Listener
 from .results.database import JournalError, check
 from .results.journal import Journal
 from .results.keys import files_of
+from .results.preview import preview
 from .settings import Settings
 from .system.capacity import patiently
 from .system.errors import RefusedError, WorkersCannotStartError, describe
@@ -32,7 +34,7 @@ from .system.oslimits import ensure_descriptors, ensure_socket_paths
 from .system.processes import start_helpers
 from .system.signals import Stop
 from .system.streams import tell
-from .workers import engine, supervisor
+from .workers import engine, in_process, supervisor
 
 log = logging.getLogger(__name__)
 Kept = TypeVar("Kept")
@@ -43,6 +45,7 @@ BESIDE_LOG = 64 * "x"
 MAIN_STALL_SECONDS = 0.2
 COLLECT_AFTER = 50_000
 LEAVE_SECONDS = 10.0
+LOOK_SECONDS = 1.0
 LEAVE_QUICKLY_SECONDS = 1.2
 
 
@@ -85,7 +88,10 @@ class Service:
         """
         settings = replace(self.settings, workers=workers or self.settings.workers)
         backlog.source.read()
-        yield from supervisor.run(backlog, settings, self.listener.setup, self.stop)
+        if settings.workers:
+            yield from supervisor.run(backlog, settings, self.listener.setup, self.stop)
+        else:
+            yield from in_process.run(backlog, self.listener.setup, self.stop)
 
 
 def run(settings: Settings, inputs: Sequence[str], progress: Progress) -> RunStats:
@@ -105,7 +111,7 @@ def run(settings: Settings, inputs: Sequence[str], progress: Progress) -> RunSta
         unfinished, events = journal.unfinished, journal.events
         attempts, delay = settings.max_attempts, settings.retry_delay
         backlog = Backlog(service.source, unfinished, attempts, events, delay)
-        stats = RunStats(skipped=journal.skipped)
+        backlog.left, stats = settings.limit, RunStats(skipped=journal.skipped)
         with closing(service.outcomes(backlog)) as completed:
             for outcomes in completed:
                 journal.record(outcomes)
@@ -113,6 +119,8 @@ def run(settings: Settings, inputs: Sequence[str], progress: Progress) -> RunSta
                 stats.correct(journal.take_changes())
                 stats.current_items = backlog.current_items
                 progress.show(stats)
+                if stats.exceeds(settings.max_failures) and not stats.halted:
+                    _halt(stats, backlog)
                 _attend(service, progress)
         journal.commit()
         stats.correct(journal.take_changes())
@@ -148,6 +156,36 @@ def running(
         listening(settings, stop) as listener,
     ):
         yield Service(settings, stop, source, listener), kept
+
+
+def keys_to_do(settings: Settings, inputs: Sequence[str]) -> Iterator[str]:
+    """Yield the keys of the items that a run would do; touch no file.
+
+    Raises:
+        RefusedError, StoppedError, ItemsError, WorkersCannotStartError: See ``run``.
+    """
+    job, stop = import_job(settings), Stop(settings.grace)
+    try:
+        with (
+            stop.listening(),
+            closing(begin_items(job, settings, inputs, stop)) as source,
+            preview(settings.results, retry_failed=settings.retry_failed) as unfinished,
+        ):
+            backlog = Backlog(source, unfinished, settings.max_attempts)
+            backlog.left = settings.limit
+            source.read()
+            while not (backlog.exhausted or stop.requested):
+                backlog.fill()
+                yield from [key for key, _ in backlog.take_pending()]
+                if not backlog.has_some and not backlog.exhausted:
+                    connection.wait([stop.waker], LOOK_SECONDS)
+                    stop.clear_waker()
+            if stop.requested:
+                raise StoppedError(stop.signals[0])
+            if source.error:
+                raise ItemsError(failure(source.error))
+    except JournalError as error:
+        raise RefusedError(f"--results: {error}") from error
 
 
 def make_room(settings: Settings) -> None:
@@ -188,8 +226,7 @@ def import_job(settings: Settings) -> ModuleType:
         _ = job.items, job.work
     except (Exception, SystemExit) as error:
         reason = describe(error)
-        with listening(settings, Stop(settings.grace)):
-            log.error("the job cannot be imported:\n%s", reason)  # noqa: TRY400 - reason has it
+        _log_failure(settings, Stop(settings.grace), f"the job cannot be imported:\n{reason}")
         raise WorkersCannotStartError(reason) from error
     try:
         retry_types(job)
@@ -216,8 +253,8 @@ def begin_items(job: ModuleType, settings: Settings, inputs: Sequence[str], stop
         return source
     if is_refusal(error):
         raise RefusedError(refusal(error)) from error
-    with listening(settings, stop):
-        raise items_error(error) from error
+    _log_failure(settings, stop, f"items() raised:\n{describe(error)}")
+    raise ItemsError(failure(error)) from error
 
 
 def check_log(settings: Settings) -> None:
@@ -264,12 +301,9 @@ def listening(settings: Settings, stop: Stop) -> Iterator[Listener]:
     try:
         configure_worker(listener.setup, MAIN_STALL_SECONDS)
         pid = listener.process.pid if listener.process else 0
-        log.info(
-            "run begins: %d workers by %s, log listener pid %d",
-            settings.workers,
-            settings.start_method,
-            pid,
-        )
+        workers = f"{settings.workers} workers by {settings.start_method}"
+        where = workers if settings.workers else "all in this process"
+        log.info("run begins: %s, log listener pid %d", where, pid)
         yield listener
     except Exception as error:
         log.error("run ends early: %s: %s", type(error).__name__, error)  # noqa: TRY400 - cli tells
@@ -279,6 +313,20 @@ def listening(settings: Settings, stop: Stop) -> Iterator[Listener]:
             tell(f"not everything could be written to {shown(settings.log_file)}", error=True)
         if listener.lost:
             tell(f"{listener.lost} log records were lost", error=True)
+
+
+def _log_failure(settings: Settings, stop: Stop, text: str) -> None:
+    """Log why there is no run, unless no file is to be touched."""
+    if not settings.dry_run:
+        with listening(settings, stop):
+            log.error("%s", text)
+
+
+def _halt(stats: RunStats, backlog: Backlog) -> None:
+    """Have no other item begun: too many have failed."""
+    stats.halted = True
+    backlog.halt()
+    log.error("halted by --max-failures: %d of %d failed", stats.failed, stats.failed + stats.done)
 
 
 def _attend(service: Service, progress: Progress) -> None:

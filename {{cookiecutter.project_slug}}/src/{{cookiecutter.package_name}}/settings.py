@@ -122,7 +122,7 @@ PATH = Kind("path", "FILE", "a file's path")
 FLAG = Kind("flag", "", "true or false", (bool,))
 SIZE = Kind("size", "SIZE", "a number of bytes, such as 500M or 1.5G", (int, str))
 PERCENTAGE = Kind("percentage", "P%", "a percentage, such as 5%", (int, float, str))
-SHARE = Kind("share", "N|P%", "a whole number, or a percentage such as 5%", (int, str))
+SHARE = Kind("share", "N|P%", "a whole number above 0, or a percentage such as 5%", (int, str))
 AGE = Kind("age", "AGE", "a time, such as 12h or 30d", (int, str))
 
 
@@ -161,8 +161,19 @@ class Settings:
         FLAG, "Do the items again that failed earlier.", WHAT, default=False
     )
 
+    limit: int | None = setting(
+        whole(1), "Do only so many items that have no outcome.", WHAT, shown="all"
+    )
+    dry_run: bool = setting(
+        FLAG, "Print the keys of the items that would be done; touch nothing.", WHAT, default=False
+    )
+
     workers: int = setting(
-        whole(1, MOST_WORKERS), "Worker processes.", WORKERS, usable_cores, "usable cores"
+        whole(0, MOST_WORKERS),
+        "Worker processes; 0: all in this process, for breakpoint() and profilers.",
+        WORKERS,
+        usable_cores,
+        "usable cores",
     )
     start_method: StartMethod = setting(
         choice(*start_methods()), "How a worker is started.", WORKERS, start_methods()[0]
@@ -188,6 +199,12 @@ class Settings:
         "Seconds before an item is tried again that RETRY is for; doubled each time.",
         LIMITS,
         1.0,
+    )
+    max_failures: Share | None = setting(
+        SHARE,
+        "Halt once so many items failed, or such a share of at least 20: nothing new begins.",
+        LIMITS,
+        shown="none",
     )
     grace: float = setting(
         number(),

@@ -28,7 +28,7 @@ from ..system.streams import hurry, tell
 from ..system.text import visible
 from ..workers.options import OPTIONS
 from . import config
-from .options import EXPORT, RUN, SCALE, SLUG, STATUS, TIMELINE, VERSION, Command
+from .options import EXPORT, ITEM_LOG, RUN, SCALE, SLUG, STATUS, TIMELINE, VERSION, Command
 from .values import type_of
 
 ALL_DONE = 0
@@ -36,6 +36,10 @@ SOME_FAILED = 1
 USAGE = 2
 WORKERS_CANNOT_START = 3
 SOURCE_FAILED = 4
+HALTED = 5
+
+NEED_WORKERS = ("item_timeout", "recycle_after", "worker_memory", "threads_per_worker")
+"""Settings that mean nothing where all is done in main."""
 
 EXIT_CODES: dict[type[Exception], int] = {
     click.ClickException: USAGE,
@@ -77,6 +81,11 @@ def run(inputs: tuple[str, ...], **values: Any) -> int:
     settings = Settings(**values, engine=engine)
     if settings.log_transport == "pipe" and not has_atomic_pipes():
         raise click.UsageError("--log-transport: pipe is not available on this platform")
+    if not settings.workers and (needed := [n for n in NEED_WORKERS if values.get(n) is not None]):
+        option = f"--{needed[0].replace('_', '-')}"
+        raise click.UsageError(f"{option}: needs a process of its own; --workers 0 has none")
+    if settings.dry_run:
+        return _show_keys(main.keys_to_do(settings, inputs))
     hurry()
     try:
         stats = main.run(settings, inputs, progress_for(settings, inputs))
@@ -90,6 +99,8 @@ def run(inputs: tuple[str, ...], **values: Any) -> int:
         _complain(f"standard output: {problem}", ALL_DONE)
     if stats.signal:
         return STOPPED_BY_SIGNAL + stats.signal
+    if stats.halted:
+        return HALTED
     return SOME_FAILED if stats.failed or stats.skipped[FAILED] else ALL_DONE
 
 
@@ -104,6 +115,26 @@ def status(results: Path) -> int:
     by_count = sorted(summary.errors.items(), key=lambda pair: -pair[1])
     tell(*(f"  {count} x {visible(name)}" for name, count in by_count))
     return ALL_DONE
+
+
+@cli.command(cls=Command, params=ITEM_LOG)
+def log(key: str, log_file: Path, log_layout: str) -> int:
+    """Print the log's lines of one item, from all its files."""
+    from ..insight.item_log import LayoutError, lines_of
+
+    try:
+        lines = lines_of(key, log_file, log_layout)
+    except LayoutError as error:
+        raise click.UsageError(f"--log-layout: {error}") from error
+    except FileNotFoundError as error:
+        raise click.UsageError(f"--log-file: {shown(log_file)} does not exist") from error
+    found = False
+    for line in lines:
+        found = True
+        tell(line)
+        if streams.nobody_reads():
+            break
+    return ALL_DONE if found else _complain(f"no line of {key} in {shown(log_file)}", SOME_FAILED)
 
 
 @cli.command(cls=Command, params=EXPORT)
@@ -204,6 +235,14 @@ def _refusing(name: str = "") -> Iterator[None]:
         return
     except OSError as error:
         raise click.UsageError(f"{name}: {error.strerror}") from error
+
+
+def _show_keys(keys: Iterator[str]) -> int:
+    for key in keys:
+        tell(visible(key))
+        if streams.nobody_reads():
+            break
+    return ALL_DONE
 
 
 def _message(error: Exception) -> str:

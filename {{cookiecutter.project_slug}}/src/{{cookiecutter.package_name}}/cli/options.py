@@ -8,6 +8,7 @@ import click
 from ..settings import (
     FLAG,
     GROUPS,
+    MOST_WORKERS,
     PATH,
     TEXTS,
     Kind,
@@ -18,6 +19,7 @@ from ..settings import (
     options,
     slug_and_version,
     usable_cores,
+    whole,
 )
 from ..workers.options import OPTIONS
 from .values import type_of
@@ -51,6 +53,14 @@ class Inputs(click.Argument):
     def __init__(self) -> None:
         """Take any number of them."""
         super().__init__(["inputs"], nargs=-1)
+
+
+class Key(click.Argument):
+    """An item's key."""
+
+    def __init__(self) -> None:
+        """Take one."""
+        super().__init__(["key"])
 
 
 class Command(click.Command):
@@ -87,6 +97,7 @@ OUTPUT = Option(PATH, "File to write; it appears when it is complete.", name="ou
 
 RUN = [Inputs(), *given(*options(), *OPTIONS)]
 STATUS = given(RESULTS_FILE)
+ITEM_LOG = [Key(), *given(option("log_file"), option("log_layout"))]
 EXPORT = [
     *given(RESULTS_FILE, replace(OUTPUT, shown="standard output")),
     SettingOption(
@@ -103,6 +114,7 @@ SCALE = [
     *given(
         option(
             "workers",
+            kind=whole(1, MOST_WORKERS),
             help="The most workers to try.",
             default=lambda: 2 * usable_cores(),
             shown="twice the usable cores",

@@ -39,7 +39,11 @@ def summary(stats: RunStats) -> list[str]:
         lines.append(f"keys that were yielded twice: {stats.twice}; the log names them")
     if earlier[FAILED]:
         lines.append("--retry-failed does the failed ones again")
-    if stats.signal:
+    if stats.halted:
+        name, times = stats.errors.most_common(1)[0] if stats.errors else ("", 0)
+        lines.append(f"halted by --max-failures; most often, {times} x {visible(name)}")
+        lines.append("run it again to do the rest")
+    elif stats.signal:
         lines.append("stopped before the end; run it again to do the rest")
     elif not settled:
         lines.append("nothing to do")
@@ -168,7 +172,8 @@ def progress_for(settings: Settings, inputs: Sequence[str]) -> Progress:
     """Return what shows a run as its settings and its screen have it."""
     if settings.progress is False:
         return Progress()
-    if not stderr().isatty():
+    # A debugger's prompt and a bar do not go together.
+    if not stderr().isatty() or not (settings.workers or settings.progress):
         return Lines(verbose=settings.verbose)
     return Bar(partial(_count, inputs), verbose=settings.verbose)
 

@@ -72,8 +72,8 @@ def share(text: str) -> Share:
     """
     if text.endswith("%"):
         return Share(percentage(text), is_percentage=True)
-    if not text.isdecimal():
-        raise ValueError("no whole number")
+    if not text.isdecimal() or not int(text):
+        raise ValueError("neither")
     return Share(int(text), is_percentage=False)
 
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..log.formats import CONTINUATION, ITEM, ITEM_FIELD, one_record
+from ..log.formats import CONTINUATION, ITEM, ITEM_FIELD, one_record, shown_key
 
 FIELD = re.compile(r"%\((\w+)\)[-#0 +]*\d*(?:\.\d+)?[a-zA-Z]|%%")
 KINDS = {
@@ -38,7 +38,7 @@ def lines_of(key: str, log_file: Path, layout: str) -> Iterator[str]:
         raise LayoutError(f"{layout!r} has no %(item)s, so its lines do not tell their item")
     files = files_of(log_file)
     if not files:
-        raise FileNotFoundError(f"there is no log file {log_file}")
+        raise FileNotFoundError(log_file)
     return _matching(key, files, pattern_for(key, layout))
 
 
@@ -56,27 +56,28 @@ def pattern_for(key: str, layout: str) -> re.Pattern[str]:
     pattern, at = "", 0
     for field in FIELD.finditer(layout):
         pattern += re.escape(layout[at : field.start()])
-        pattern += _field_pattern(field[1], key)
+        pattern += _field_pattern(field, key)
         at = field.end()
     return re.compile(pattern + re.escape(layout[at:]), re.DOTALL)
 
 
-def _field_pattern(name: str | None, key: str) -> str:
-    if name is None:
+def _field_pattern(field: re.Match[str], key: str) -> str:
+    if field[1] is None:
         return "%"
-    return f" *{re.escape(one_record(key))} *" if name == ITEM else KINDS.get(name, ".*?")
+    if item := ITEM_FIELD.match(field.string, field.start()):
+        return f" *{re.escape(one_record(shown_key(item, key).strip()))} *"
+    return KINDS.get(field[1], ".*?")
 
 
 def _matching(key: str, files: list[Path], pattern: re.Pattern[str]) -> Iterator[str]:
-    shown, quoted = one_record(key), json.dumps(key)
+    quoted = json.dumps(key)
     for path in files:
         for record in _records(path):
-            if shown in record or quoted in record:
-                if record.startswith("{"):
-                    if _item_in(record) == key:
-                        yield record
-                elif pattern.fullmatch(record):
+            if record.startswith("{"):
+                if quoted in record and _item_in(record) == key:
                     yield record
+            elif pattern.fullmatch(record):
+                yield record
 
 
 def _records(path: Path) -> Iterator[str]:

@@ -96,6 +96,8 @@ class Backlog:
         self.sizer = BatchSizer()
         self.named = False
         """Whether workers are told the items' keys."""
+        self.left: int | None = None
+        """How many more items to take from the source; None for all."""
         self.pending: list[Item] = []
         self.isolated: deque[tuple[Item, int]] = deque()
         """Items that go alone, and how often each was tried."""
@@ -104,7 +106,7 @@ class Backlog:
         self.number = 0
         self.cpu_seconds = 0.0
         """Processor time of all workers so far, as they report it."""
-        self.stopped = False
+        self.stopped = self.halted = False
         self.current_items: CurrentItems = {}
         """For people to see; the execution model brings it up to date at every tick."""
         self.events = events or WorkerEvents()
@@ -114,11 +116,20 @@ class Backlog:
         self.stopped = True
         self.source.stop()
 
+    def halt(self) -> None:
+        """Have no other item begun; those under way may take their time."""
+        self.halted = True
+
+    @property
+    def read_out(self) -> bool:
+        """Whether no new item will come."""
+        return self.left == 0 or self.source.exhausted
+
     @property
     def exhausted(self) -> bool:
         """Whether there is nothing to hand out, now or later, unless a worker gives it back."""
         nothing_waits = not (self.pending or self.isolated or self.failed or self.waiting)
-        return (nothing_waits and self.source.exhausted) or self.stopped
+        return (nothing_waits and self.read_out) or self.stopped
 
     @property
     def has_some(self) -> bool:
@@ -128,14 +139,16 @@ class Backlog:
     def fill(self) -> None:
         """Fill the pending list without blocking, as far as the source gives items now."""
         self.isolated.extend(self.waiting.take_due())
-        if self.stopped or self.isolated or self.waiting.full:
+        if self.stopped or self.isolated or self.waiting.full or self.left == 0:
             return
         self.source.ahead = max(READ_AHEAD, 2 * self.sizer.size)
         for _ in range(SKIP_ROUNDS):
             enough = len(self.pending) >= self.sizer.size
             if enough or not (pairs := self.source.take(hungry=not self.pending)):
                 return
-            self.pending.extend(self.unfinished(pairs))
+            self._add(self.unfinished(pairs))
+            if self.left == 0:
+                return
         self.source.wake()  # go on skipping after main has seen to other things
 
     def next_batch(self, *, only_full: bool = False) -> tuple[Batch, Task] | None:
@@ -149,6 +162,11 @@ class Backlog:
             if task := self._pack(batch):
                 return batch, task
         return None
+
+    def take_pending(self) -> list[Item]:
+        """Return the items that wait for a worker, for whoever does not do them."""
+        pending, self.pending = self.pending, []
+        return pending
 
     def take_failed(self) -> list[Outcomes]:
         """Return the outcomes of items that could not even be sent."""
@@ -222,13 +240,17 @@ class Backlog:
         if attempts >= self.max_attempts:
             return [_failed(pair, death.error, attempts, death.worker, death.seconds)]
         self.events.note_killed(death.worker, death.reason, pair[0], death.seconds, attempts)
+        self._log_retry(pair[0], "", attempts, death.reason)
         self.isolated.append((pair, attempts))
         return []
 
     def _postpone(self, pair: Item, attempts: int, error: str) -> None:
         delay = self.waiting.put(pair, attempts)
-        told = "item %s is tried again in %.1f s, attempt %d of %d: %s"
-        log.info(told, pair[0], delay, attempts + 1, self.max_attempts, error_name(error))
+        self._log_retry(pair[0], f" in {delay:.1f} s", attempts, error_name(error))
+
+    def _log_retry(self, key: str, when: str, attempts: int, why: str) -> None:
+        told, at = "item %s is tried again%s, attempt %d of %d: %s", {"item": key}
+        log.info(told, key, when, attempts + 1, self.max_attempts, why, extra=at)
 
     def _return(self, pairs: list[Item], attempts: int) -> None:
         if attempts:
@@ -236,13 +258,21 @@ class Backlog:
         else:
             self.pending.extend(pairs)
 
+    def _add(self, pairs: list[Item]) -> None:
+        if self.left is not None:
+            pairs = pairs[: self.left]
+            self.left -= len(pairs)
+            if not self.left:
+                self.source.stop()
+        self.pending.extend(pairs)
+
     def _take(self, *, only_full: bool) -> Batch | None:
         if self.isolated:
             pair, attempts = self.isolated.popleft()
             return self._batch([pair], attempts)
         self.fill()
         size = self.sizer.size
-        wait = only_full and len(self.pending) < size and not self.source.exhausted
+        wait = only_full and len(self.pending) < size and not self.read_out
         if wait or not self.pending:
             return None
         batch = self._batch(self.pending[:size])

@@ -2,15 +2,22 @@
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from ..settings import Share
 from ..system.errors import error_name
 from .backlog import CurrentItems
 from .messages import DONE, FAILED
 from .outcomes import Change, Outcomes
 
 log = logging.getLogger(__name__)
+
+ENOUGH_FOR_SHARE = 20
+"""Of fewer items a share says nothing."""
+MOST_NAMES = 1_000
+"""An endless run may have an endless number of different errors."""
 
 
 @dataclass(slots=True)
@@ -28,6 +35,19 @@ class RunStats:
     """What stopped the run early."""
     twice: int = 0
     """Keys that came again, in this run."""
+    errors: Counter[str] = field(default_factory=Counter)
+    """How many items failed with an error, by its name."""
+    halted: bool = False
+    """Whether too many items failed."""
+
+    def exceeds(self, limit: Share | None) -> bool:
+        """Whether as many items have failed as ``--max-failures`` allows."""
+        if limit is None or not self.failed:
+            return False
+        if not limit.is_percentage:
+            return self.failed >= limit.amount
+        settled = self.done + self.failed
+        return settled >= ENOUGH_FOR_SHARE and 100 * self.failed >= limit.amount * settled
 
     def add(self, outcomes: Outcomes) -> None:
         """Count outcomes, and log those that failed."""
@@ -36,6 +56,8 @@ class RunStats:
         self.failed += len(failures)
         for outcome in failures:
             name, at = error_name(outcome.error or ""), {"item": outcome.key}
+            if name in self.errors or len(self.errors) < MOST_NAMES:
+                self.errors[name] += 1
             log.warning("item %s failed: %s", outcome.key, name, extra=at)
         self.seconds = time.monotonic() - self.began
 

@@ -22,7 +22,7 @@ FIELD = re.compile(r"%\((\w+)\)")
 VISIBLE = bytes(code if 32 <= code < 127 else 0 for code in range(256))
 """Translates bytes to themselves, but for what is not to be seen as it is."""
 ENCODE = json.JSONEncoder(allow_nan=False).encode
-USUAL = '{"time": %s, "level": %s, "logger": %s, "process": %s, "pid": %d, "message": %s}'
+USUAL = '{"time": %s, "level": %s, "logger": %s, "process": %s, "pid": %d, "message": %s%s}'
 QUOTE: Any = json.encoder.encode_basestring_ascii
 FAR_FUTURE = 1e12
 """In seconds since the epoch; what is beyond is no time, and infinity no JSON."""
@@ -115,7 +115,7 @@ class LineFormatter(SafeFormatter):
     def line(self, record: logging.LogRecord) -> bytes:
         """Return the record as one line, in UTF-8."""
         if record.exc_info or record.exc_text or record.stack_info:
-            text = super().format(with_item(record))
+            text = super().format(self.with_item(record))
         else:
             try:  # what logging.Formatter does for a record without exception, in half the time
                 message = record.msg if type(record.msg) is str else str(record.msg)
@@ -130,18 +130,25 @@ class LineFormatter(SafeFormatter):
                     layout = with_key if key == _runner.key else self.layout_with(item_of(record))
                 text = layout % self.values(record)
             except Exception:  # the logged objects' own code, or a layout with fields of its own
-                text = super().format(with_item(record))
+                text = super().format(self.with_item(record))
         if text.isascii() and (raw := text.encode()).translate(VISIBLE) is raw:
             return raw + b"\n"  # found out in a quarter of the time that isprintable takes
         if not text.isprintable():
             text = one_record(text)
         return text.encode("utf-8", "backslashreplace").replace(b"\n", NEWLINE) + b"\n"
 
+    def with_item(self, record: logging.LogRecord) -> logging.LogRecord:
+        """Return a copy of a record that tells its item as the layout shows it."""
+        if not (field := ITEM_FIELD.search(self._fmt or "")):
+            return record
+        shown = shown_key(field, item_of(record)).strip() if self.has_item else ""
+        return _record_of({**record.__dict__, ITEM: shown})
+
     def layout_with(self, key: str) -> str:
         """Return the layout with an item's key in place; most records are of the same as before."""
         known, layout = self.at
         if known != key:
-            layout = ITEM_FIELD.sub(lambda field: _escaped(field, key), self.layout)
+            layout = ITEM_FIELD.sub(lambda field: _filled(field, key), self.layout)
             self.at = key, layout
         return layout
 
@@ -192,7 +199,9 @@ class JsonLineFormatter(RecordFormatter):
             message = record.msg % record.args if record.args else record.msg
             created, level, name = record.created, QUOTE(record.levelname), QUOTE(record.name)
             process, pid = QUOTE(record.processName), record.process
-            return USUAL % (float.__repr__(created), level, name, process, pid, QUOTE(message))
+            item = f', "item": {QUOTE(_runner.key)}' if _runner.key else ""
+            text = QUOTE(message)
+            return USUAL % (float.__repr__(created), level, name, process, pid, text, item)
         except Exception:  # one of them is of another type, or the arguments do not fit
             return None
 
@@ -229,13 +238,15 @@ def item_of(record: logging.LogRecord) -> str:
     return _runner.key or str(record.__dict__.get(ITEM, NO_ITEM))
 
 
-def with_item(record: logging.LogRecord) -> logging.LogRecord:
-    """Return a copy of a record that tells its item, or the record itself between items."""
-    return _record_of({**record.__dict__, ITEM: _runner.key}) if _runner.key else record
+def shown_key(field: re.Match[str], key: str) -> str:
+    """Return a key as it is shown by a field of a layout: it does not hold what ends the field."""
+    end = field.string[field.end() : field.end() + 1]
+    escaped = key.replace(end, f"\\x{ord(end):02x}") if end not in ("", "%") else key
+    return f"%{field[1]}" % escaped
 
 
-def _escaped(field: re.Match[str], key: str) -> str:
-    return (f"%{field[1]}" % key).replace("%", "%%")
+def _filled(field: re.Match[str], key: str) -> str:
+    return shown_key(field, key).replace("%", "%%")
 
 
 def one_record(text: str) -> str:

@@ -233,6 +233,11 @@ def tell(*lines: str, error: bool = False) -> None:
         text.flush()
 
 
+def nobody_reads() -> bool:
+    """Whether who read standard output has gone, as head does."""
+    return bool((screen := _screens.get("stdout")) and screen.error)
+
+
 def take_problem() -> str | None:
     """Return once why standard output could not be written; None if it was, or nobody reads it."""
     screen = _screens.get("stdout")

@@ -76,7 +76,7 @@ class Supervisor:
 
     def turn(self) -> list[Outcomes]:
         """Hand out batches, wait for events at most a tick, and return the outcomes."""
-        if self.stop.requested:
+        if self.stop.requested or self.backlog.halted:
             self._go_on_stopping()
         self.backlog.fill()
         if self.backlog.has_some and not self.backlog.stopped:
@@ -109,11 +109,12 @@ class Supervisor:
         """Let the running items finish, and no other begin; who has none left ends at once."""
         if not self.stopping:
             self._begin_stop()
+        if self.stop.requested and self.stop.deadline is None:
+            self.stop.begin_grace()
         self.dismiss()
 
     def _begin_stop(self) -> None:
         self.stopping = True
-        self.stop.begin_grace()
         self.backlog.stop()
         for worker in self.manager.workers:
             if worker.busy:
