@@ -45,7 +45,7 @@ def test_main_is_killed(service: Services) -> None:
     run = bench.start()
     run.send(signal.SIGKILL)
     run.process.wait()
-    run.wait_until_gone(10)
+    run.wait_until_gone(2)
     logged = set(re.findall(r"item-(\d+) was done", bench.service.log_text()))
     assert set(map(str, bench.noted("logged"))) <= logged
     bench.behave(QUICK)
@@ -59,7 +59,7 @@ def test_the_service_is_stopped(service: Services) -> None:
     run = bench.start()
     run.send(signal.SIGTERM)
     assert run.wait().code == 128 + signal.SIGTERM
-    run.wait_until_gone(10)
+    run.wait_until_gone(2)
     done = {f"item-{number}" for number in bench.noted("logged")}
     assert set(bench.service.outcomes()) == done
     assert len(bench.noted("began")) == len(done)

@@ -72,13 +72,13 @@ def test_a_stuck_item_is_seen_while_it_is_stuck(service: Callable[..., Service])
     )
     os.close(end)
     try:
-        seen: list[str] = []
+        seen: list[bytes] = []
 
-        def times() -> list[str]:
-            seen.append(os.read(terminal, 1 << 16).decode())
-            return re.findall(r"worker-\d+: (\d+)\.\d s at stuck", "".join(seen))
+        def times() -> list[bytes]:
+            seen.append(os.read(terminal, 1 << 16))
+            return re.findall(rb"worker-\d+: ([1-9]\d*)\.\d s at stuck", b"".join(seen))
 
-        wait_for(lambda: "1" in times(), "a second at the stuck item")
+        wait_for(times, "more than a second at the stuck item")
         process.send_signal(signal.SIGINT)
         with suppress(OSError):  # the terminal's end, once nobody writes to it any more
             while os.read(terminal, 1 << 16):

@@ -18,7 +18,7 @@ import pytest
 from {{ cookiecutter.package_name }}.settings import start_methods
 
 from .support.disks import DISKS, Disk
-from .support.service import TRIES, Finished, Service, kill_process, report, wait_for
+from .support.service import SLACK, TRIES, Finished, Service, kill_process, report, wait_for
 from .support.writers import Writers, assert_complete, count_lost, numbers
 
 Services = Callable[..., Service]
@@ -79,7 +79,7 @@ def test_a_kill_loses_and_tears_nothing_and_blocks_nobody(
     returned = writers.returned()
     records = assert_complete(returned, numbers(writers.service.log_lines()))
     report(f"log: {killed.__name__} killed", tries=kills, records=records, lost=0, seconds=slowest)
-    assert slowest < 1.0
+    assert slowest < SLACK * 1.0
 
 
 def test_a_killed_main_leaves_a_complete_log(service: Services) -> None:
@@ -126,7 +126,7 @@ def test_a_listener_that_stands_still_is_waited_for_then_gone_round(
     rescue = log.with_name(log.name + ".rescue")
     stopped = wait_for(writers.listener, "the listener")
     kill_process(stopped, signal.SIGSTOP)
-    wait_for(rescue.exists, "the rescue file", RESCUE_SECONDS + 3)
+    wait_for(rescue.exists, "the rescue file", RESCUE_SECONDS + SLACK * 3)
     writers.wait_until_all_go_on()
     kill_process(stopped, signal.SIGCONT)
     wait_for(lambda: b"stood still" in log.read_bytes(), "the log to say so")
@@ -136,7 +136,7 @@ def test_a_listener_that_stands_still_is_waited_for_then_gone_round(
     for writer, saved in rescued.items():
         found[writer] = sorted(found[writer] + saved)
     records = assert_complete(writers.returned(), found)
-    assert writers.longest_call() < RESCUE_SECONDS + 2
+    assert writers.longest_call() < RESCUE_SECONDS + SLACK * 2
     report(f"{transport[1]}: listener stopped", records=records, seconds=writers.longest_call())
 
 
@@ -148,7 +148,7 @@ def test_a_listener_that_stays_stopped_is_replaced_at_the_end(service: Services)
     rescue = writers.service.log.with_name(writers.service.log.name + ".rescue")
     found = numbers(writers.service.log_lines())
     if rescue.exists():
-        assert "are in" in writers.service.log_text().splitlines()[-1]
+        assert re.search(r"are in .*\.rescue", writers.service.log_text())
         for writer, saved in numbers(rescue.read_text().splitlines()).items():
             found[writer] = sorted(found[writer] + saved)
     assert_complete(writers.returned(), found)
@@ -227,7 +227,7 @@ def test_a_full_disk_damages_no_record_and_logging_goes_on_with_space(
         writers = Writers(one, *transport, pause=0.003, preexec_fn=disk.limit)
         wait_for(disk.is_full, "a full disk")
         wait_for(lambda: list(disk.folder.glob("*.rescue")), "workers to try the rescue file")
-        writers.wait_until_all_go_on(RESCUE_SECONDS * 3)
+        writers.wait_until_all_go_on(RESCUE_SECONDS * SLACK * 3)
         before = disk.make_room(one.log)
         wait_for(lambda: b"stood still" in one.log.read_bytes(), "the log to go on")
         finished = finish(writers)

@@ -12,7 +12,7 @@ import pytest
 
 from {{ cookiecutter.package_name }}.settings import start_methods
 
-from .support.service import TRIES, Run, Service, is_alive, report, wait_for
+from .support.service import SLACK, TRIES, Run, Service, is_alive, report, wait_for
 
 pytest.importorskip("resource", reason="these processes are those of POSIX")
 
@@ -114,7 +114,7 @@ def test_children_of_items_keep_nobody(service: Services, kind: str, method: str
     run.send(signal.SIGKILL)
     run.process.wait()
     began = time.monotonic()
-    wait_for(lambda: not any(map(is_alive, ours)), "the end of workers and listener", 2)
+    wait_for(lambda: not any(map(is_alive, ours)), "the end of workers and listener", SLACK * 2)
     took = time.monotonic() - began
     if method != "spawn" and sys.platform == "linux":  # see the README's limits
         run.wait_until_gone(2)
@@ -161,7 +161,7 @@ def test_how_children_ended_is_known(
     took = time.monotonic() - began
     assert (finished.code, one.count(), one.count("failed")) == (1, 999, 1)
     assert one.outcomes()["item-500"]["error"].startswith(f"worker died: {reason}")
-    assert took < 5
+    assert took < SLACK * 5
     report(f"how children ended is {what}, {start_method}", tries=1, seconds=took)
 
 

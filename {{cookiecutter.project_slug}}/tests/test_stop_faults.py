@@ -12,7 +12,7 @@ import pytest
 
 from {{ cookiecutter.package_name }}.settings import start_methods
 
-from .support.service import TRIES, Run, kill_process, report, wait_for
+from .support.service import SLACK, TRIES, Run, kill_process, report, wait_for
 from .support.stoppable import ENDLESS, QUICK, SHORT, Bench, Services
 
 fcntl = pytest.importorskip("fcntl", reason="these signals are those of POSIX")
@@ -40,7 +40,7 @@ def test_running_items_finish(
         send(run, number)
         finished = run.wait()
         longest = max(longest, time.monotonic() - began)
-        assert run.wait_until_gone(1) < 1
+        run.wait_until_gone(1)
         assert (finished.code, finished.stderr.count("Traceback")) == (code, 0), finished.stderr
         done = {f"item-{number}" for number in bench.noted("logged")}
         assert set(bench.service.outcomes()) == done
@@ -67,7 +67,7 @@ def test_stopped_while_it_starts(
         time.sleep(random.random() * 0.4)
         began = time.monotonic()
         send(run, number)
-        finished = run.wait(3)
+        finished = run.wait(SLACK * 3)
         run.wait_until_gone(1)
         longest = max(longest, time.monotonic() - began)
         assert (finished.code, finished.stderr.count("Traceback")) == (code, 0), finished.stderr
@@ -122,11 +122,11 @@ def test_what_does_not_finish_is_killed(
     stop_processes(run, stopped)
     began = time.monotonic()
     run.send(signal.SIGTERM)
-    finished = run.wait(10)
+    finished = run.wait()
     run.wait_until_gone(1)
     took = time.monotonic() - began
     assert finished.code == 143
-    assert took < 1 + 2
+    assert took < SLACK * (1 + 2)
     done = {f"item-{number}" for number in bench.noted("logged")}
     assert done - set(bench.service.outcomes()) == set()
     report(f"stopped with {what}", tries=1, seconds=took)
@@ -143,10 +143,10 @@ def test_stopped_helpers_of_multiprocessing_keep_nobody(service: Services) -> No
     stop_processes(run, ["helpers"])
     began = time.monotonic()
     run.send(signal.SIGTERM)
-    finished = run.wait(10)
+    finished = run.wait()
     run.wait_until_gone(1)
     took = time.monotonic() - began
-    assert (finished.code, took < 1 + 2) == (143, True)
+    assert (finished.code, took < SLACK * (1 + 2)) == (143, True)
     report("multiprocessing's own processes are stopped", tries=2, seconds=took)
 
 
@@ -162,11 +162,11 @@ def test_second_signal_ends_it_now(
     time.sleep(0.6)  # sooner it would be the same request, delivered twice
     began = time.monotonic()
     run.send(signal.SIGINT)
-    finished = run.wait(10)
+    finished = run.wait()
     run.wait_until_gone(1)
     took = time.monotonic() - began
     assert finished.code == 130
-    assert took < 1
+    assert took < SLACK * 1
     report(f"second signal with {what}", tries=1, seconds=took)
 
 
@@ -185,10 +185,10 @@ def test_source_is_stuck(service: Services, what: str, code: str) -> None:
     wait_for(lambda: one.count() == 1, "the first outcome")
     began = time.monotonic()
     run.send(signal.SIGTERM)
-    assert run.process.wait(5) == 143
+    assert run.process.wait(SLACK * 5) == 143
     took = time.monotonic() - began
     finished = run.wait()
-    assert took < 2
+    assert took < SLACK * 2
     assert "Fatal" not in finished.stderr
     assert "1 done, 0 failed" in finished.stdout
     run.wait_until_gone(1)

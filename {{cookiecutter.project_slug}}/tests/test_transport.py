@@ -224,7 +224,7 @@ def test_a_process_waits_a_bounded_time_even_if_the_listener_writes() -> None:
 
     began = time.monotonic()
     assert not StallTimeout(state, 0.02).wait_for(grow)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 20
 
 
 class Colour(enum.IntEnum):

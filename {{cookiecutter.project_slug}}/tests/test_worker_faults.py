@@ -18,7 +18,7 @@ import pytest
 from {{ cookiecutter.package_name }}.settings import start_methods
 
 from .support.faulty import Services, run_with_fault
-from .support.service import TRIES, Run, kill_process, report, wait_for
+from .support.service import SLACK, TRIES, Run, kill_process, report, wait_for
 
 resource = pytest.importorskip("resource", reason="these deaths are those of POSIX")
 
@@ -160,7 +160,7 @@ def test_forkserver_is_killed(service: Services, tmp_path: Path) -> None:
     finished, outcomes = run.wait(), one.outcomes()
     assert finished.code == 0, finished.stderr
     assert len(outcomes) == int(enough.read_text())
-    assert run.wait_until_gone(2) < 2
+    run.wait_until_gone(2)
     report("forkserver killed", tries=kills, seconds=finished.seconds)
 
 
@@ -195,7 +195,7 @@ def test_workers_cannot_start(service: Services, why: str, code: str, cause: str
     one.append(code)
     finished = one.run("--start-method", "spawn")
     assert finished.code == 3
-    assert finished.seconds < 30
+    assert finished.seconds < SLACK * 15
     *progress, error = finished.stderr.splitlines()
     assert error.startswith("Error: ")
     assert cause in error
@@ -213,7 +213,7 @@ def test_file_descriptors_run_out(service: Services, files: int) -> None:
         *("gate", "--workers", "8"),
         preexec_fn=partial(resource.setrlimit, resource.RLIMIT_NOFILE, (files, files)),
     )
-    assert finished.seconds < 30
+    assert finished.seconds < SLACK * 15
     if finished.code:
         assert finished.code == 3
         last = finished.stderr.splitlines()[-1]

@@ -25,6 +25,8 @@ PACKAGE = SOURCE.name
 JOBS = Path(__file__).parents[1] / "jobs"
 HANG_SECONDS = 60.0
 POLL_SECONDS = 0.01
+SLACK = float(os.environ.get("FAULT_SLACK", "4"))
+"""How many times as long as promised something may take: others may keep the machine busy."""
 SPY = shutil.which("py-spy", path=sysconfig.get_path("scripts"))
 TRIES = int(os.environ.get("FAULT_TRIES", "2"))
 """How often a fault test with chance in it repeats itself: set FAULT_TRIES for a long soak."""
@@ -116,6 +118,7 @@ class Run:
     def wait_until_gone(self, seconds: float) -> float:
         """Wait until no process of this run is left; return how long that took.
 
+        It may take ``SLACK`` times ``seconds``, in which it is promised.
         It is cheap to ask those that are known again and again; whether there are others, in
         whatever session, is asked when all of them are gone.
         """
@@ -126,7 +129,7 @@ class Run:
             known.extend(() if known else self.processes())
             return not known
 
-        wait_for(gone, "the end of all its processes", seconds)
+        wait_for(gone, "the end of all its processes", SLACK * seconds)
         return time.monotonic() - began
 
     def stacks(self) -> str:
