@@ -20,7 +20,7 @@ from conftest import CHOICES, Bake
 
 GENERATED_TESTS = TEMPLATE / "{{cookiecutter.project_slug}}" / "tests"
 FAULT_TABLES = sorted(path.name for path in GENERATED_TESTS.glob("test_*_faults.py"))
-EVERYTHING_ELSE = "everything else"
+THE_MODELS_OWN, EVERYTHING_ELSE = "the model's own", "everything else"
 LOG_FAULTS = "test_log_faults.py"
 
 every_model = pytest.mark.parametrize("execution_model", CHOICES["execution_model"])
@@ -40,7 +40,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tree
 
 
-@pytest.mark.parametrize("table", [EVERYTHING_ELSE, *FAULT_TABLES])
+@pytest.mark.parametrize("table", [EVERYTHING_ELSE, *FAULT_TABLES, THE_MODELS_OWN])
 @pytest.mark.parametrize("execution_model", CHOICES["execution_model"][::-1])
 @pytest.mark.timeout(1800)
 def test_generated_tests_pass(bake: Bake, execution_model: str, table: str) -> None:
@@ -53,15 +53,25 @@ def test_generated_tests_pass(bake: Bake, execution_model: str, table: str) -> N
     `pytest -m faults` of the generated projects in continuous integration.
     """
     project = bake(execution_model=execution_model)
-    left_out = set(FAULT_TABLES)
+    own = own_tests(bake, project)
+    others = {*FAULT_TABLES, *own}
     if execution_model != CHOICES["execution_model"][0]:
-        left_out |= same_for_all_models(bake)
-    others = [f"--ignore=tests/{name}" for name in left_out]
-    chosen = others if table == EVERYTHING_ELSE else [f"tests/{table}"]
+        others |= same_for_all_models(bake)
+    chosen = {
+        EVERYTHING_ELSE: [f"--ignore=tests/{name}" for name in others],
+        THE_MODELS_OWN: [f"tests/{name}" for name in own],
+    }.get(table, [f"tests/{table}"])
     short = execution_model == "dask" or (execution_model, table) == ("pool", LOG_FAULTS)
-    in_short = short and table != EVERYTHING_ELSE
-    few = {"FAULT_ROWS": "1", "FAULT_TRIES": "1"} if in_short else {"FAULT_ROWS": "each"}
+    rows = "1" if short and table != THE_MODELS_OWN else "each"
+    few = {"FAULT_ROWS": rows, "FAULT_TRIES": "1"}
     assert " passed" in project.run_tests(*chosen, environ=few)
+
+
+def own_tests(bake: Bake, project: BakedProject) -> set[str]:
+    """Return the test modules that not every execution model has."""
+    projects = [bake(execution_model=model) for model in CHOICES["execution_model"]]
+    everywhere = set.intersection(*(set(each.code) for each in projects))
+    return {Path(name).name for name in set(project.code) - everywhere if "/test_" in name}
 
 
 def test_what_is_the_same_for_all_models_is_known(bake: Bake) -> None:

@@ -181,7 +181,7 @@ class Service:
         ``job`` names a file of tests/jobs; where it has line breaks it is the text of the job.
         """
         self.folder, self.package = folder, folder / "src" / PACKAGE
-        shutil.copytree(SOURCE, self.package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(SOURCE, self.package)  # with what is compiled of it
         if "\n" in job:
             (self.package / "job.py").write_text(textwrap.dedent(job), encoding="utf-8")
         elif job:
