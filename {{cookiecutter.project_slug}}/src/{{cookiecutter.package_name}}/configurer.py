@@ -12,7 +12,7 @@ from .log.formats import (
     ITEM_FIELD,
     JsonLineFormatter,
     LineFormatter,
-    RecordFormatter,
+    SafeFormatter,
     snapshot,
 )
 from .log.logfile import LogFile
@@ -37,7 +37,7 @@ class LogSetup:
         """Whether records tell the item that they belong to."""
         return self.format == "json" or bool(ITEM_FIELD.search(self.layout))
 
-    def formatter(self) -> RecordFormatter:
+    def formatter(self) -> SafeFormatter:
         """Return the formatter for the log file."""
         return JsonLineFormatter() if self.format == "json" else LineFormatter(self.layout)
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from .configurer import LogFileHandler, LogSetup, configure_listener, deconfigure
 from .log.fallback import Fallback
-from .log.formats import RecordFormatter
+from .log.formats import SafeFormatter
 from .log.logfile import LogFile
 from .log.pipe import PipeTransport, has_atomic_pipes
 from .log.queue import QueueTransport
@@ -63,7 +63,7 @@ class PipeEnd:
     reader: Connection
     shared: Shared
     fallback: Fallback
-    formatter: RecordFormatter
+    formatter: SafeFormatter
     """For what the listener itself has to tell, when main is gone."""
     run: str
 
@@ -90,7 +90,7 @@ def listen_to_pipe(end: PipeEnd, lifeline: Connection, file_options: tuple[Any, 
         if reader.fileno() in ready:
             count = buffer.read(reader.fileno())
             stopped = _apply(copy_records(buffer, file), file) or not count
-            end.fallback.state.note_write()
+            end.fallback.state.writes.value += 1
             if count < SMALL_READ:
                 time.sleep(POLL_INTERVAL)  # for larger reads; the pipe keeps what comes meanwhile
         elif orphaned and not ready:
@@ -150,7 +150,7 @@ def listen_to_queue(
             _reopen_handlers()
         elif isinstance(record, logging.LogRecord):
             logging.getLogger(record.name).handle(record)
-            fallback.state.note_write()
+            fallback.state.writes.value += 1
 
 
 def _write_summary(handler: LogFileHandler, fallback: Fallback) -> None:
@@ -187,19 +187,15 @@ class Listener:
 
     def start(self) -> None:
         """Start a listener process; it goes on where the last one stopped."""
-        if isinstance(self.transport, PipeTransport):
-            end = PipeEnd(
-                self.transport.reader,
-                self.shared,
-                self.fallback,
-                self.setup.formatter(),
-                self.transport.sender.run,
-            )
+        transport = self.transport
+        if isinstance(transport, PipeTransport):
+            formatter, run = self.setup.formatter(), transport.sender.run
+            end = PipeEnd(transport.reader, self.shared, self.fallback, formatter, run)
             target: Any = listen_to_pipe
-            args: tuple[Any, ...] = (end, self.lifeline.end, self.file_options)
+            source: tuple[Any, ...] = (end,)
         else:
-            target = listen_to_queue
-            args = (self.transport.queue, self.setup, self.lifeline.end, self.file_options)
+            target, source = listen_to_queue, (transport.queue, self.setup)
+        args = (*source, self.lifeline.end, self.file_options)
         self.started = time.monotonic()
         self.process = start_process(self.context, target, args, "listener")
 
@@ -265,7 +261,7 @@ class Listener:
     def _log_losses(self) -> None:
         """Tell of records that went another way, once this one need not go there as well."""
         self.fallback.collect()
-        before, self.writes = self.writes, self.fallback.state.writes
+        before, self.writes = self.writes, self.fallback.state.writes.value
         if self.writes != before or self.transport.has_room():
             for text in self.fallback.take_warnings():
                 log.warning("%s", text)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from .logfile import open_for_writing
+from .logfile import append, write_all
 from .state import CUT_OFF, LOST, STALLED, Counter, LogState
 from .wire import file_text
 
@@ -51,7 +51,7 @@ class StallTimeout:
         return True
 
     def _has_moved(self) -> bool:
-        before, self.seen = self.seen, self.state.writes
+        before, self.seen = self.seen, self.state.writes.value
         return self.seen != before
 
 
@@ -87,7 +87,7 @@ class Fallback:
         """
         if sys.platform == "win32" or not self.spare:
             return
-        begin, end = self.state.collected, os.fstat(self.spare.fileno()).st_size
+        begin, end = self.state.collected.value, os.fstat(self.spare.fileno()).st_size
         if end <= begin:
             return
         data = os.pread(self.spare.fileno(), end - begin, begin)
@@ -97,7 +97,7 @@ class Fallback:
             if not for_good:
                 return
             Counter(self.state).add(LOST, data.count(b"\n"))
-        self.state.collected = end
+        self.state.collected.value = end
 
     def take_warnings(self) -> list[str]:
         """Return what there is to tell, since the last time, of records that are not in the log."""
@@ -160,26 +160,3 @@ def identity_of(descriptor: int) -> tuple[int, int] | None:
         found = os.fstat(descriptor)
         return found.st_dev, found.st_ino
     return None
-
-
-def append(path: Path, data: bytes) -> None:
-    """Append ``data`` to a file, at once.
-
-    Raises:
-        OSError: Not all of it could be written.
-    """
-    descriptor = open_for_writing(path, os.O_WRONLY | os.O_APPEND)
-    try:
-        write_all(descriptor, data)
-    finally:
-        os.close(descriptor)
-
-
-def write_all(descriptor: int, data: bytes) -> None:
-    """Write all of it in one go.
-
-    Raises:
-        OSError: It is not all written.
-    """
-    if os.write(descriptor, data) < len(data):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -24,18 +24,9 @@ BASIC_CONFIG = logging.basicConfig
 DISABLE: Any = logging.Manager.disable
 
 
-class _Service:
-    """What the service logs to in this process."""
-
-    __slots__ = ("handlers", "level")
-
-    def __init__(self) -> None:
-        self.handlers: tuple[logging.Handler, ...] = ()
-        self.level = logging.NOTSET
-
-
-_service = _Service()
-"""An object, for each log call looks at it, and at a class's attributes that takes longer."""
+_handlers: tuple[logging.Handler, ...] = ()
+"""What the service logs to in this process."""
+_root_level = logging.NOTSET
 
 
 _calling = threading.local()
@@ -60,8 +51,9 @@ def use(*handlers: logging.Handler) -> tuple[logging.Handler, ...]:
 
     Their lowest level is the root logger's; what passes a logger, they get whatever their level.
     """
-    before, _service.handlers = _service.handlers, handlers
-    _service.level = min((handler.level for handler in handlers), default=logging.NOTSET)
+    global _handlers, _root_level  # noqa: PLW0603 - one of each for a process
+    before, _handlers = _handlers, handlers
+    _root_level = min((handler.level for handler in handlers), default=logging.NOTSET)
     root: Any = logging.getLogger()
     root.setLevel(root.__dict__["level"])  # has all loggers forget what they know of levels
     return before
@@ -69,7 +61,7 @@ def use(*handlers: logging.Handler) -> tuple[logging.Handler, ...]:
 
 def _call_handlers(logger: logging.Logger, record: logging.LogRecord) -> None:
     """Do what ``Logger.callHandlers`` does, after the service's own part."""
-    if not (ours := _service.handlers):
+    if not (ours := _handlers):
         CALL_HANDLERS(logger, record)
         return
     for handler in ours:
@@ -116,7 +108,7 @@ def _set_attribute(logger: logging.Logger, name: str, value: object) -> None:
 
 
 def _level(root: Any) -> int:
-    return _service.level if _service.handlers else int(root.__dict__["level"])
+    return _root_level if _handlers else int(root.__dict__["level"])
 
 
 def _set_level(root: Any, level: int) -> None:
@@ -124,12 +116,12 @@ def _set_level(root: Any, level: int) -> None:
 
 
 def _disable(manager: Any) -> int:
-    return logging.NOTSET if _service.handlers else int(DISABLE.fget(manager))
+    return logging.NOTSET if _handlers else int(DISABLE.fget(manager))
 
 
 def _basic_config(**options: Any) -> None:
     """Do what ``logging.basicConfig`` does, unless ``logging.info`` and the like call it."""
-    if options or not _service.handlers or _caller() != "logging":
+    if options or not _handlers or _caller() != "logging":
         BASIC_CONFIG(**options)
 
 

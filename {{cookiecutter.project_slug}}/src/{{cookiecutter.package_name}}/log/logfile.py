@@ -27,6 +27,30 @@ def open_for_writing(path: Path, flags: int) -> int:
     return descriptor
 
 
+def append(path: Path, data: bytes) -> None:
+    """Append ``data`` to a file that nobody keeps open.
+
+    Raises:
+        OSError: Not all of it could be written.
+    """
+    descriptor = open_for_writing(path, os.O_WRONLY | os.O_APPEND)
+    try:
+        write_all(descriptor, data)
+    finally:
+        os.close(descriptor)
+
+
+def write_all(descriptor: int, data: bytes, offset: int | None = None) -> None:
+    """Write all of it in one go: at ``offset``, or where the descriptor stands.
+
+    Raises:
+        OSError: It is not all written.
+    """
+    written = os.write(descriptor, data) if offset is None else os.pwrite(descriptor, data, offset)
+    if written < len(data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def wait_for_space(path: Path, error: OSError) -> None:
     """Wait a moment before the next try, and say on stderr why."""
     # The pipe fills meanwhile, and the workers turn to their rescue file.

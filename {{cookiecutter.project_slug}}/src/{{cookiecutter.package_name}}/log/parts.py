@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from .logfile import FULL, open_for_writing, wait_for_space
+from .logfile import FULL, open_for_writing, wait_for_space, write_all
 from .wire import Piece
 
 
@@ -65,7 +65,6 @@ class PartFiles:
 def _write_at(path: Path, piece: Piece) -> None:
     descriptor = open_for_writing(path, os.O_WRONLY)
     try:
-        if os.pwrite(descriptor, piece.data, piece.offset) < len(piece.data):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write_all(descriptor, piece.data, piece.offset)
     finally:
         os.close(descriptor)

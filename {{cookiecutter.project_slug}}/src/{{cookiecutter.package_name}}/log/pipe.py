@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from ..system.files import high_duplicate
 from .fallback import Fallback, FallbackFile, StallTimeout, identity_of
-from .formats import RecordFormatter
+from .formats import SafeFormatter
 from .parts import PartFiles
 from .state import CUT_OFF, STALLED
 from .wire import ATOMIC, COMMAND, cut
@@ -43,7 +43,7 @@ class PipeSender:
     """Part of the names of long records: chosen by chance, for this run alone."""
     fallback: Fallback
 
-    def handler(self, formatter: RecordFormatter, stall_seconds: float) -> logging.Handler:
+    def handler(self, formatter: SafeFormatter, stall_seconds: float) -> logging.Handler:
         """Return the handler that sends this process's records."""
         return PipeHandler(self, formatter, stall_seconds)
 
@@ -124,9 +124,7 @@ class PipeHandler(logging.Handler):
     waiting, until it moves again.
     """
 
-    def __init__(
-        self, sender: PipeSender, formatter: RecordFormatter, stall_seconds: float
-    ) -> None:
+    def __init__(self, sender: PipeSender, formatter: SafeFormatter, stall_seconds: float) -> None:
         """Send through ``sender``'s pipe; wait up to ``stall_seconds`` for room in it."""
         super().__init__()
         self.formatter, self.line = formatter, formatter.line
@@ -149,10 +147,6 @@ class PipeHandler(logging.Handler):
         except OSError:
             self._send(line)
         return True
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Send one record."""
-        self.handle(record)
 
     def release(self) -> None:
         """Let go of the pipe; not ``close``, which logging.shutdown() calls at any time."""

@@ -20,7 +20,7 @@ from queue import Full
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .fallback import Fallback, FallbackFile, StallTimeout
-from .formats import RecordFormatter, snapshot
+from .formats import SafeFormatter, snapshot
 from .state import CUT_OFF, STALLED
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class QueueSender:
     log_file: Path
     fallback: Fallback
 
-    def handler(self, formatter: RecordFormatter, stall_seconds: float) -> logging.Handler:
+    def handler(self, formatter: SafeFormatter, stall_seconds: float) -> logging.Handler:
         """Return the handler that sends this process's records."""
         return WaitingQueueHandler(self, formatter, stall_seconds)
 
@@ -79,9 +79,7 @@ class QueueTransport:
 class WaitingQueueHandler(logging.handlers.QueueHandler):
     """A QueueHandler that waits for a full queue, a bounded time, instead of losing the record."""
 
-    def __init__(
-        self, sender: QueueSender, formatter: RecordFormatter, stall_seconds: float
-    ) -> None:
+    def __init__(self, sender: QueueSender, formatter: SafeFormatter, stall_seconds: float) -> None:
         """Send through ``sender``'s queue; wait up to ``stall_seconds`` for room in it."""
         super().__init__(sender.queue)
         self.formatter, self.line = formatter, formatter.line
