@@ -265,7 +265,8 @@ def repaired(record: logging.LogRecord, error: Exception) -> logging.LogRecord:
     """Return a copy of a record that cannot fail to format, and says why the first one did."""
     arguments = record.args if isinstance(record.args, tuple) else (record.args,)
     shown = ", ".join(map(text_of, arguments or ()))
-    message = f"{text_of(record.msg, str)} [with {shown or 'no arguments'}: {_name(error)}]"
+    reason = f"{type(error).__name__}: {text_of(error, str)}"
+    message = f"{text_of(record.msg, str)} [with {shown or 'no arguments'}: {reason}]"
     made = {"msg": message, "args": None, "exc_info": None, "exc_text": exception_text(record)}
     kept = {
         name: value if type(value) in ATOMS else text_of(value)
@@ -288,7 +289,3 @@ def _record_of(fields: dict[str, Any]) -> logging.LogRecord:
     made = object.__new__(logging.LogRecord)
     made.__dict__ = fields
     return made
-
-
-def _name(error: Exception) -> str:
-    return f"{type(error).__name__}: {text_of(error, str)}"

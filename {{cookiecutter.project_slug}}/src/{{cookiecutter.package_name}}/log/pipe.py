@@ -6,7 +6,6 @@ import os
 import select
 import sys
 import time
-from collections.abc import Iterable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -156,14 +155,11 @@ class PipeHandler(logging.Handler):
         """Send what needs more than one write, or has to wait."""
         with self.lock or nullcontext():
             lines = [line] if len(line) <= ATOMIC else cut(line, self.sender.run)
-            trouble = self._write_all(lines)
+            results = map(self._write, lines)
+            trouble = next((result for result in results if result != SENT), SENT)
             self.stall.expired = trouble == STALLED
             if trouble != SENT:
                 self.fallback_file.append(line, trouble)
-
-    def _write_all(self, lines: Iterable[bytes]) -> int:
-        """Write line by line; return what hindered it."""
-        return next((trouble for line in lines if (trouble := self._write(line)) != SENT), SENT)
 
     def _write(self, line: bytes) -> int:
         """Write all of it or nothing, see pipe(7); return what hindered it."""

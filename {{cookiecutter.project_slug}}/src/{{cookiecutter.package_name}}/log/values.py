@@ -60,19 +60,11 @@ def _atom(value: float | str) -> int | float | str:
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, int):
-        return _integer(int(value))
-    return float(value) if math.isfinite(value) else _not_finite(value)
-
-
-def _integer(value: int) -> int | str:
-    try:
-        str(value)
-    except ValueError:  # https://docs.python.org/3/library/stdtypes.html#int-max-str-digits
-        return hex(value)
-    return value
-
-
-def _not_finite(value: float) -> str:
-    if math.isnan(value):
-        return "NaN"
-    return "Infinity" if value > 0 else "-Infinity"
+        try:
+            str(number := int(value))
+        except ValueError:  # https://docs.python.org/3/library/stdtypes.html#int-max-str-digits
+            return hex(value)
+        return number
+    if math.isfinite(value):
+        return float(value)
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
