@@ -53,7 +53,7 @@ def module(model: str, name: str) -> Any:
 def settings(model: str, folder: Path, **values: Any) -> Any:
     """Return the service's settings: as generated, with a time limit."""
     options = module(model, "workers.options").OPTIONS
-    engine: dict[str, Any] = {option.name: None for option in options}
+    engine: dict[str, Any] = dict.fromkeys(options)
     engine |= {"no_dashboard": True} if "no_dashboard" in engine else {}
     given: dict[str, Any] = {"results": folder / "results.db", "log_file": folder / "bench.log"}
     given |= {"start_method": "forkserver", "item_timeout": 60.0, "engine": engine}

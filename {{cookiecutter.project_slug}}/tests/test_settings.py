@@ -57,7 +57,7 @@ BAD: list[tuple[Kind, str]] = [
 
 def _read(kind: Kind, text: str) -> Any:
     """Give a text to a command that has one option of this kind."""
-    option = SettingOption(Option(kind, "A setting.", name="one"))
+    option = SettingOption("one", Option(kind, "A setting."))
     command = Command("run", params=[option], callback=lambda one: one)
     return command.main(["--one", text], standalone_mode=False)
 
@@ -82,8 +82,8 @@ def test_what_is_not_of_a_kind_is_refused(kind: Kind, text: str) -> None:
 def test_every_setting_has_an_option() -> None:
     """Each field can be given; each option of ``run`` is in a group of its help."""
     fields = set(Settings.__dataclass_fields__) - {"engine"}
-    assert {option.name for option in options()} == fields
-    assert all(option.group in GROUPS for option in options())
+    assert set(options()) == fields
+    assert all(option.group in GROUPS for option in options().values())
 
 
 def test_help_shows_settings_in_groups() -> None:
@@ -97,7 +97,7 @@ def test_help_shows_settings_in_groups() -> None:
 
 def test_a_flag_that_is_not_off_can_be_turned_off() -> None:
     """It has a second name that says so."""
-    option = SettingOption(Option(FLAG, "A setting.", default=True, name="tell"))
+    option = SettingOption("tell", Option(FLAG, "A setting.", default=True))
     command = Command("run", params=[option], callback=lambda tell: tell)
     assert command.main([], standalone_mode=False) is True
     assert command.main(["--no-tell"], standalone_mode=False) is False

@@ -8,8 +8,8 @@ from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import connection
-from types import ModuleType, TracebackType
-from typing import Protocol, Self, TypeVar
+from types import ModuleType
+from typing import Protocol, TypeVar
 
 from .configurer import configure_worker, keep_early_records
 from .items.backlog import Backlog
@@ -41,7 +41,7 @@ Kept = TypeVar("Kept")
 
 STOPPING = "stopping: running items may take {:g} s more; a second signal ends them at once"
 BESIDE_LOG = 64 * "x"
-"""What the names of files beside the log add to its own, at most: its parts have the longest."""
+"""The longest ending of a file beside the log: that of its parts."""
 MAIN_STALL_SECONDS = 0.2
 COLLECT_AFTER = 50_000
 LEAVE_SECONDS = 10.0
@@ -49,19 +49,8 @@ LOOK_SECONDS = 1.0
 LEAVE_QUICKLY_SECONDS = 1.2
 
 
-class Progress(Protocol):
+class Progress(AbstractContextManager["Progress"], Protocol):
     """Shows a person how a run goes, between its beginning and its end."""
-
-    def __enter__(self) -> Self:
-        """Begin."""
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        where: TracebackType | None,
-    ) -> None:
-        """End."""
 
     def show(self, stats: RunStats) -> None:
         """Show where the run is, unless that was shown just now."""
@@ -72,7 +61,7 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What is up as long as the service runs."""
+    """The parts that are up as long as the service runs."""
 
     settings: Settings
     stop: Stop
@@ -236,7 +225,7 @@ def import_job(settings: Settings) -> ModuleType:
 
 
 def begin_items(job: ModuleType, settings: Settings, inputs: Sequence[str], stop: Stop) -> Source:
-    """Have the job begin on its inputs; what it returns is not read yet.
+    """Call ``job.items`` on the inputs; nothing is read from it yet.
 
     Raises:
         RefusedError: It says that they will not do.
@@ -343,13 +332,8 @@ def _conclude(stats: RunStats, service: Service) -> None:
         within(stop.seconds_left)
     if source.error and not stop.signals:
         raise items_error(source.error)
-    log.info(
-        "run ends: %d done, %d failed, %d done and %d failed in earlier runs",
-        stats.done,
-        stats.failed,
-        stats.skipped[DONE],
-        stats.skipped[FAILED],
-    )
+    ends = "run ends: %d done, %d failed, %d done and %d failed in earlier runs"
+    log.info(ends, stats.done, stats.failed, stats.skipped[DONE], stats.skipped[FAILED])
 
 
 def items_error(error: BaseException) -> ItemsError:

@@ -7,7 +7,7 @@ module is imported in every worker, so it knows no library that does that.
 import multiprocessing
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -75,13 +75,13 @@ class Share(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a setting takes; ``cli.values`` has what reads it."""
+    """The values that a setting takes; ``cli.values`` reads them."""
 
     name: str
     metavar: str
-    """What stands for a value in the help."""
+    """Stands for a value in the help."""
     allowed: str
-    """What to give, for whoever gave something else."""
+    """Says what to give, to whoever gave something else."""
     in_file: tuple[type, ...] = (str,)
     """Types of TOML's that may stand for it, or for each of a list."""
     least: int | None = None
@@ -89,7 +89,7 @@ class Kind:
     above: bool = False
     """Whether ``least`` itself is too little."""
     words: tuple[str, ...] = ()
-    """What to choose from; or, for a number, what may stand in its place."""
+    """The words to choose from; for a number, those that may stand in its place."""
 
 
 def whole(least: int = 0, most: int | None = None, *words: str) -> Kind:
@@ -128,7 +128,7 @@ AGE = Kind("age", "AGE", "a time, such as 12h or 30d", (int, str))
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """How a person gives a value."""
+    """A setting as a person sees it."""
 
     kind: Kind
     help: str
@@ -137,9 +137,7 @@ class Option:
     default: Any = None
     """A value, or a function that returns one."""
     shown: str = ""
-    """What the help says the default is, where the value does not tell."""
-    name: str = ""
-    """As in Python; with dashes on the command line."""
+    """The default in the words of the help, where the value does not tell."""
 
 
 def setting(kind: Kind, help_: str, group: str, default: Any = None, shown: str = "") -> Any:
@@ -152,7 +150,7 @@ def setting(kind: Kind, help_: str, group: str, default: Any = None, shown: str 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How one run works: times in seconds, sizes in bytes; the help keeps this order in a group."""
+    """The settings of a run: times in seconds, sizes in bytes, in the order of the help."""
 
     results: Path = setting(
         PATH, "SQLite file that keeps the outcomes.", RESULTS, Path("results.db")
@@ -238,12 +236,6 @@ class Settings:
     """Values of the execution model's own options (``workers.options``), by name."""
 
 
-def options() -> list[Option]:
+def options() -> dict[str, Option]:
     """Return what command line, environment and file can say of a run."""
-    described = [(each.name, each.metadata.get("option")) for each in fields(Settings)]
-    return [replace(option, name=name) for name, option in described if option]
-
-
-def option(name: str, **changes: Any) -> Option:
-    """Return one of them, for a command that means something else by it."""
-    return replace(next(each for each in options() if each.name == name), **changes)
+    return {each.name: each.metadata["option"] for each in fields(Settings) if each.metadata}

@@ -76,7 +76,7 @@ def run(inputs: tuple[str, ...], **values: Any) -> int:
     from ..results.database import JournalError
     from .progress import progress_for, summary
 
-    chosen = {option.name: values.pop(option.name) for option in OPTIONS}
+    chosen = {name: values.pop(name) for name in OPTIONS}
     engine = {name: str(v) if isinstance(v, Path) else v for name, v in chosen.items()}
     settings = Settings(**values, engine=engine)
     if settings.log_transport == "pipe" and not has_atomic_pipes():

@@ -11,7 +11,6 @@ from click.core import ParameterSource
 
 from ..settings import TEXTS
 from ..system.files import shown
-from ..system.text import visible
 from .options import kind_of
 
 Parameters = dict[str, click.Parameter]
@@ -39,18 +38,12 @@ def load(context: click.Context, _param: click.Parameter, given: Path | None) ->
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise click.UsageError(f"{file} is not valid TOML: {error}") from error
     context.meta["config"] = file
+    commands = getattr(context.command, "commands", {})
+    known = {name: {one.name: one for one in command.params} for name, command in commands.items()}
     try:
-        context.default_map = _defaults(content, _parameters(context.command))
+        context.default_map = _defaults(content, known)
     except ValueError as error:
         raise click.UsageError(f"{file}: {error}") from error
-
-
-def _parameters(group: click.Command) -> dict[str, Parameters]:
-    commands = group.commands if isinstance(group, click.Group) else {}
-    return {
-        name: {param.name: param for param in command.params if param.name}
-        for name, command in commands.items()
-    }
 
 
 def _defaults(content: dict[str, Any], known: dict[str, Parameters]) -> dict[str, dict[str, Any]]:
@@ -108,10 +101,6 @@ def keep_apart(files: Mapping[str, Path | None]) -> None:
 
 def one_line(error: click.ClickException) -> str:
     """Say in one line which option is wrong, where it came from and what is allowed."""
-    return visible(_one_line(error))
-
-
-def _one_line(error: click.ClickException) -> str:
     if not (isinstance(error, click.BadParameter) and error.param and error.ctx):
         return " ".join(error.format_message().split())
     param, allowed = error.param, kind_of(error.param).allowed

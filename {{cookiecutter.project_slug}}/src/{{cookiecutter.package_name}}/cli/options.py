@@ -1,7 +1,9 @@
-"""What ``settings`` declares, as click's options, in the groups of the help."""
+"""Make click's options out of what ``settings`` declares, and show them in groups."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -15,7 +17,6 @@ from ..settings import (
     Option,
     choice,
     number,
-    option,
     options,
     slug_and_version,
     usable_cores,
@@ -24,43 +25,33 @@ from ..settings import (
 from ..workers.options import OPTIONS
 from .values import type_of
 
+SLUG, VERSION = slug_and_version()
+
 
 class SettingOption(click.Option):
     """An option of the command line that comes from a setting."""
 
-    def __init__(self, setting: Option, *, required: bool = False) -> None:
+    def __init__(self, name: str, setting: Option, *, required: bool = False) -> None:
         """Make it out of what is known of the setting."""
-        self.setting = setting
-        flag, default = setting.kind is FLAG, setting.default
-        if setting.kind is PATH and default:
+        self.setting, kind, default = setting, setting.kind, setting.default
+        if kind is PATH and default:
             default = str(default() if callable(default) else default)
-        name = f"--{setting.name.replace('_', '-')}"
+        text = name.replace("_", "-")
         super().__init__(
-            [f"{name}/--no{name[1:]}" if flag and default is not False else name],
-            is_flag=flag,
-            type=type_of(setting.kind),
-            metavar=None if setting.kind.words else setting.kind.metavar,
-            show_default=setting.shown or not flag,
+            [f"--{text}/--no-{text}" if kind is FLAG and default is not False else f"--{text}"],
+            is_flag=kind is FLAG,
+            type=type_of(kind),
+            metavar=None if kind.words else kind.metavar,
+            show_default=setting.shown or kind is not FLAG,
             required=required,
             help=setting.help,
             **({} if required else {"default": default}),  # click takes None for a value, too
         )
 
-
-class Inputs(click.Argument):
-    """The words behind the options, for ``job.items``."""
-
-    def __init__(self) -> None:
-        """Take any number of them."""
-        super().__init__(["inputs"], nargs=-1)
-
-
-class Key(click.Argument):
-    """An item's key."""
-
-    def __init__(self) -> None:
-        """Take one."""
-        super().__init__(["key"])
+    def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
+        """Convert what is none of the words that may be given as they are."""
+        words = self.setting.kind.words
+        return value if value in words else super().type_cast_value(ctx, value)
 
 
 class Command(click.Command):
@@ -85,58 +76,53 @@ def kind_of(param: click.Parameter) -> Kind:
     return param.setting.kind if isinstance(param, SettingOption) else TEXTS
 
 
-def given(*settings: Option) -> list[click.Parameter]:
-    """Return them for a command line."""
-    return [SettingOption(setting) for setting in settings]
+def _given(settings: Mapping[str, Option]) -> list[click.Parameter]:
+    return [SettingOption(name, setting) for name, setting in settings.items()]
 
 
-SLUG, VERSION = slug_and_version()
+INPUTS = click.Argument(["inputs"], nargs=-1)
+KEY = click.Argument(["key"])
+RUNS = options()
+RESULTS = RUNS["results"]
+OUTPUT = Option(PATH, "File to write; it appears when it is complete.", shown="standard output")
+FORMAT = Option(choice("jsonl", "csv"), "One JSON object a line, or comma-separated values.")
 
-RESULTS_FILE = option("results")
-OUTPUT = Option(PATH, "File to write; it appears when it is complete.", name="output")
-
-RUN = [Inputs(), *given(*options(), *OPTIONS)]
-STATUS = given(RESULTS_FILE)
-ITEM_LOG = [Key(), *given(option("log_file"), option("log_layout"))]
+RUN = [INPUTS, *_given(RUNS | OPTIONS)]
+STATUS = _given({"results": RESULTS})
+ITEM_LOG = [KEY, *_given({name: RUNS[name] for name in ("log_file", "log_layout")})]
 EXPORT = [
-    *given(RESULTS_FILE, replace(OUTPUT, shown="standard output")),
-    SettingOption(
-        Option(
-            choice("jsonl", "csv"),
-            "One JSON object a line, or comma-separated values.",
-            name="format",
-        ),
-        required=True,
-    ),
+    *_given({"results": RESULTS, "output": OUTPUT}),
+    SettingOption("format", FORMAT, required=True),
 ]
 SCALE = [
-    Inputs(),
-    *given(
-        option(
-            "workers",
-            kind=whole(1, MOST_WORKERS),
-            help="The most workers to try.",
-            default=lambda: 2 * usable_cores(),
-            shown="twice the usable cores",
-        ),
-        Option(
-            number(above=True),
-            "How long to measure each number of threads and of workers.",
-            default=2.0,
-            name="seconds",
-        ),
-        Option(PATH, "Also draw the figures: a file that ends in .svg or .png.", name="chart"),
-        option(
-            "log_file",
-            help="What the job logs meanwhile.",
-            default=Path("logs", f"{SLUG}-scale.log"),
-        ),
-        option("start_method"),
+    INPUTS,
+    *_given(
+        {
+            "workers": replace(
+                RUNS["workers"],
+                kind=whole(1, MOST_WORKERS),
+                help="The most workers to try.",
+                default=lambda: 2 * usable_cores(),
+                shown="twice the usable cores",
+            ),
+            "seconds": Option(
+                number(above=True), "How long to measure each number of workers.", default=2.0
+            ),
+            "chart": Option(PATH, "Also draw the figures: a file that ends in .svg or .png."),
+            "log_file": replace(
+                RUNS["log_file"],
+                help="What the job logs meanwhile.",
+                default=Path("logs", f"{SLUG}-scale.log"),
+            ),
+            "start_method": RUNS["start_method"],
+        }
     ),
 ]
-TIMELINE = given(
-    RESULTS_FILE,
-    option("log_file", help="Not read any more; only kept from being overwritten."),
-    replace(OUTPUT, help="Trace file for Perfetto."),
-    Option(PATH, "Page for a browser.", name="html"),
+TIMELINE = _given(
+    {
+        "results": RESULTS,
+        "log_file": replace(RUNS["log_file"], help="Not read; only kept from being overwritten."),
+        "output": Option(PATH, "Trace file for Perfetto."),
+        "html": Option(PATH, "Page for a browser."),
+    }
 )

@@ -1,4 +1,4 @@
-"""What a person sees while a run works: a bar on a terminal, a line now and then elsewhere."""
+"""The progress of a run: a bar on a terminal, a line now and then elsewhere."""
 
 import logging
 import threading
@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from ..items.backlog import CurrentItems
@@ -28,11 +27,8 @@ DRAW_SECONDS = 0.1
 
 def summary(stats: RunStats) -> list[str]:
     """Return the lines that say, at the end of a run, what it did."""
-    settled, earlier = stats.done + stats.failed, Counter(stats.skipped)
-    rate = settled / stats.seconds if stats.seconds else 0.0
-    lines = [
-        f"{stats.done} done, {stats.failed} failed in {stats.seconds:.1f} s ({rate:.1f} items/s)"
-    ]
+    earlier, took = Counter(stats.skipped), f"{stats.seconds:.1f} s ({stats.rate:.1f} items/s)"
+    lines = [f"{stats.done} done, {stats.failed} failed in {took}"]
     if earlier.total():
         lines.append(f"{earlier[DONE]} done and {earlier[FAILED]} failed in earlier runs")
     if stats.twice:
@@ -45,7 +41,7 @@ def summary(stats: RunStats) -> list[str]:
         lines.append("run it again to do the rest")
     elif stats.signal:
         lines.append("stopped before the end; run it again to do the rest")
-    elif not settled:
+    elif not stats.settled:
         lines.append("nothing to do")
     return lines
 
@@ -64,12 +60,7 @@ class Progress:
         """Begin."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        where: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Leave the screen as a person wants to read it afterwards."""
 
     def show(self, stats: RunStats) -> None:
@@ -99,9 +90,8 @@ class Lines(Progress):
 
     def draw(self, stats: RunStats) -> None:
         """Write the line."""
-        rate = stats.done / stats.seconds if stats.seconds else 0.0
-        lines = [f"{stats.done} done, {stats.failed} failed, {rate:.1f} items/s"]
-        tell(*lines, *(at_work(stats.current_items) if self.verbose else []), error=True)
+        line = f"{stats.done} done, {stats.failed} failed, {stats.rate:.1f} items/s"
+        tell(line, *(at_work(stats.current_items) if self.verbose else []), error=True)
 
     def note(self, text: str) -> None:
         """Write a line of its own."""
@@ -151,10 +141,9 @@ class Bar(Progress):
     def draw(self, stats: RunStats) -> None:
         """Draw the bar anew."""
         self.workers[:] = at_work(stats.current_items) if self.verbose else []
-        settled = stats.done + stats.failed
-        rate = f"{settled / stats.seconds:.1f}/s" if stats.seconds else ""
+        rate = f"{stats.rate:.1f}/s" if stats.seconds else ""
         failed = f"{stats.failed} failed" if stats.failed else ""
-        past = settled + sum(stats.skipped.values())
+        past = stats.settled + sum(stats.skipped.values())
         self.bar.update(self.task, completed=past, total=self.total, failed=failed, rate=rate)
         self.bar.refresh()
 

@@ -1,4 +1,4 @@
-"""What ``scale`` measured, as a picture. Needs matplotlib: the dependency group ``chart``."""
+"""The measurements of ``scale`` as a picture. Needs matplotlib: the dependency group ``chart``."""
 
 from importlib.util import find_spec
 from pathlib import Path

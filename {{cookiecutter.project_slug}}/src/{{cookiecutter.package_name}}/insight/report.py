@@ -1,4 +1,4 @@
-"""What ``scale`` measured, in figures and in words."""
+"""The measurements of ``scale``, in figures and in words."""
 
 import os
 import platform
@@ -16,12 +16,12 @@ GAIN = 1.2
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """How fast so many threads or workers did the sample."""
+    """The rate at which so many threads or workers did the sample."""
 
     kind: str
     workers: int
     items: int
-    """How many the sample has."""
+    """The size of the sample."""
     failed: int
     rate: float
     """Items a second, while all of them were at work."""

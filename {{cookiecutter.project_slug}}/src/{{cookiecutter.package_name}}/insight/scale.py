@@ -32,8 +32,8 @@ from ..system.lifeline import Lifeline, follow_main
 from ..system.processes import context_for, exitcode_of, how_it_ended, kill, start_process
 from .report import PROCESSES, THREADS, Measured
 
-ALL_BUSY_TIMEOUT = 10.0
-"""How long to wait for the last of the workers to be at work, once the first is."""
+START_SECONDS = 10.0
+"""Until the last of the workers is at work, once the first is: the longest to wait."""
 
 
 def steps(most: int) -> list[int]:
@@ -77,7 +77,7 @@ class Deadline:
         now = time.monotonic()
         self.workers.update(outcome.worker for outcome in outcomes)
         if self.workers and self.latest == math.inf:
-            self.latest = now + ALL_BUSY_TIMEOUT
+            self.latest = now + START_SECONDS
         if self.end == math.inf and (len(self.workers) >= self.count or now > self.latest):
             self.end = now + self.seconds
 
@@ -142,7 +142,7 @@ class Trial:
     def _run(
         self, source: Source, count: int, chosen: Callable[[list[Item]], list[Item]]
     ) -> tuple[list[Outcome], float]:
-        """Have workers do items in the time; return the outcomes and the processor time."""
+        """Do items by workers in the time; return the outcomes and the processor time."""
         backlog, deadline = Backlog(source, chosen, max_attempts=1), Deadline(count, self.seconds)
         outcomes: list[Outcome] = []
         with closing(self.service.outcomes(backlog, count)) as completed:

@@ -49,6 +49,16 @@ class RunStats:
         settled = self.done + self.failed
         return settled >= ENOUGH_FOR_SHARE and 100 * self.failed >= limit.amount * settled
 
+    @property
+    def settled(self) -> int:
+        """Items that are done or failed, in this run."""
+        return self.done + self.failed
+
+    @property
+    def rate(self) -> float:
+        """Those a second."""
+        return self.settled / self.seconds if self.seconds else 0.0
+
     def add(self, outcomes: Outcomes) -> None:
         """Count outcomes, and log those that failed."""
         failures = outcomes.failures

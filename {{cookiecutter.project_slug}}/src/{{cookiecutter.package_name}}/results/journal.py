@@ -80,7 +80,7 @@ class Journal:
         if not self.earlier:
             return pairs  # a key that comes again is found when it is committed
         with explained(self.path, "cannot be read"):
-            return [pair for pair in pairs if not self._is_settled(pair[0])]
+            return [pair for pair in pairs if not self._leave_out(pair[0])]
 
     def record(self, outcomes: Outcomes | Sequence[Outcome]) -> None:
         """Take outcomes in; they are committed in batches, at the latest ``COMMIT_SECONDS`` later.
@@ -118,7 +118,8 @@ class Journal:
         changes, self.changes = self.changes, []
         return changes
 
-    def _is_settled(self, key: str) -> bool:
+    def _leave_out(self, key: str) -> bool:
+        """Count an item that has an outcome, and return True; note one that gets another."""
         stored = key_in(self.database, key)
         query = "SELECT status, rowid FROM outcomes WHERE key = ?"
         status, number = self.database.execute(query, (stored,)).fetchone() or ("", 0)

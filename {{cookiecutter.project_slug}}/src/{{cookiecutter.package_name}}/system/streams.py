@@ -88,9 +88,9 @@ class Screen(WaitingWriter):
         view = memoryview(data).cast("B")
         size, most = len(view), PIECE if self.hurried else len(view)
         try:
-            while view and not (self.hurried and not self.has_room()):
+            while view and not (self.hurried and not self.await_room()):
                 written = self.raw.write(view[:most])
-                if written is None and not self.has_room():
+                if written is None and not self.await_room():
                     break
                 view = view[written or 0 :]
         except OSError as error:
@@ -116,8 +116,8 @@ class Screen(WaitingWriter):
         os.dup2(descriptor, self.number)
         self.sink = sink
 
-    def has_room(self) -> bool:
-        """Wait for room; but only once, until there was some again."""
+    def await_room(self) -> bool:
+        """Wait for room, and return whether there is some; only once, until there was again."""
         self.stuck = not has_room(int(self.raw.fileno()), 0.0 if self.stuck else self.seconds)
         return not self.stuck
 
