@@ -6,6 +6,7 @@ module is imported in every worker, so it knows no library that does that.
 
 import multiprocessing
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -19,6 +20,8 @@ LogFormat = Literal["text", "json"]
 
 TEXT_LAYOUT = "%(asctime)s %(processName)-10s %(levelname)-8s [%(item)s] %(message)s"
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+TRANSPORTS = ("auto", "queue") if sys.platform == "win32" else ("auto", "pipe", "queue")
+"""Writes to a pipe are all or nothing as POSIX has it, and not on Windows."""
 MOST_WORKERS = 1_000
 """A slip of the finger shall not take a whole machine down."""
 
@@ -73,9 +76,11 @@ class Share(NamedTuple):
     is_percentage: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """The values that a setting takes; ``cli.values`` reads them."""
+class Kind(NamedTuple):
+    """The values that a setting takes; ``cli.values`` reads them.
+
+    A tuple, as ``Option`` is, because every worker imports this: a dataclass takes 1 ms to make.
+    """
 
     name: str
     metavar: str
@@ -126,8 +131,7 @@ SHARE = Kind("share", "N|P%", "a whole number above 0, or a percentage such as 5
 AGE = Kind("age", "AGE", "a time, such as 12h or 30d", (int, str))
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(NamedTuple):
     """A setting as a person sees it."""
 
     kind: Kind
@@ -220,7 +224,7 @@ class Settings:
     log_max_bytes: int = setting(whole(), "Rotate the log at this size.", LOG, 0, "never")
     log_backups: int = setting(whole(), "Rotated log files to keep.", LOG, 5)
     log_transport: LogTransport = setting(
-        choice("auto", "pipe", "queue"),
+        choice(*TRANSPORTS),
         "How records get to the listener; auto is the pipe where there is one.",
         LOG,
         "auto",

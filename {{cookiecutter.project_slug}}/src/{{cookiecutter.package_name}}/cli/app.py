@@ -72,15 +72,12 @@ def cli() -> None:
 def run(inputs: tuple[str, ...], **values: Any) -> int:
     """Do the items of INPUTS that have no outcome yet."""
     from .. import main
-    from ..log.pipe import has_atomic_pipes
     from ..results.database import JournalError
     from .progress import progress_for, summary
 
     chosen = {name: values.pop(name) for name in OPTIONS}
     engine = {name: str(v) if isinstance(v, Path) else v for name, v in chosen.items()}
     settings = Settings(**values, engine=engine)
-    if settings.log_transport == "pipe" and not has_atomic_pipes():
-        raise click.UsageError("--log-transport: pipe is not available on this platform")
     if not settings.workers and (needed := [n for n in NEED_WORKERS if values.get(n) is not None]):
         option = f"--{needed[0].replace('_', '-')}"
         raise click.UsageError(f"{option}: needs a process of its own; --workers 0 has none")

@@ -1,7 +1,6 @@
 """Make click's options out of what ``settings`` declares, and show them in groups."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,8 +97,7 @@ SCALE = [
     INPUTS,
     *_given(
         {
-            "workers": replace(
-                RUNS["workers"],
+            "workers": RUNS["workers"]._replace(
                 kind=whole(1, MOST_WORKERS),
                 help="The most workers to try.",
                 default=lambda: 2 * usable_cores(),
@@ -109,8 +107,7 @@ SCALE = [
                 number(above=True), "How long to measure each number of workers.", default=2.0
             ),
             "chart": Option(PATH, "Also draw the figures: a file that ends in .svg or .png."),
-            "log_file": replace(
-                RUNS["log_file"],
+            "log_file": RUNS["log_file"]._replace(
                 help="What the job logs meanwhile.",
                 default=Path("logs", f"{SLUG}-scale.log"),
             ),
@@ -121,7 +118,7 @@ SCALE = [
 TIMELINE = _given(
     {
         "results": RESULTS,
-        "log_file": replace(RUNS["log_file"], help="Not read; only kept from being overwritten."),
+        "log_file": RUNS["log_file"]._replace(help="Not read; only kept from being overwritten."),
         "output": Option(PATH, "Trace file for Perfetto."),
         "html": Option(PATH, "Page for a browser."),
     }
