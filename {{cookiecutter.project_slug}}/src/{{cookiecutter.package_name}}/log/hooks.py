@@ -93,8 +93,8 @@ def calls_others() -> bool:
 
 def deliver(record: logging.LogRecord) -> None:
     """Send a record to the one log, and to nobody else."""
-    if record.levelno >= _service.level:
-        for handler in _service.handlers:
+    if record.levelno >= _root_level:
+        for handler in _handlers:
             handler.handle(record)
 
 
