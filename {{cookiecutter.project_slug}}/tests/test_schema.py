@@ -57,7 +57,7 @@ def assert_goes_on(path: Path) -> None:
     """Make sure that a run goes on with the journal, which is of this version afterwards."""
     with Journal(path) as journal:
         pairs = [(outcome.key, None) for outcome in (*OLD, NEW)]
-        assert [key for key, _ in journal.unfinished(pairs)] == ["three"]
+        assert [key for key, _ in journal.admit(pairs)] == ["three"]
         journal.events.pending.append(EVENT)
         journal.record([NEW])
     assert (rows(path), worker_events(path)) == ([*OLD, NEW], [EVENT])

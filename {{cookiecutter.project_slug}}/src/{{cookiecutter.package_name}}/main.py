@@ -97,9 +97,8 @@ def run(settings: Settings, inputs: Sequence[str], progress: Progress) -> RunSta
         EngineRefusedError, EngineLostError: The execution model's engine will not do, or is gone.
     """
     with running(settings, inputs, open_journal) as (service, journal), progress:
-        unfinished, events = journal.unfinished, journal.events
         attempts, delay = settings.max_attempts, settings.retry_delay
-        backlog = Backlog(service.source, unfinished, attempts, events, delay)
+        backlog = Backlog(service.source, journal.admit, attempts, journal.events, delay)
         backlog.left, stats = settings.limit, RunStats(skipped=journal.skipped)
         with closing(service.outcomes(backlog)) as completed:
             for outcomes in completed:

@@ -83,16 +83,16 @@ class Backlog:
     def __init__(
         self,
         source: Source,
-        unfinished: Callable[[list[Item]], list[Item]],
+        admit: Callable[[list[Item]], list[Item]],
         max_attempts: int,
         events: WorkerEvents | None = None,
         retry_delay: float = RETRY_DELAY,
     ) -> None:
-        """Take items from ``source``, leave out those that ``unfinished`` leaves out.
+        """Take items from ``source``, and do those that ``admit`` returns.
 
         Killed attempts are noted in ``events``, as is what the supervisor has to tell.
         """
-        self.source, self.unfinished, self.max_attempts = source, unfinished, max_attempts
+        self.source, self.admit, self.max_attempts = source, admit, max_attempts
         self.sizer = BatchSizer()
         self.named = False
         """Whether workers are told the items' keys."""
@@ -146,7 +146,7 @@ class Backlog:
             enough = len(self.pending) >= self.sizer.size
             if enough or not (pairs := self.source.take(hungry=not self.pending)):
                 return
-            self._add(self.unfinished(pairs))
+            self._add(self.admit(pairs))
             if self.left == 0:
                 return
         self.source.wake()  # go on skipping after main has seen to other things
