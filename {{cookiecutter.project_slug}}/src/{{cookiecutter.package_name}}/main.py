@@ -106,6 +106,7 @@ def run(settings: Settings, inputs: Sequence[str], progress: Progress) -> RunSta
                 stats.add(outcomes)
                 stats.correct(journal.take_changes())
                 stats.current_items = backlog.current_items
+                stats.note_idle(idle=backlog.is_idle and not backlog.current_items)
                 progress.show(stats)
                 if stats.exceeds(settings.max_failures) and not stats.halted:
                     _halt(stats, backlog)
@@ -231,7 +232,8 @@ def begin_items(job: ModuleType, settings: Settings, inputs: Sequence[str], stop
         ItemsError: It raised anything else.
         StoppedError: A signal came meanwhile.
     """
-    source = Source(partial(job.items, inputs), stop.wake)
+    poll = None if settings.dry_run else settings.poll
+    source = Source(partial(job.items, inputs), stop.wake, poll)
     patiently(source.start)
     source.await_call(stop)
     if stop.requested:
@@ -271,7 +273,8 @@ def open_journal(settings: Settings) -> Journal:
         if log_file in files_of(settings.results):
             raise RefusedError(f"--log-file: {shown(log_file)} belongs to the results file")
         check_log(settings)
-        return Journal(settings.results, retry_failed=settings.retry_failed)
+        polls = settings.poll is not None
+        return Journal(settings.results, retry_failed=settings.retry_failed, polls=polls)
     except JournalError as error:
         raise RefusedError(f"--results: {error}") from error
 

@@ -163,6 +163,12 @@ class Settings:
         FLAG, "Do the items again that failed earlier.", WHAT, default=False
     )
 
+    poll: float | None = setting(
+        number(above=True),
+        "Seconds after which items() is called again, until the run is stopped.",
+        WHAT,
+        shown="never",
+    )
     limit: int | None = setting(
         whole(1), "Do only so many items that have no outcome.", WHAT, shown="all"
     )

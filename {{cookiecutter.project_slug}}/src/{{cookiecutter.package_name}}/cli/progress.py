@@ -78,6 +78,13 @@ class Progress:
         log.info("%s", text)
 
 
+def pace(stats: RunStats) -> str:
+    """Say how fast a run goes, or since when it has nothing to do."""
+    if stats.idle_since is None:
+        return f"{stats.rate:.1f} items/s"
+    return time.strftime("idle since %H:%M:%S", time.localtime(stats.idle_since))
+
+
 class Lines(Progress):
     """A line on standard error every ten seconds."""
 
@@ -86,11 +93,15 @@ class Lines(Progress):
     def __init__(self, *, verbose: bool = False) -> None:
         """Also write a line for each worker that is at an item, if ``verbose``."""
         super().__init__()
-        self.verbose = verbose
+        self.verbose, self.was_idle = verbose, False
 
     def draw(self, stats: RunStats) -> None:
-        """Write the line."""
-        line = f"{stats.done} done, {stats.failed} failed, {stats.rate:.1f} items/s"
+        """Write the line; while there is nothing to do, once."""
+        idle, was_idle = stats.idle_since is not None, self.was_idle
+        self.was_idle = idle
+        if idle and was_idle:
+            return
+        line = f"{stats.done} done, {stats.failed} failed, {pace(stats)}"
         tell(line, *(at_work(stats.current_items) if self.verbose else []), error=True)
 
     def note(self, text: str) -> None:
@@ -141,7 +152,7 @@ class Bar(Progress):
     def draw(self, stats: RunStats) -> None:
         """Draw the bar anew."""
         self.workers[:] = at_work(stats.current_items) if self.verbose else []
-        rate = f"{stats.rate:.1f}/s" if stats.seconds else ""
+        rate = pace(stats) if stats.seconds or stats.idle_since else ""
         failed = f"{stats.failed} failed" if stats.failed else ""
         past = stats.settled + sum(stats.skipped.values())
         self.bar.update(self.task, completed=past, total=self.total, failed=failed, rate=rate)

@@ -132,6 +132,12 @@ class Backlog:
         return (nothing_waits and self.read_out) or self.stopped
 
     @property
+    def is_idle(self) -> bool:
+        """Whether nothing is there to hand out before the source is asked again."""
+        nothing_waits = not (self.pending or self.isolated or self.failed or self.waiting)
+        return nothing_waits and self.source.resting and not self.source.ready
+
+    @property
     def has_some(self) -> bool:
         """Whether there is something to hand out right now; ``fill`` looks for more."""
         return bool(self.isolated or self.pending)

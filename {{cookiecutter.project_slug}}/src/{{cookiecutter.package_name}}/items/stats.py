@@ -37,6 +37,8 @@ class RunStats:
     """Keys that came again, in this run."""
     errors: Counter[str] = field(default_factory=Counter)
     """How many items failed with an error, by its name."""
+    idle_since: float | None = None
+    """Since when there is nothing to do, by ``time.time``; None while there is."""
     halted: bool = False
     """Whether too many items failed."""
 
@@ -70,6 +72,13 @@ class RunStats:
                 self.errors[name] += 1
             log.warning("item %s failed: %s", outcome.key, name, extra=at)
         self.seconds = time.monotonic() - self.began
+
+    def note_idle(self, *, idle: bool) -> None:
+        """Note whether there is nothing to do."""
+        if not idle:
+            self.idle_since = None
+        elif self.idle_since is None:
+            self.idle_since = time.time()
 
     def correct(self, changes: Iterable[Change]) -> None:
         """Count what the journal did not take as it came, and log it."""

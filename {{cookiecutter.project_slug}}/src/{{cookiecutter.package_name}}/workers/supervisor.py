@@ -30,6 +30,7 @@ from .manager import Worker
 log = logging.getLogger(__name__)
 
 TICK = 0.1
+IDLE_TICK = 1.0
 
 
 def run(backlog: Backlog, settings: Settings, logs: LogSetup, stop: Stop) -> Generator[Outcomes]:
@@ -83,11 +84,17 @@ class Supervisor:
             self._start_missing()
         self._feed()
         outcomes = self.backlog.take_failed()
-        for worker, event in self.manager.poll(0 if outcomes else self.tick):
+        for worker, event in self.manager.poll(0 if outcomes else self._patience):
             outcomes += self._take(worker, event)
         if self.clock.now() >= self.next_look:
             outcomes += self._look_after_workers()
         return outcomes
+
+    @property
+    def _patience(self) -> float:
+        """How long to wait for an event; while there is nothing to do, longer."""
+        idle = self.backlog.is_idle and not any(worker.busy for worker in self.manager.workers)
+        return max(self.tick, IDLE_TICK) if idle else self.tick
 
     def dismiss(self) -> bool:
         """Have idle workers end their lifespan; return whether one is at it, and time is left."""
