@@ -32,6 +32,8 @@ def pytest_configure() -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """Spread ``-m faults`` over the cores, unless ``-n`` says otherwise."""
+    if hasattr(config, "workerinput"):  # one of the processes that it is spread over
+        return
     if config.option.markexpr == "faults" and getattr(config.option, "numprocesses", 0) is None:
         config.option.numprocesses, config.option.dist = "auto", "worksteal"
 
