@@ -67,6 +67,15 @@ def test_generated_tests_pass(bake: Bake, execution_model: str, table: str) -> N
     assert " passed" in project.run_tests(*chosen, environ=few)
 
 
+def test_fault_tests_are_spread_over_the_cores(bake: Bake) -> None:
+    """`pytest -m faults` begins one process for each core, and leaves it at that."""
+    one = ("tests/test_item_faults.py", "-k", "payload_does_not_unpickle")
+    shown = bake().run("pytest", "-m", "faults", *one).stdout
+    assert re.search(r"^created: (\d+)/\1 workers$", shown, re.MULTILINE), shown
+    assert "1 passed" in shown
+    assert "workers [1 item]" in shown
+
+
 def own_tests(bake: Bake, project: BakedProject) -> set[str]:
     """Return the test modules that not every execution model has."""
     projects = [bake(execution_model=model) for model in CHOICES["execution_model"]]
