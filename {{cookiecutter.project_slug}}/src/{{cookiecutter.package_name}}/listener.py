@@ -51,7 +51,7 @@ RESTART_SECONDS = 0.2
 """Between two starts at least: a listener that dies at once must not keep main busy."""
 ROOM_SECONDS = 0.05
 REPORT_INTERVAL = 0.1
-"""Between two looks whether records went another way."""
+"""In seconds: how often main looks for records that could not reach the listener."""
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ def listen_to_pipe(end: PipeEnd, lifeline: Connection, file_options: tuple[Any, 
 
 
 def summary_records(fallback: Fallback) -> list[logging.LogRecord]:
-    """Return what main did not live to tell of records that are not in the log."""
+    """Return what main can no longer log of records that are not in the log."""
     fallback.collect(for_good=True)
     fields = {"name": __name__, "levelno": logging.WARNING, "levelname": "WARNING"}
     return [logging.makeLogRecord({**fields, "msg": text}) for text in fallback.take_warnings()]
@@ -122,7 +122,7 @@ def _leave_soon_after_main(lifeline: Connection, finish: Callable[[], None]) -> 
 
 
 def _apply(commands: list[bytes], file: LogFile) -> bool:
-    """Do what main told; return whether to leave."""
+    """Carry out main's commands; return whether to leave."""
     if REOPEN in commands:
         file.reopen()
     return STOP in commands
@@ -259,7 +259,7 @@ class Listener:
         return self.process.exitcode in (0, UNKNOWN)
 
     def _log_losses(self) -> None:
-        """Tell of records that went another way, once this one need not go there as well."""
+        """Log how many records could not reach the listener, once this one can."""
         self.fallback.collect()
         before, self.writes = self.writes, self.fallback.state.writes.value
         if self.writes != before or self.transport.has_room():

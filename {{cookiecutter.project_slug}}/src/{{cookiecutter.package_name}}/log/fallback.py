@@ -1,4 +1,4 @@
-"""What a process does whose records the listener does not take: wait, then go round it."""
+"""Fallback for a stalled listener: wait, then write to a file."""
 
 import errno
 import os
@@ -26,9 +26,9 @@ NOT_FROM_HERE = {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE}
 
 
 class StallTimeout:
-    """How long to wait for room: while the listener writes, however slowly.
+    """Waits for room as long as the listener writes, however slowly.
 
-    Once it has stood still for ``seconds``, there is no further waiting until it moves again.
+    Once it has written nothing for ``seconds``, no record waits until it writes again.
     """
 
     def __init__(self, state: LogState, seconds: float) -> None:
@@ -38,30 +38,30 @@ class StallTimeout:
         self.expired = False
 
     def wait_for(self, has_room: Callable[[float], bool]) -> bool:
-        """Return whether ``has_room``, which waits for some seconds, says so in time."""
-        if not self._has_moved() and self.expired:
+        """Call ``has_room``, which waits for some seconds itself; return False at the timeout."""
+        if not self._has_written() and self.expired:
             return False
-        began = moved = time.monotonic()
+        began = latest = time.monotonic()
         while not has_room(self.seconds / 5):
             now = time.monotonic()
-            if self._has_moved():
-                moved = now
-            if now >= min(moved + self.seconds, began + self.seconds * MOST_TIMEOUTS):
+            if self._has_written():
+                latest = now
+            if now >= min(latest + self.seconds, began + self.seconds * MOST_TIMEOUTS):
                 return False
         return True
 
-    def _has_moved(self) -> bool:
+    def _has_written(self) -> bool:
         before, self.seen = self.seen, self.state.writes.value
         return self.seen != before
 
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """Where records go that the listener does not take: ``<log-file>.rescue``; for all processes.
+    """What all processes share for records that cannot reach the listener.
 
-    A process that cannot open that file, having no descriptor or another user's rights by now,
-    writes to one that main has opened beforehand and that has no name. Main collects what is there,
-    and so does the listener when main is gone.
+    They go to ``<log-file>.rescue``. A process that cannot open that file, for want of a descriptor
+    or of rights, writes to one that main has opened beforehand and that has no name. Main collects
+    what is there; the listener does when main is gone.
     """
 
     path: Path
@@ -100,7 +100,7 @@ class Fallback:
         self.state.collected.value = end
 
     def take_warnings(self) -> list[str]:
-        """Return what there is to tell, since the last time, of records that are not in the log."""
+        """Return a sentence for each kind of records that newly went past the log."""
         counts = self.state.take_unreported()
         told = {
             STALLED: "the log listener stood still or was slow: %d log records went to %s",
@@ -116,7 +116,7 @@ class Fallback:
 
 
 class FallbackFile:
-    """One process's way to the rescue file."""
+    """Appends one process's records to the rescue file."""
 
     def __init__(self, fallback: Fallback) -> None:
         """Create nothing yet."""
