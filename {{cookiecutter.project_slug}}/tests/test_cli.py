@@ -99,6 +99,12 @@ BAD_SETTINGS = {
     "a number for a text": ("log_file = 5", r"log_file = 5"),
     "out of range": ("workers = 0", rf"--workers .*{SLUG}\.toml.* 0 "),
     "NUL": ('results = "a\\u0000b"', r"results = 'a.x00b'"),
+    "levels that are no table": ('log_levels = "a=INFO"', r"log_levels = 'a=INFO'.*table"),
+    "an unknown level": (
+        '[log_levels]\na.b = "LOUD"',
+        rf"--log-levels .*{SLUG}\.toml.* a\.b has no level 'LOUD'; give .*DEBUG",
+    ),
+    "a logger without a name": ('[run.log_levels]\n"" = "INFO"', r"--log-levels .*'' is no logger"),
     "syntax error": ("workers = ", r"not valid TOML"),
 }
 

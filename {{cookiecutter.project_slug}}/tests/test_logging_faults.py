@@ -10,14 +10,15 @@ from typing import Any
 
 import pytest
 
-from {{ cookiecutter.package_name }}.settings import start_methods
+from {{ cookiecutter.package_name }}.settings import slug_and_version, start_methods
 
-from .support.service import Finished, Service
+from .support.service import PACKAGE, Finished, Service
 
 Services = Callable[..., Service]
 
 needs_posix = pytest.mark.skipif("os.name == 'nt'")
 TRANSPORTS = pytest.mark.parametrize("transport", ["pipe", "queue"])
+SLUG = slug_and_version()[0]
 
 
 FILE_CONFIG = r"""
@@ -108,6 +109,24 @@ def test_levels_and_filters_of_the_jobs_own_loggers_hold(service: Services, tran
     assert one.run("--workers", "1", "--log-transport", transport).code == 0
     found = [text for text in messages(one) if "seen:" in text]
     assert found == ["seen: loud", "seen: strict"]
+
+
+@pytest.mark.parametrize("method", start_methods())
+@TRANSPORTS
+def test_levels_by_logger_hold_until_the_job_sets_its_own(
+    service: Services, method: str, transport: str
+) -> None:
+    """In main as in workers, also below ``--log-level``; the job's own calls come later and win."""
+    one = service("levels")
+    (one.folder / f"{SLUG}.toml").write_text(
+        f'[log_levels]\n{PACKAGE}.main = "WARNING"\n"mine" = "ERROR"\n'
+        '"mine.plain" = "DEBUG"\n"mine.loud" = "ERROR"\n"mine.quiet" = "DEBUG"\n'
+    )
+    finished = one.run("--workers", "1", "--start-method", method, "--log-transport", transport)
+    assert finished.code == 0, finished.stderr
+    found = messages(one)
+    assert [text for text in found if "seen:" in text] == ["not seen: plain", "seen: loud"]
+    assert not any(text.startswith("run begins") for text in found)
 
 
 @TRANSPORTS

@@ -12,6 +12,7 @@ from {{ cookiecutter.package_name }}.settings import (
     AGE,
     FLAG,
     GROUPS,
+    LEVELS_BY_LOGGER,
     LIMITS,
     PERCENTAGE,
     SHARE,
@@ -39,6 +40,7 @@ GOOD: list[tuple[Kind, str, Any]] = [
     (PERCENTAGE, "2.5%", 2.5),
     (SHARE, "10", Share(10, is_percentage=False)),
     (SHARE, "5%", Share(5, is_percentage=True)),
+    (LEVELS_BY_LOGGER, "a=WARNING, b.c = debug", {"a": "WARNING", "b.c": "DEBUG"}),
 ]
 BAD: list[tuple[Kind, str]] = [
     (whole(1, 9), "10"),
@@ -52,6 +54,12 @@ BAD: list[tuple[Kind, str]] = [
     (PERCENTAGE, "101%"),
     (SHARE, "5.5"),
     (SHARE, "nan%"),
+    (LEVELS_BY_LOGGER, "a=LOUD"),
+    (LEVELS_BY_LOGGER, "=INFO"),
+    (LEVELS_BY_LOGGER, "a..b=INFO"),
+    (LEVELS_BY_LOGGER, "a=INFO,"),
+    (LEVELS_BY_LOGGER, "INFO"),
+    (LEVELS_BY_LOGGER, "root=INFO"),
 ]
 
 

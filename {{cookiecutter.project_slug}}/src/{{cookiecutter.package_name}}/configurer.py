@@ -2,8 +2,9 @@
 
 import logging
 from collections import deque
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .log import hooks, records
@@ -31,6 +32,8 @@ class LogSetup:
     format: LogFormat
     layout: str
     sender: PipeSender | QueueSender
+    levels: Mapping[str, str] = field(default_factory=dict)
+    """Of single loggers."""
 
     @property
     def shows_items(self) -> bool:
@@ -65,11 +68,12 @@ class EarlyRecords(logging.Handler):
                 successor.handle(self.records.popleft())
 
 
-def keep_early_records(level: str) -> None:
+def keep_early_records(level: str, levels: Mapping[str, str]) -> None:
     """Keep what this process logs for ``configure_worker``; in main, before the job is imported."""
     hooks.install()
     records.install()
     hooks.use(EarlyRecords(level))
+    hooks.set_levels(levels)
 
 
 def configure_worker(setup: LogSetup, stall_seconds: float = STALL_SECONDS) -> None:
@@ -88,6 +92,7 @@ def configure_worker(setup: LogSetup, stall_seconds: float = STALL_SECONDS) -> N
     hooks.install()
     records.install()
     before = hooks.use(handler)
+    hooks.set_levels(setup.levels)
     logging.captureWarnings(True)
     for early in before:
         if isinstance(early, EarlyRecords):

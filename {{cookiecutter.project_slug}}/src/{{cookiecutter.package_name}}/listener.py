@@ -174,7 +174,11 @@ class Listener:
         self.transport = _transport(settings, log_file, self.context)
         self.shared = new_shared_bytes()
         self.setup = LogSetup(
-            settings.log_level, settings.log_format, settings.log_layout, self.transport.sender
+            settings.log_level,
+            settings.log_format,
+            settings.log_layout,
+            self.transport.sender,
+            settings.log_levels,
         )
         self.file_options = (log_file, settings.log_max_bytes, settings.log_backups)
         self.fallback = self.transport.fallback

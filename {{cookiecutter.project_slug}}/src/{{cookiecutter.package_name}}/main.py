@@ -208,7 +208,7 @@ def import_job(settings: Settings) -> ModuleType:
         WorkersCannotStartError: It cannot be imported, so no worker could either.
         RefusedError: Its ``RETRY`` will not do.
     """
-    keep_early_records(settings.log_level)
+    keep_early_records(settings.log_level, settings.log_levels)
     try:
         job = importlib.import_module(f"{__package__}.job")
         heed_children()

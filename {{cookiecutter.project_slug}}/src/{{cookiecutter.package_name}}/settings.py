@@ -129,6 +129,12 @@ SIZE = Kind("size", "SIZE", "a number of bytes, such as 500M or 1.5G", (int, str
 PERCENTAGE = Kind("percentage", "P%", "a percentage, such as 5%", (int, float, str))
 SHARE = Kind("share", "N|P%", "a whole number above 0, or a percentage such as 5%", (int, str))
 AGE = Kind("age", "AGE", "a time, such as 12h or 30d", (int, str))
+LEVELS_BY_LOGGER = Kind(
+    "levels",
+    "NAME=LEVEL,...",
+    f"NAME=LEVEL, several with commas, or a table in the file; levels are {', '.join(LEVELS)}",
+    (dict,),
+)
 
 
 class Option(NamedTuple):
@@ -223,6 +229,9 @@ class Settings:
 
     log_file: Path = setting(PATH, "The one log of all processes.", LOG, default_log_file)
     log_level: str = setting(choice(*LEVELS), "Log nothing below this.", LOG, "INFO")
+    log_levels: Mapping[str, str] = setting(
+        LEVELS_BY_LOGGER, "Levels of single loggers.", LOG, dict, "none"
+    )
     log_format: LogFormat = setting(
         choice("text", "json"), "Lines of text, or one JSON object a line.", LOG, "text"
     )

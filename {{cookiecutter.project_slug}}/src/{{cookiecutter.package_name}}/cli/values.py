@@ -2,13 +2,13 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 import click
 
-from ..settings import Kind, Share
+from ..settings import LEVELS, Kind, Share
 from ..system.files import meant_by
 
 SIZES = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
@@ -41,10 +41,10 @@ class Number(click.FloatRange):
         return result
 
 
-def _reading(reader: Callable[[str], Any]) -> Callable[[Any], Any]:
+def _reading(reader: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def read(value: Any) -> Any:
         try:
-            return reader(str(value))
+            return reader(value if isinstance(value, dict) else str(value))
         except (TypeError, ValueError) as error:
             raise click.BadParameter(f"{value}: {error}") from error
 
@@ -80,7 +80,40 @@ def _layout(text: str) -> str:
     return text
 
 
-READERS: dict[str, Callable[[str], Any]] = {
+def _levels(given: str | dict[str, Any]) -> dict[str, str]:
+    """Return levels by logger, of ``a=INFO,b.c=DEBUG`` or of a table.
+
+    Raises:
+        ValueError: One is no level, or is nobody's.
+    """
+    pairs: Any = _flat(given) if isinstance(given, dict) else _split(given)
+    found = {name.strip(): str(level).strip().upper() for name, level in pairs}
+    for name, level in found.items():
+        if not all(name.split(".")):
+            raise ValueError(f"{name!r} is no logger's name")
+        if name == "root":
+            raise ValueError("the root logger's level is --log-level")
+        if level not in LEVELS:
+            raise ValueError(f"{name} has no level {level!r}")
+    return found
+
+
+def _flat(table: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield a table's values; ``a.b = ...`` without quotes is a table in a table."""
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{above}{name}.")
+        else:
+            yield above + name, value
+
+
+def _split(text: str) -> Iterator[tuple[str, str]]:
+    for part in text.split(","):
+        name, _, level = part.rpartition("=")
+        yield name, level
+
+
+READERS: dict[str, Callable[[Any], Any]] = {
     "text": str,
     "layout": _layout,
     "path": meant_by,
@@ -88,4 +121,5 @@ READERS: dict[str, Callable[[str], Any]] = {
     "age": partial(_with_unit, units=AGES),
     "percentage": _percentage,
     "share": _share,
+    "levels": _levels,
 }

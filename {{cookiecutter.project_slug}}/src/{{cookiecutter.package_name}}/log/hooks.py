@@ -17,6 +17,7 @@ While no handler is in use, all is as in the standard library.
 import logging
 import sys
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 CALL_HANDLERS = logging.Logger.callHandlers
@@ -56,7 +57,35 @@ def use(*handlers: logging.Handler) -> tuple[logging.Handler, ...]:
     _root_level = min((handler.level for handler in handlers), default=logging.NOTSET)
     root: Any = logging.getLogger()
     root.setLevel(root.__dict__["level"])  # has all loggers forget what they know of levels
+    if not handlers:
+        _reset_levels()
     return before
+
+
+_levels: dict[str, tuple[int, int]] = {}
+"""Of a logger: its level before ours, and ours."""
+
+
+def set_levels(levels: Mapping[str, str]) -> None:
+    """Set loggers' levels; each only once, also in a forked child, so the job's own call wins."""
+    for name, level in levels.items():
+        if name not in _levels:
+            logger = logging.getLogger(name)
+            _levels[name] = logger.level, logging.getLevelNamesMapping()[level]
+            logger.setLevel(level)
+
+
+def level_for(name: str, usual: int) -> int:
+    """Return what ``set_levels`` has given a logger, else ``usual``."""
+    return _levels.get(name, (0, usual))[1]
+
+
+def _reset_levels() -> None:
+    """Put back what nobody else has set since."""
+    for name, (before, ours) in _levels.items():
+        if (logger := logging.getLogger(name)).level == ours:
+            logger.setLevel(before)
+    _levels.clear()
 
 
 def _call_handlers(logger: logging.Logger, record: logging.LogRecord) -> None:
