@@ -34,6 +34,7 @@ from .system.oslimits import ensure_descriptors, ensure_socket_paths
 from .system.processes import start_helpers
 from .system.signals import Stop
 from .system.streams import tell
+from .system.threads import limit_threads, threads_for
 from .workers import engine, in_process, supervisor
 
 log = logging.getLogger(__name__)
@@ -135,6 +136,7 @@ def running(
     """
     spare_the_collector()
     make_room(settings)
+    limit_threads(threads_for(settings))
     with suppress(OSError):  # it is told when workers cannot be started
         start_helpers(settings.start_method)
     job, stop = import_job(settings), Stop(settings.grace)

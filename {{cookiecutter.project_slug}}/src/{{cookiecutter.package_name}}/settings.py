@@ -198,6 +198,12 @@ class Settings:
         WORKERS,
         60.0,
     )
+    threads_per_worker: int | Literal["auto"] | None = setting(
+        whole(1, None, "auto"),
+        "Threads of NumPy and the like in each worker; auto shares the usable cores out.",
+        WORKERS,
+        shown="up to them",
+    )
 
     item_timeout: float | None = setting(
         number(above=True), "Seconds that one item may take.", LIMITS, shown="none"

@@ -4,15 +4,18 @@
     the sample, over and over, for some seconds each
       ─▶ 1, 2, 4 … threads of one process        Backlog and TaskRunner, as in every worker
       ─▶ 1, 2, 4 … workers                       Service.outcomes, as in every run
+      ─▶ workers x threads of NumPy each         the same, where the job imports NumPy
 
 Threads get a process of their own, so that whatever the job does to it, main can tell.
 """
 
 import math
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing, nullcontext, suppress
+from dataclasses import replace
 from itertools import cycle
 from multiprocessing import Pipe, connection
 from multiprocessing.connection import Connection
@@ -26,11 +29,12 @@ from ..items.source import Source
 from ..items.task_runner import TaskRunner, cpu_seconds
 from ..items.worker_job import WorkerJob
 from ..main import Service, items_error, running
-from ..settings import Settings
+from ..settings import Settings, usable_cores
 from ..system.errors import ScaleError, error_name
 from ..system.lifeline import Lifeline, follow_main
 from ..system.processes import context_for, exitcode_of, how_it_ended, kill, start_process
-from .report import PROCESSES, THREADS, Measured
+from ..system.threads import combinations, limit_threads
+from .report import LIMITED, PROCESSES, THREADS, Measured
 
 START_SECONDS = 10.0
 """Until the last of the workers is at work, once the first is: the longest to wait."""
@@ -43,6 +47,8 @@ def steps(most: int) -> list[int]:
 
 def measure(settings: Settings, inputs: Sequence[str], seconds: float) -> Generator[Measured]:
     """Measure a sample of the items with ever more threads, then with ever more processes.
+
+    Where the job imports NumPy, processes are measured with a limit of NumPy's own threads as well.
 
     Args:
         settings: As for a run; its ``workers`` is the most that are tried.
@@ -61,6 +67,10 @@ def measure(settings: Settings, inputs: Sequence[str], seconds: float) -> Genera
             yield trial.threads(sample, count)
         for count in steps(settings.workers):
             yield trial.processes(sample, count)
+        if trial.has_numpy:
+            cores = usable_cores()
+            for count, threads in combinations(cores, steps(min(settings.workers, cores))):
+                yield trial.limited(sample, count, threads)
 
 
 class Deadline:
@@ -93,6 +103,8 @@ class Trial:
     def __init__(self, service: Service, seconds: float) -> None:
         """Start nothing yet."""
         self.service, self.stop, self.seconds = service, service.stop, seconds
+        self.has_numpy = False
+        """Whether the job imports NumPy, as ``threads`` sees."""
 
     def sample(self) -> list[Item]:
         """Return the items that one worker does in the time."""
@@ -115,6 +127,16 @@ class Trial:
         outcomes, cpu = self._run(source, count, list)
         return _measured(PROCESSES, count, len(sample), outcomes, cpu)
 
+    def limited(self, sample: list[Item], count: int, threads: int) -> Measured:
+        """Measure so many workers, each with so many threads of NumPy.
+
+        They are spawned: only then do they begin with main's environment as it is now.
+        """
+        limit_threads(threads)
+        settings = replace(self.service.settings, start_method="spawn")
+        spawning = Trial(replace(self.service, settings=settings), self.seconds)
+        return replace(spawning.processes(sample, count), kind=LIMITED, threads=threads)
+
     def threads(self, sample: list[Item], count: int) -> Measured:
         """Measure so many threads, in a new process."""
         setup, method = self.service.listener.setup, self.service.settings.start_method
@@ -128,7 +150,7 @@ class Trial:
                 self.stop.clear_waker()
                 self._check_stop()
             with suppress(EOFError):
-                outcomes, cpu = receiving.recv()
+                outcomes, cpu, self.has_numpy = receiving.recv()
                 return _measured(THREADS, count, len(sample), outcomes, cpu)
             process.join(1.0)
             ended = how_it_ended(exitcode_of(process))
@@ -175,7 +197,7 @@ def _thread_main(
 
     began = cpu_seconds()
     outcomes = ThreadPool(job, sample, deadline).run()
-    sending.send((outcomes, cpu_seconds() - began))
+    sending.send((outcomes, cpu_seconds() - began, "numpy" in sys.modules))
 
 
 class ThreadPool:
