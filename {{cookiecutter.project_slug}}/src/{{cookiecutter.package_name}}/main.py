@@ -190,7 +190,8 @@ def make_room(settings: Settings) -> None:
         ensure_socket_paths()
     except OSError as error:
         raise RefusedError(str(error)) from error
-    ensure_descriptors(settings.workers, each=engine.WorkerManager.DESCRIPTORS)
+    most = settings.workers * (2 if settings.recycles else 1)  # each beside its successor
+    ensure_descriptors(most, each=engine.WorkerManager.DESCRIPTORS)
 
 
 def spare_the_collector() -> None:

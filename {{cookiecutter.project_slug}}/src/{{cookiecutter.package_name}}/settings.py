@@ -198,6 +198,15 @@ class Settings:
         WORKERS,
         60.0,
     )
+    recycle_after: int | None = setting(
+        whole(1), "Items after which a worker is replaced.", WORKERS, shown="never"
+    )
+    worker_memory: int | None = setting(
+        SIZE,
+        "Replace a worker above this, such as 1.5G; kill it where an item uses twice that.",
+        WORKERS,
+        shown="any",
+    )
     threads_per_worker: int | Literal["auto"] | None = setting(
         whole(1, None, "auto"),
         "Threads of NumPy and the like in each worker; auto shares the usable cores out.",
@@ -259,6 +268,11 @@ class Settings:
 
     engine: Mapping[str, Any] = field(default_factory=dict)
     """Values of the execution model's own options (``workers.options``), by name."""
+
+    @property
+    def recycles(self) -> bool:
+        """Whether workers are replaced that did nothing wrong."""
+        return bool(self.recycle_after or self.worker_memory)
 
 
 def options() -> dict[str, Option]:

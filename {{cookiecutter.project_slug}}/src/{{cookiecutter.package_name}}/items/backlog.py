@@ -12,10 +12,10 @@ import pickle
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..system.errors import describe, error_name
-from .batch_size import BatchSizer
+from .batch_size import BATCH_ITEMS, BatchSizer
 from .events import WorkerEvents
 from .messages import Item, Report, Task, whole_task
 from .outcomes import Outcomes
@@ -66,6 +66,8 @@ class WorkerDeath:
     """For how long it was at its current item."""
     stack: str = ""
     """Where it was, innermost call first."""
+    memory: int | None = None
+    """What it used when somebody last looked, in bytes."""
 
     @property
     def error(self) -> str:
@@ -157,14 +159,17 @@ class Backlog:
                 return
         self.source.wake()  # go on skipping after main has seen to other things
 
-    def next_batch(self, *, only_full: bool = False) -> tuple[Batch, Task] | None:
+    def next_batch(
+        self, *, only_full: bool = False, most: int = BATCH_ITEMS
+    ) -> tuple[Batch, Task] | None:
         """Return the next batch and its task; None where there is nothing to do at the moment.
 
         Args:
             only_full: Whether to wait for more, where there is less to do than a batch can hold:
                 for a worker that still has another, many small ones would only be slower.
+            most: How many items it may hold.
         """
-        while not self.stopped and (batch := self._take(only_full=only_full)):
+        while not self.stopped and (batch := self._take(most, only_full=only_full)):
             if task := self._pack(batch):
                 return batch, task
         return None
@@ -199,6 +204,7 @@ class Backlog:
             worker=worker,
             started=report.started,
             seconds=report.seconds,
+            peak_memory=report.peak_memory,
             postponed=frozenset(postponed),
         )
 
@@ -244,7 +250,8 @@ class Backlog:
 
     def _blame(self, pair: Item, attempts: int, death: WorkerDeath) -> list[Outcomes]:
         if attempts >= self.max_attempts:
-            return [_failed(pair, death.error, attempts, death.worker, death.seconds)]
+            failed = _failed(pair, death.error, attempts, death.worker, death.seconds)
+            return [replace(failed, peak_memory=death.memory)]
         self.events.note_killed(death.worker, death.reason, pair[0], death.seconds, attempts)
         self._log_retry(pair[0], "", attempts, death.reason)
         self.isolated.append((pair, attempts))
@@ -272,12 +279,12 @@ class Backlog:
                 self.source.stop()
         self.pending.extend(pairs)
 
-    def _take(self, *, only_full: bool) -> Batch | None:
+    def _take(self, most: int, *, only_full: bool) -> Batch | None:
         if self.isolated:
             pair, attempts = self.isolated.popleft()
             return self._batch([pair], attempts)
         self.fill()
-        size = self.sizer.size
+        size = min(self.sizer.size, most)
         wait = only_full and len(self.pending) < size and not self.read_out
         if wait or not self.pending:
             return None

@@ -28,7 +28,7 @@ Item = tuple[str, Any]
 class Outcome(NamedTuple):
     """How one item ended; its fields are the journal's columns, in their order.
 
-    A tuple and not a dataclass: there is one for every item, and a frozen dataclass of eight
+    A tuple and not a dataclass: there is one for every item, and a frozen dataclass of nine
     fields costs five times as much to make.
     """
 
@@ -45,6 +45,9 @@ class Outcome(NamedTuple):
     """Seconds since the epoch."""
     seconds: float
     """How long the last attempt took."""
+    peak_memory: int | None = None
+    """The most memory that its worker had had resident by then, in bytes. What an item took of that
+    and what those before it had left cannot be told apart. None where nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,8 @@ class Report:
     """Positions whose error is worth another attempt."""
     cpu: float = 0.0
     """CPU seconds that the worker and its ended children took since the report before."""
+    peak_memory: int | None = None
+    """The most memory that the worker has had resident so far, in bytes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ class Outcomes:
     started: float
     """When the first began, in seconds since the epoch."""
     seconds: Sequence[float]
+    peak_memory: int | None = None
     postponed: Collection[int] = ()
     """Positions of items that are tried again: they have no outcome yet, and no row."""
 
@@ -58,6 +59,7 @@ class Outcomes:
             repeat(self.worker),
             accumulate(self.seconds, initial=self.started),
             self.seconds,
+            repeat(self.peak_memory),
             strict=False,
         )
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, MutableSequence, Sequence
 from typing import Any
 
 from ..system.errors import describe
+from ..system.memory import peak_of_this_process
 from .messages import Report, Task, whole_task
 
 Work = Callable[[Any], Any]
@@ -169,6 +170,7 @@ class TaskRunner:
                 errors={at - start: errors[at] for at in errors if start <= at < stop},
                 retryable=[at - start for at in self.retryable if start <= at < stop],
                 cpu=self.cpu - cpu,
+                peak_memory=peak_of_this_process(),
             )
 
     def release(self) -> range:

@@ -2,6 +2,7 @@
 
 import logging
 import random
+import sys
 from dataclasses import dataclass
 
 from ..items.backlog import Backlog, Batch, WorkerDeath
@@ -42,6 +43,12 @@ class WorkerHandle:
         """Whether it has something to tear down at its end."""
         self.leave_by = float("inf")
         """When it is to be gone, once it was told to leave."""
+        self.items_left = sys.maxsize
+        """How many items it may still be given."""
+        self.memory = 0
+        """What it used when somebody last looked, in bytes."""
+        self.retiring = ""
+        """Why it is to be replaced, once it has done what it holds."""
         self.reason = ""
         """Why it is to end, or could not start."""
         self.stack = ""
@@ -71,7 +78,8 @@ class WorkerHandle:
     def has_room(self, depth: int) -> bool:
         """Whether it may have another batch, where ``depth`` at a time are the most."""
         few = len(self.in_flight.batches) < depth  # first, for it rules out most
-        return few and self.ready and not (self.stalled or self.reason or self.leaving)
+        ends = self.reason or self.leaving or self.retiring
+        return few and self.ready and not (self.stalled or ends)
 
     def overdue(self, now: float, limit: float | None, start_timeout: float) -> str:
         """Return why it is to be killed, or nothing, where an item may take ``limit`` seconds."""
@@ -87,9 +95,14 @@ class WorkerHandle:
         """Whether items have waited for ``seconds`` behind its current one."""
         return now - self.since > seconds and self.in_flight.open_items > 1
 
-    def became_ready(self, *, has_lifespan: bool) -> None:
-        """Note that it can do tasks."""
+    def became_ready(self, *, has_lifespan: bool, items: int | None) -> None:
+        """Note that it can do tasks, and how many items before it is replaced, if that matters."""
         self.ready, self.has_lifespan = True, has_lifespan
+        self.items_left = items or sys.maxsize
+
+    def retire(self, reason: str) -> None:
+        """Note why it is to be replaced; it gets nothing more."""
+        self.retiring = self.retiring or reason
 
     def leave(self, seconds: float) -> None:
         """Note that it was told to leave, and may take so long."""
@@ -100,6 +113,9 @@ class WorkerHandle:
         if not self.busy:
             self._progressed()
         self.in_flight.put(batch)
+        self.items_left -= len(batch.pairs)
+        if self.items_left <= 0:
+            self.retire("it has had its number of items")
 
     def observe(self, current: int) -> None:
         """Note which item it is at; one that ever began a task is proven."""
@@ -126,7 +142,8 @@ class WorkerHandle:
     def died(self, how: str) -> list[Outcomes]:
         """Blame its current item, take back all others; ``reason`` says why from now on."""
         self.expired(how)
-        death = WorkerDeath(self.name, self.reason, self.clock.now() - self.since, self.stack)
+        seconds, memory = self.clock.now() - self.since, self.memory or None
+        death = WorkerDeath(self.name, self.reason, seconds, self.stack, memory)
         return self.in_flight.lose(self.current, death)
 
     def _progressed(self) -> None:

@@ -14,13 +14,14 @@ from collections.abc import Generator
 from math import inf
 
 from ..configurer import LogSetup
-from ..items.backlog import Backlog
+from ..items.backlog import Backlog, Batch
 from ..items.batch_size import BatchSizer
 from ..items.events import DIED, START_FAILED, STARTED
-from ..items.messages import Ready, StartFailed
+from ..items.messages import Ready, StartFailed, Task
 from ..items.outcomes import NO_OUTCOMES, Outcomes
 from ..settings import Settings
 from ..system.capacity import reason_for
+from ..system.memory import size_text
 from ..system.signals import Stop
 from ..system.stacks import ANSWER_SECONDS
 from .engine import WorkerManager
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 
 TICK = 0.1
 IDLE_TICK = 1.0
+KILL_FACTOR = 2
+"""How many times as much as its limit a worker may use until its item is done."""
 
 
 def run(backlog: Backlog, settings: Settings, logs: LogSetup, stop: Stop) -> Generator[Outcomes]:
@@ -80,7 +83,8 @@ class Supervisor:
         if self.stop.requested or self.backlog.halted:
             self._go_on_stopping()
         self.backlog.fill()
-        if self.backlog.has_some and not self.backlog.stopped:
+        recycling = self.settings.recycles and self._recycle()
+        if (self.backlog.has_some or recycling) and not self.backlog.stopped:
             self._start_missing()
         self._feed()
         outcomes = self.backlog.take_failed()
@@ -100,8 +104,7 @@ class Supervisor:
         """Have idle workers end their lifespan; return whether one is at it, and time is left."""
         for worker in self.manager.workers:
             if worker.has_lifespan and not (worker.busy or worker.leaving):
-                worker.leave(self.settings.grace)
-                self.manager.leave(worker)
+                self._let_go(worker)
         return any(worker.leaving for worker in self.manager.workers) and not self.stop.time_is_up
 
     def end(self) -> None:
@@ -141,6 +144,23 @@ class Supervisor:
             except (OSError, RuntimeError) as error:  # no more processes, threads or descriptors
                 self._start_failed(self.clock.now(), reason_for(error))
 
+    def _recycle(self) -> bool:
+        """Let those go whose successors are ready; return whether any successor is wanted."""
+        if self.backlog.exhausted:
+            return False
+        retiring = [one for one in self.manager.workers if one.retiring and not one.leaving]
+        for worker in retiring:
+            ready = self.manager.prepare_successor(worker)
+            # One that cannot start beside it may start after it: there may be one GPU for both.
+            if not worker.busy and (ready or self.backoff.failures):
+                log.info("%s is recycled: %s", worker.name, worker.retiring)
+                self._let_go(worker)
+        return bool(retiring)
+
+    def _let_go(self, worker: Worker) -> None:
+        worker.leave(self.settings.grace)
+        self.manager.leave(worker, replaced=not self.backlog.exhausted)
+
     def _start_failed(self, started: float, reason: str, worker: str = "") -> None:
         self.backlog.events.note(START_FAILED, worker, reason)
         others_work = any(worker.proven for worker in self.manager.workers)
@@ -152,16 +172,19 @@ class Supervisor:
         for wanted in range(1, depth + 1):
             for worker in self.manager.workers:
                 if worker.has_room(wanted):
-                    if not (work := self.backlog.next_batch(only_full=worker.busy)):
+                    if not (work := self._batch_for(worker)):
                         return
                     batch, task = work
                     worker.assign(batch)
                     self.manager.submit(worker, task)
 
+    def _batch_for(self, worker: Worker) -> tuple[Batch, Task] | None:
+        return self.backlog.next_batch(only_full=worker.busy, most=worker.items_left)
+
     def _take(self, worker: Worker, event: Event) -> list[Outcomes]:
         match event:
             case Ready(pid, has_lifespan):
-                worker.became_ready(has_lifespan=has_lifespan)
+                worker.became_ready(has_lifespan=has_lifespan, items=self.settings.recycle_after)
                 log.info("%s is ready, pid %d", worker.name, pid)
                 self.backlog.events.note(STARTED, worker.name, pid=pid)
             case StartFailed(reason):
@@ -189,6 +212,9 @@ class Supervisor:
                 worker.asked_at = now
                 if not self.manager.ask_for_stack(worker):
                     self._kill_once_asked(worker, inf)
+            elif reason := self._look_at_memory(worker):
+                worker.expired(reason)
+                self.manager.kill(worker)
             elif worker.holds_up_others(now, self.manager.REVOKE_SECONDS):
                 self._revoke(worker)
         self._note_current_items()
@@ -201,6 +227,23 @@ class Supervisor:
         if self.manager.has_stack(worker) or now > worker.asked_at + ANSWER_SECONDS:
             worker.asked_at = None
             self.manager.kill(worker)
+
+    def _look_at_memory(self, worker: Worker) -> str:
+        """Have a worker replaced that uses too much; return why, if it is to be killed."""
+        limit = self.settings.worker_memory
+        if not (limit and worker.proven) or worker.leaving:
+            return ""
+        worker.memory = self.manager.memory_of(worker)
+        if worker.memory <= limit:
+            return ""
+        reason = f"worker used {size_text(worker.memory)}, the limit is {size_text(limit)}"
+        if worker.busy and worker.memory > KILL_FACTOR * limit:
+            return reason
+        if not worker.retiring:
+            worker.retire(reason)
+            if worker.busy:
+                self._revoke(worker)
+        return ""
 
     def _note_current_items(self) -> None:
         stood, at = self.clock.stood, [(worker, worker.key) for worker in self.manager.workers]
