@@ -11,11 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from {{ cookiecutter.package_name }}.items.backlog import (
-    Backlog,
-    Batch,
-    WorkerDeath,
-)
+from {{ cookiecutter.package_name }}.items.backlog import Backlog
+from {{ cookiecutter.package_name }}.items.batch import Batch, WorkerDeath
 from {{ cookiecutter.package_name }}.items.batch_size import (
     BATCH_BYTES,
     BatchSizer,

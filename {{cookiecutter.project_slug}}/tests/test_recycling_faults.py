@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
-from service import Service, report, wait_for
+
+from .support.service import Service, report, wait_for
 
 Services = Callable[..., Service]
 

@@ -19,15 +19,11 @@ from {{ cookiecutter.package_name }}.results.database import JournalError, check
 from {{ cookiecutter.package_name }}.results.journal import Journal
 from {{ cookiecutter.package_name }}.results.reading import summarize
 
-<<<<<<< HEAD:{{cookiecutter.project_slug}}/tests/test_schema.py
 from .support import old_journals
 from .support.disks import can_mount
 from .support.service import Service
 
-OLD = [Outcome._make(row) for row in old_journals.OUTCOMES]
-=======
 OLD = [Outcome(*row) for row in old_journals.OUTCOMES]
->>>>>>> 19de6b3 (Replace workers after so many items, or above so much memory):{{cookiecutter.project_slug}}/tests/test_journal_versions.py
 NEW = Outcome("three", DONE, "3", None, 1, "worker-1", 1_800_000_002.0, 0.5)
 EVENT = WorkerEvent(1_800_000_002.0, "worker-1", STARTED, 41)
 LEFT = [old_journals.finished, old_journals.killed]

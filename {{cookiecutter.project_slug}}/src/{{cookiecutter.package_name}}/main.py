@@ -7,7 +7,6 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from multiprocessing import connection
 from types import ModuleType
 from typing import Protocol, TypeVar
 
@@ -23,7 +22,6 @@ from .listener import Listener
 from .results.database import JournalError, check
 from .results.journal import Journal
 from .results.keys import files_of
-from .results.preview import preview
 from .settings import Settings
 from .system.capacity import patiently
 from .system.errors import RefusedError, WorkersCannotStartError, describe
@@ -46,7 +44,6 @@ BESIDE_LOG = 64 * "x"
 MAIN_STALL_SECONDS = 0.2
 COLLECT_AFTER = 50_000
 LEAVE_SECONDS = 10.0
-LOOK_SECONDS = 1.0
 LEAVE_QUICKLY_SECONDS = 1.2
 
 
@@ -147,36 +144,6 @@ def running(
         listening(settings, stop) as listener,
     ):
         yield Service(settings, stop, source, listener), kept
-
-
-def keys_to_do(settings: Settings, inputs: Sequence[str]) -> Iterator[str]:
-    """Yield the keys of the items that a run would do; touch no file.
-
-    Raises:
-        RefusedError, StoppedError, ItemsError, WorkersCannotStartError: See ``run``.
-    """
-    job, stop = import_job(settings), Stop(settings.grace)
-    try:
-        with (
-            stop.listening(),
-            closing(begin_items(job, settings, inputs, stop)) as source,
-            preview(settings.results, retry_failed=settings.retry_failed) as unfinished,
-        ):
-            backlog = Backlog(source, unfinished, settings.max_attempts)
-            backlog.left = settings.limit
-            source.read()
-            while not (backlog.exhausted or stop.requested):
-                backlog.fill()
-                yield from [key for key, _ in backlog.take_pending()]
-                if not backlog.has_some and not backlog.exhausted:
-                    connection.wait([stop.waker], LOOK_SECONDS)
-                    stop.clear_waker()
-            if stop.requested:
-                raise StoppedError(stop.signals[0])
-            if source.error:
-                raise ItemsError(failure(source.error))
-    except JournalError as error:
-        raise RefusedError(f"--results: {error}") from error
 
 
 def make_room(settings: Settings) -> None:

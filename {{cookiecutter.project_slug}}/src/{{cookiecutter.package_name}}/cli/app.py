@@ -72,6 +72,7 @@ def cli() -> None:
 def run(inputs: tuple[str, ...], **values: Any) -> int:
     """Do the items of INPUTS that have no outcome yet."""
     from .. import main
+    from ..insight.dry_run import keys_to_do
     from ..results.database import JournalError
     from .progress import progress_for, summary
 
@@ -82,7 +83,7 @@ def run(inputs: tuple[str, ...], **values: Any) -> int:
         option = f"--{needed[0].replace('_', '-')}"
         raise click.UsageError(f"{option}: needs a process of its own; --workers 0 has none")
     if settings.dry_run:
-        return _show_keys(main.keys_to_do(settings, inputs))
+        return _show_keys(keys_to_do(settings, inputs))
     hurry()
     try:
         stats = main.run(settings, inputs, progress_for(settings, inputs))

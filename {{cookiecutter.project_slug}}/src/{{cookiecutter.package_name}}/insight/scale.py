@@ -22,7 +22,8 @@ from multiprocessing.connection import Connection
 from types import ModuleType
 
 from ..configurer import LogSetup, configure_worker
-from ..items.backlog import Backlog, Batch
+from ..items.backlog import Backlog
+from ..items.batch import Batch
 from ..items.messages import DONE, FAILED, IDLE, Item, Outcome, StoppedError, Task
 from ..items.payloads import frozen
 from ..items.source import Source

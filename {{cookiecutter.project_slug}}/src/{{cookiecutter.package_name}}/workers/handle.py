@@ -5,7 +5,8 @@ import random
 import sys
 from dataclasses import dataclass
 
-from ..items.backlog import Backlog, Batch, WorkerDeath
+from ..items.backlog import Backlog
+from ..items.batch import Batch, WorkerDeath
 from ..items.in_flight import Answer, InFlight
 from ..items.messages import IDLE, Ready, StartFailed
 from ..items.outcomes import Outcomes

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from multiprocessing import connection, current_process
 
 from ..configurer import LogSetup
-from ..items.backlog import Backlog, Batch
+from ..items.backlog import Backlog
+from ..items.batch import Batch
 from ..items.batch_size import BatchSizer
 from ..items.events import STARTED
 from ..items.messages import IDLE, Task

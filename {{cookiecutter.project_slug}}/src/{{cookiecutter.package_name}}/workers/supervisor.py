@@ -14,7 +14,8 @@ from collections.abc import Generator
 from math import inf
 
 from ..configurer import LogSetup
-from ..items.backlog import Backlog, Batch
+from ..items.backlog import Backlog
+from ..items.batch import Batch
 from ..items.batch_size import BatchSizer
 from ..items.events import DIED, START_FAILED, STARTED
 from ..items.messages import Ready, StartFailed, Task
