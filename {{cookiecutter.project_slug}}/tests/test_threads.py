@@ -134,7 +134,7 @@ ONE, TWO = (THREADS, 1, 0), (PROCESSES, 2, 0)
 @pytest.mark.parametrize(
     ("limited", "plain", "says"),
     [
-        ({(1, 1): 10, (1, 8): 30, (2, 4): 55, (4, 2): 54}, 20, "2 x 4 of them do 5.5 x of one"),
+        ({(1, 1): 10, (1, 8): 30, (2, 4): 55, (4, 2): 54}, 20, "2 x 4 gain 5.5 x over one worker"),
         ({(1, 1): 10, (1, 8): 10, (2, 4): 10}, 10, "use --workers 1 --threads-per-worker 1."),
         ({(1, 1): 10, (1, 2): 12, (2, 1): 19}, 19, "use --workers 2 --threads-per-worker 1."),
         ({(1, 1): 10, (1, 2): 10}, 30, "processes 3.0 x; use --workers 2."),
@@ -153,12 +153,21 @@ NUMPY = """
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
+
+random = SimpleNamespace(seed=dict)
+
+def empty(shape, dtype):
+    return SimpleNamespace(data=memoryview(bytearray(shape[0])))
 
 with Path(__file__).with_name("imports").open("a") as file:
     file.write(os.environ.get("OMP_NUM_THREADS", "-") + "\\n")
 
 def compute():
     time.sleep(0.01 if "NUMEXPR_NUM_THREADS" in os.environ else 0.1)
+"""
+"""It notes the limit that it is imported with; without one it is slow, as if threads were in each
+other's way. Besides, it has what dask, which takes NumPy where it is, needs of it.
 """
 NUMERIC = """
     IMPORT
@@ -178,10 +187,10 @@ def test_scale_measures_workers_by_threads(service: Services, start_method: str,
     """Where NumPy is imported: each combination's workers begin with its limit; advice has both."""
     one = without_limits(service(NUMERIC.replace("IMPORT", line)))
     (one.package.parent / "numpy.py").write_text(NUMPY)
-    options = ("--workers", "2", "--seconds", "0.5", "--start-method", start_method)
+    options = ("--workers", "1", "--seconds", "0.3", "--start-method", start_method)
     finished = one.command("scale", *options)
     assert finished.code == 0, finished.stderr
-    tried = combinations(usable_cores(), steps(min(2, usable_cores())))
+    tried = combinations(usable_cores(), [1])
     assert [(int(n), int(each)) for n, each, _ in ROW.findall(finished.stdout)] == tried
     imports = Counter((one.package.parent / "imports").read_text().split())
     wanted = Counter[str]()

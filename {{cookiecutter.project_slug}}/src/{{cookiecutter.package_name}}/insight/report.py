@@ -65,8 +65,9 @@ def advice(measured: list[Measured], *, gil: bool) -> str:
     processes, use = best.rate / base, f"use --workers {best.workers}"
     if best.threads:
         return (
-            f"NumPy has threads of its own: {best.workers} x {best.threads} of them do "
-            f"{processes:.1f} x of one worker as it is; {use} --threads-per-worker {best.threads}."
+            f"NumPy starts threads of its own: {best.workers} x {best.threads} gain "
+            f"{processes:.1f} x over one worker without a limit; "
+            f"{use} --threads-per-worker {best.threads}."
         )
     if threads < GAIN and (processes < GAIN or best.workers == 1):
         return (
