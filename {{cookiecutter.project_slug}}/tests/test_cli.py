@@ -63,6 +63,10 @@ BAD_INPUT: dict[str, tuple[list[str], str]] = {
         ["run", "--results", "{tmp}/r.db", "--log-file", "{tmp}/r.db-lock"],
         r"--log-file: .*belongs to the results file",
     ),
+    "a rotated standard output": (
+        ["run", "--log-file", "-", "--log-max-bytes", "1000"],
+        r"--log-max-bytes: standard output cannot be rotated; give 0",
+    ),
     "layout that fits no record": (["run", "--log-layout", "%(asctime)d"], r"--log-layout"),
     "export into the journal": (
         ["export", "--format", "csv", "--results", "{foreign}", "--output", "{foreign}"],
@@ -125,6 +129,8 @@ STREAMS = {
     "status, closed": ("status >&-", 0, ""),
     "help, nobody reads": ("--help | true", 0, ""),
     "export, closed": ("export --format csv >&-", 2, "standard output is closed"),
+    "log, closed": ("run --log-file - >&-", 2, "--log-file: standard output is closed"),
+    "log, disk full": ("run {tmp} --log-file - > /dev/full", 0, "not everything could be written"),
     "names from nowhere": ("run - <&-", 2, "standard input is closed"),
     "status, disk full": ("status > /dev/full", 1, "standard output: No space left"),
     "export, disk full": ("export --format csv > /dev/full", 2, "standard output: No space left"),

@@ -17,6 +17,7 @@ from {{ cookiecutter.package_name }}.configurer import (
     configure_worker,
 )
 from {{ cookiecutter.package_name }}.log import hooks
+from {{ cookiecutter.package_name }}.log.logfile import LogFile
 from {{ cookiecutter.package_name }}.settings import TEXT_LAYOUT, LogFormat
 
 
@@ -126,7 +127,7 @@ def test_the_listener_of_the_queue_writes_the_file(tmp_path: Path) -> None:
     """It makes the folder, rotates at the size, and escapes what UTF-8 cannot hold."""
     setup = LogSetup("INFO", "text", "%(message)s", Sender())  # type: ignore[arg-type]
     path = tmp_path / "logs" / "the.log"
-    configure_listener(setup, path, 10, 5)
+    configure_listener(setup, LogFile(path, 10, 5))
     for text in ("one", "two\udc80", "three"):
         logging.getLogger().info(text)
     logging.getLogger().handlers[0].close()
@@ -137,7 +138,7 @@ def test_the_listener_of_the_queue_writes_the_file(tmp_path: Path) -> None:
 
 def test_a_closed_handler_opens_its_file_again(tmp_path: Path) -> None:
     """As logging's own do: so whoever renames the log gets a new one, of the same name."""
-    handler = LogFileHandler(tmp_path / "the.log", 0, 0)
+    handler = LogFileHandler(LogFile(tmp_path / "the.log"))
     for text in ("one", "two"):
         handler.handle(logging.makeLogRecord({"msg": text}))
         (tmp_path / "the.log").rename(tmp_path / text)

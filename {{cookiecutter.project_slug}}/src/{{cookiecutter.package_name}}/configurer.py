@@ -5,7 +5,6 @@ from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from .log import hooks, records
 from .log.fallback import STALL_SECONDS
@@ -19,6 +18,7 @@ from .log.formats import (
 from .log.logfile import LogFile
 from .log.pipe import PipeHandler, PipeSender
 from .log.queue import QueueSender
+from .log.stream import LogStream
 from .settings import LogFormat
 
 EARLY_RECORDS = 10_000
@@ -117,10 +117,10 @@ class LogFileHandler(logging.Handler):
     Like logging's own file handlers, a closed one opens its file again for the next record.
     """
 
-    def __init__(self, path: Path, max_bytes: int, backups: int) -> None:
-        """See ``LogFile``."""
+    def __init__(self, file: LogFile | LogStream) -> None:
+        """Append to ``file``."""
         super().__init__()
-        self.file = LogFile(path, max_bytes, backups)
+        self.file = file
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
@@ -140,15 +140,13 @@ class LogFileHandler(logging.Handler):
         super().close()
 
 
-def configure_listener(
-    setup: LogSetup, log_file: Path, max_bytes: int, backups: int
-) -> LogFileHandler:
+def configure_listener(setup: LogSetup, file: LogFile | LogStream) -> LogFileHandler:
     """Have the listener of the queue transport write the records that it receives.
 
     Any handler of the standard library can be added here. (The pipe transport's listener copies
     lines that the workers formatted; it has no use for handlers.)
     """
-    handler = LogFileHandler(log_file, max_bytes, backups)
+    handler = LogFileHandler(file)
     handler.setFormatter(setup.formatter())
     hooks.use()
     # A forked listener has main's loggers, with handlers and filters that have had each record.

@@ -24,10 +24,13 @@ from .log.pipe import PipeTransport, has_atomic_pipes
 from .log.queue import QueueTransport
 from .log.recovery import RecoveryBuffer, Shared, copy_records, new_shared_bytes
 from .log.state import LOST
+from .log.stream import LogStream
 from .log.wire import REOPEN, STOP, file_text
-from .settings import Settings
+from .settings import Settings, default_log_file
+from .system import streams
 from .system.capacity import patiently
 from .system.errors import WorkersCannotStartError
+from .system.files import STDOUT, high_duplicate
 from .system.lifeline import Lifeline, outlive_main
 from .system.processes import (
     UNKNOWN,
@@ -54,6 +57,7 @@ REPORT_INTERVAL = 0.1
 """In seconds: how often main looks for records that could not reach the listener."""
 
 log = logging.getLogger(__name__)
+OpenLog = Callable[[], LogFile | LogStream]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ class PipeEnd:
     run: str
 
 
-def listen_to_pipe(end: PipeEnd, lifeline: Connection, file_options: tuple[Any, ...]) -> None:
+def listen_to_pipe(end: PipeEnd, lifeline: Connection, open_log: OpenLog) -> None:
     """Be the listener process of the pipe transport.
 
     It leaves when told to, or when main is gone and nothing more comes.
@@ -76,7 +80,7 @@ def listen_to_pipe(end: PipeEnd, lifeline: Connection, file_options: tuple[Any, 
     outlive_main(lifeline)
     with suppress(RuntimeError):  # no thread is to be had: then the loop below has to do
         _leave_soon_after_main(lifeline, lambda: None)
-    file, reader = LogFile(*file_options), end.reader
+    file, reader = open_log(), end.reader
     buffer, orphaned = RecoveryBuffer(end.shared, file), False
     poll = select.poll()
     poll.register(reader, select.POLLIN)
@@ -121,7 +125,7 @@ def _leave_soon_after_main(lifeline: Connection, finish: Callable[[], None]) -> 
     threading.Thread(target=leave, daemon=True).start()
 
 
-def _apply(commands: list[bytes], file: LogFile) -> bool:
+def _apply(commands: list[bytes], file: LogFile | LogStream) -> bool:
     """Carry out main's commands; return whether to leave."""
     if REOPEN in commands:
         file.reopen()
@@ -132,11 +136,11 @@ def listen_to_queue(
     queue: "Queue[logging.LogRecord | bytes]",
     setup: LogSetup,
     lifeline: Connection,
-    file_options: tuple[Any, ...],
+    open_log: OpenLog,
 ) -> None:
     """Be the listener process of the queue transport."""
     outlive_main(lifeline)
-    handler, fallback = configure_listener(setup, *file_options), setup.sender.fallback
+    handler, fallback = configure_listener(setup, open_log()), setup.sender.fallback
     _leave_soon_after_main(lifeline, partial(_write_summary, handler, fallback))
     while True:
         try:
@@ -171,6 +175,11 @@ class Listener:
         self.context = context_for(settings.start_method)
         self.lifeline = Lifeline()
         log_file = settings.log_file.absolute()
+        self.stream = _stream_beside(settings.results) if settings.log_file == STDOUT else None
+        limits = settings.log_max_bytes, settings.log_backups
+        self.open_log: OpenLog = partial(LogFile, log_file, *limits)
+        if self.stream:
+            log_file, self.open_log = self.stream.path, self.stream.opened
         self.transport = _transport(settings, log_file, self.context)
         self.shared = new_shared_bytes()
         self.setup = LogSetup(
@@ -180,7 +189,6 @@ class Listener:
             self.transport.sender,
             settings.log_levels,
         )
-        self.file_options = (log_file, settings.log_max_bytes, settings.log_backups)
         self.fallback = self.transport.fallback
         self.report_due, self.writes = 0.0, 0
         self.process: BaseProcess | None = None
@@ -199,7 +207,7 @@ class Listener:
             source: tuple[Any, ...] = (end,)
         else:
             target, source = listen_to_queue, (transport.queue, self.setup)
-        args = (*source, self.lifeline.end, self.file_options)
+        args = (*source, self.lifeline.end, self.open_log)
         self.started = time.monotonic()
         self.process = start_process(self.context, target, args, "listener")
 
@@ -237,7 +245,7 @@ class Listener:
         clean = self._leave(seconds / 2) or self._leave(deadline - time.monotonic())
         deconfigure()
         self.fallback.collect(for_good=True)
-        self.lost = self.fallback.state.totals()[LOST]
+        self.lost = self.fallback.state.totals()[LOST] + (self.stream.lost if self.stream else 0)
         self.transport.close()
         self.lifeline.close()
         return clean
@@ -269,6 +277,12 @@ class Listener:
         if self.writes != before or self.transport.has_room():
             for text in self.fallback.take_warnings():
                 log.warning("%s", text)
+
+
+def _stream_beside(results: Path) -> LogStream:
+    """Return standard output as a log; what comes beside a log is put beside the results."""
+    beside = results.absolute().with_name(default_log_file().name)
+    return LogStream(high_duplicate(streams.lend_stdout()), beside)
 
 
 def _transport(settings: Settings, log_file: Path, context: Any) -> PipeTransport | QueueTransport:

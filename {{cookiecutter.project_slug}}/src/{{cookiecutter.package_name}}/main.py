@@ -19,13 +19,14 @@ from .items.source import Source
 from .items.stats import RunStats
 from .items.worker_job import retry_types
 from .listener import Listener
+from .log.stream import claim_stdout
 from .results.database import JournalError, check
 from .results.journal import Journal
 from .results.keys import files_of
 from .settings import Settings
 from .system.capacity import patiently
 from .system.errors import RefusedError, WorkersCannotStartError, describe
-from .system.files import check_writable, shown
+from .system.files import STDOUT, check_writable, shown
 from .system.inheritance import heed_children
 from .system.leaving import within
 from .system.oslimits import ensure_descriptors, ensure_socket_paths
@@ -150,7 +151,7 @@ def make_room(settings: Settings) -> None:
     """Refuse, before anything starts, what the system does not allow.
 
     Raises:
-        RefusedError: No folder for temporary files will do.
+        RefusedError: No folder for temporary files will do, or standard output cannot be the log.
         WorkersCannotStartError: There are too few descriptors.
     """
     try:
@@ -159,6 +160,8 @@ def make_room(settings: Settings) -> None:
         raise RefusedError(str(error)) from error
     most = settings.workers * (2 if settings.recycles else 1)  # each beside its successor
     ensure_descriptors(most, each=engine.WorkerManager.DESCRIPTORS)
+    if settings.log_file == STDOUT:
+        claim_stdout(settings.log_max_bytes)
 
 
 def spare_the_collector() -> None:
@@ -223,6 +226,8 @@ def check_log(settings: Settings) -> None:
     Raises:
         RefusedError: It cannot be written.
     """
+    if settings.log_file == STDOUT:
+        return
     try:
         check_writable(settings.log_file, [BESIDE_LOG])
         settings.log_file.parent.mkdir(parents=True, exist_ok=True)
@@ -240,7 +245,7 @@ def open_journal(settings: Settings) -> Journal:
     try:
         check(settings.results)
         log_file = settings.log_file.resolve()
-        if log_file in files_of(settings.results):
+        if log_file in files_of(settings.results) and settings.log_file != STDOUT:
             raise RefusedError(f"--log-file: {shown(log_file)} belongs to the results file")
         check_log(settings)
         polls = settings.poll is not None

@@ -124,6 +124,7 @@ TEXT = Kind("text", "TEXT", "a text")
 TEXTS = Kind("texts", "TEXT", "a list of texts")
 LAYOUT = Kind("layout", "FORMAT", "a layout in logging's %-style")
 PATH = Kind("path", "FILE", "a file's path")
+LOG_FILE = Kind("log_file", "FILE", "a file's path, or - for standard output")
 FLAG = Kind("flag", "", "true or false", (bool,))
 SIZE = Kind("size", "SIZE", "a number of bytes, such as 500M or 1.5G", (int, str))
 PERCENTAGE = Kind("percentage", "P%", "a percentage, such as 5%", (int, float, str))
@@ -242,7 +243,9 @@ class Settings:
         10.0,
     )
 
-    log_file: Path = setting(PATH, "The one log of all processes.", LOG, default_log_file)
+    log_file: Path = setting(
+        LOG_FILE, "The one log of all processes; - is standard output.", LOG, default_log_file
+    )
     log_level: str = setting(choice(*LEVELS), "Log nothing below this.", LOG, "INFO")
     log_levels: Mapping[str, str] = setting(
         LEVELS_BY_LOGGER, "Levels of single loggers.", LOG, dict, "none"

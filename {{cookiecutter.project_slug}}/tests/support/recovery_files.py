@@ -16,10 +16,12 @@ from {{ cookiecutter.package_name }}.log.recovery import (
     copy_records,
     new_shared_bytes,
 )
+from {{ cookiecutter.package_name }}.log.stream import LogStream
 from {{ cookiecutter.package_name }}.log.wire import cut
 
 SOURCES = {
-    method.__code__.co_filename for method in (LogFile.append, PartFiles.add, RecoveryBuffer.read)
+    method.__code__.co_filename
+    for method in (LogFile.append, LogStream.append, PartFiles.add, RecoveryBuffer.read)
 }
 
 
@@ -65,9 +67,13 @@ class Pipe:
         """Send a record in pieces."""
         self.send(*cut(record, "run", 30))
 
+    def open_log(self) -> LogFile | LogStream:
+        """Open what a listener writes to."""
+        return LogFile(*self.options)
+
     def listen(self) -> None:
         """Do what a listener does, until the pipe is empty."""
-        file = LogFile(*self.options)
+        file = self.open_log()
         buffer = RecoveryBuffer(self.shared, file)
         self.commands += copy_records(buffer, file)
         while select.select([self.reader], [], [], 0)[0]:

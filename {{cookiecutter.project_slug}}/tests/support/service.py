@@ -80,7 +80,7 @@ class Run:
             cwd=service.folder,
             env=environment,
             stdin=options.pop("stdin", subprocess.DEVNULL),
-            stdout=subprocess.PIPE,
+            stdout=options.pop("stdout", subprocess.PIPE),
             stderr=subprocess.PIPE,
             start_new_session=True,
             text=True,
@@ -113,7 +113,7 @@ class Run:
             self.kill()
             raise AssertionError(f"hangs after {seconds:g} s\n{stacks}") from None
         took = time.monotonic() - self.began
-        return Finished(self.process.returncode, stdout, stderr, took)
+        return Finished(self.process.returncode, stdout or "", stderr, took)
 
     def wait_until_gone(self, seconds: float) -> float:
         """Wait until no process of this run is left; return how long that took.

@@ -9,6 +9,7 @@ import click
 from ..settings import (
     FLAG,
     GROUPS,
+    LOG_FILE,
     MOST_WORKERS,
     PATH,
     TEXTS,
@@ -33,7 +34,7 @@ class SettingOption(click.Option):
     def __init__(self, name: str, setting: Option, *, required: bool = False) -> None:
         """Make it out of what is known of the setting."""
         self.setting, kind, default = setting, setting.kind, setting.default
-        if kind is PATH and default:
+        if kind in (PATH, LOG_FILE) and default:
             default = str(default() if callable(default) else default)
         text = name.replace("_", "-")
         super().__init__(

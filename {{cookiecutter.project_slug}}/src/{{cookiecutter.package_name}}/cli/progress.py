@@ -13,7 +13,8 @@ from ..items.backlog import CurrentItems
 from ..items.messages import DONE, FAILED
 from ..items.stats import RunStats
 from ..settings import Settings
-from ..system.streams import stderr, stderr_is_ready, tell
+from ..system.files import STDOUT
+from ..system.streams import stderr, stderr_is_ready, stdout, tell
 from ..system.text import visible
 
 if TYPE_CHECKING:
@@ -172,8 +173,10 @@ def progress_for(settings: Settings, inputs: Sequence[str]) -> Progress:
     """Return what shows a run as its settings and its screen have it."""
     if settings.progress is False:
         return Progress()
-    # A debugger's prompt and a bar do not go together.
-    if not stderr().isatty() or not (settings.workers or settings.progress):
+    logs_here = settings.log_file == STDOUT and stdout().isatty()  # a bar would be torn by records
+    # Nor do a debugger's prompt and a bar go together.
+    debugs = not (settings.workers or settings.progress)
+    if logs_here or debugs or not stderr().isatty():
         return Lines(verbose=settings.verbose)
     return Bar(partial(_count, inputs), verbose=settings.verbose)
 

@@ -4,12 +4,13 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import click
 
 from ..settings import LEVELS, Kind, Share
-from ..system.files import meant_by
+from ..system.files import STDOUT, meant_by
 
 SIZES = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 AGES = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -80,6 +81,15 @@ def _layout(text: str) -> str:
     return text
 
 
+def _log_file(text: str) -> Path:
+    """Return where the log goes.
+
+    Raises:
+        ValueError: See ``meant_by``.
+    """
+    return STDOUT if text == str(STDOUT) else meant_by(text)
+
+
 def _levels(given: str | dict[str, Any]) -> dict[str, str]:
     """Return levels by logger, of ``a=INFO,b.c=DEBUG`` or of a table.
 
@@ -117,6 +127,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "text": str,
     "layout": _layout,
     "path": meant_by,
+    "log_file": _log_file,
     "size": partial(_with_unit, units=SIZES),
     "age": partial(_with_unit, units=AGES),
     "percentage": _percentage,

@@ -51,7 +51,7 @@ def write_all(descriptor: int, data: bytes, offset: int | None = None) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def wait_for_space(path: Path, error: OSError) -> None:
+def wait_for_space(path: Path | str, error: OSError) -> None:
     """Wait a moment before the next try, and say on stderr why."""
     # The pipe fills meanwhile, and the workers turn to their rescue file.
     warn_once(f"{path} cannot be written", error)

@@ -15,12 +15,14 @@ from multiprocessing.sharedctypes import RawArray
 
 from .logfile import LogFile
 from .parts import PartFiles
+from .stream import LogStream
 from .wire import COMMAND, FILLER, INCLUDE, file_text, included_in, is_command, piece_in
 
 ROOM = 1 << 17
 STATE_BYTES = 8
 
 Shared = Array[c_ubyte]
+Log = LogFile | LogStream
 
 
 def new_shared_bytes() -> Shared:
@@ -37,7 +39,7 @@ class RecoveryBuffer:
     which counts from the moment when the state says so.
     """
 
-    def __init__(self, shared: Shared, file: LogFile) -> None:
+    def __init__(self, shared: Shared, file: Log) -> None:
         """Go on where the last listener stopped, which may be in the middle of a write."""
         self.parts = PartFiles(file.path)
         view = memoryview(shared).cast("B")
@@ -79,7 +81,7 @@ class RecoveryBuffer:
         self._commit()
         old[:used] = FILLER * used
 
-    def _found_in(self, file: LogFile) -> int:
+    def _found_in(self, file: Log) -> int:
         begun = next(_runs(self.records()), COMMAND)
         return 0 if is_command(begun) else file.holds(log_text(begun, self.parts), self.offset)
 
@@ -87,7 +89,7 @@ class RecoveryBuffer:
         self.state[0] = self.offset << 21 | self.begin << 1 | self.active
 
 
-def copy_records(buffer: RecoveryBuffer, file: LogFile) -> list[bytes]:
+def copy_records(buffer: RecoveryBuffer, file: Log) -> list[bytes]:
     """Write the whole records of a buffer to a file; return the commands found among them."""
     commands = []
     for line in _runs(buffer.records()):
@@ -125,7 +127,7 @@ def _runs(records: bytes) -> Iterator[bytes]:
         yield records
 
 
-def _write_records(buffer: RecoveryBuffer, file: LogFile, records: bytes) -> None:
+def _write_records(buffer: RecoveryBuffer, file: Log, records: bytes) -> None:
     while file.max_bytes and records:
         room = file.max_bytes - file.size + buffer.written
         fitting = records.rfind(b"\n", 0, max(room, 0)) + 1 or records.find(b"\n") + 1
@@ -135,7 +137,7 @@ def _write_records(buffer: RecoveryBuffer, file: LogFile, records: bytes) -> Non
         _write(buffer, file, records)
 
 
-def _write(buffer: RecoveryBuffer, file: LogFile, wire: bytes) -> None:
+def _write(buffer: RecoveryBuffer, file: Log, wire: bytes) -> None:
     """Append the text of the next ``wire`` in the buffer; in a new file where it does not fit."""
     text = log_text(wire, buffer.parts)
     begun = file.size - buffer.written

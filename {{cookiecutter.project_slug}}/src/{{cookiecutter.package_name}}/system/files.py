@@ -14,6 +14,8 @@ from .text import visible
 if sys.platform != "win32":
     import fcntl
 
+STDOUT = Path("-")
+"""Stands for standard output where a file is meant; a path that was given is absolute."""
 HIGH, BELOW = 4096, 32
 """Where a duplicate is meant to be: so high, or that far below the limit of descriptors."""
 MOST_NAME_BYTES = 255
@@ -67,6 +69,8 @@ def leave_lost_folder() -> None:
 def shown(path: str | Path) -> str:
     """Return a path as a person wrote it, also of a file beside it, safe for a terminal."""
     text = str(path)
+    if path == STDOUT:
+        return "standard output"
     known = max((prefix for prefix in _given if text.startswith(prefix)), key=len, default="")
     return visible(_given.get(known, "") + text[len(known) :])
 

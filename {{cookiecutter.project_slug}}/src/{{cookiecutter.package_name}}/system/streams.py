@@ -21,6 +21,7 @@ WRITE_TIMEOUT = 60.0
 """How long to wait for room where a descriptor does not block, before it counts as unread."""
 HURRY_SECONDS = 1.0
 """The same while a run goes on: it waits for nobody, whether the descriptor blocks or not."""
+STDOUT_NUMBER, STDERR_NUMBER = 1, 2
 PIECE = 512
 """Wherever there is room at all, in a pipe or a terminal, so many bytes fit without blocking."""
 NOBODY_READS = {errno.EPIPE, errno.EIO, errno.EBADF, errno.ENXIO, errno.ETIMEDOUT}
@@ -28,6 +29,8 @@ NOBODY_READS = {errno.EPIPE, errno.EIO, errno.EBADF, errno.ENXIO, errno.ETIMEDOU
 _screens: dict[str, "Screen"] = {}
 _texts: dict[str, "ScreenText"] = {}
 _closed: set[str] = set()
+_lent: list[int] = []
+"""Where standard output is by now, once the log has it."""
 
 
 class WaitingWriter(io.RawIOBase):
@@ -238,9 +241,31 @@ def nobody_reads() -> bool:
     return bool((screen := _screens.get("stdout")) and screen.error)
 
 
+def lend_stdout() -> int:
+    """Keep standard output for the log; what is printed goes to standard error from now on.
+
+    That holds for processes that are started later, too.
+
+    Returns:
+        A descriptor, the same each time.
+
+    Raises:
+        OSError: It is closed.
+    """
+    if not _lent:
+        if stdout_is_closed():
+            raise OSError(errno.EBADF, "standard output is closed")
+        stdout().flush()
+        kept = high_duplicate(STDOUT_NUMBER)
+        _lent.append(os.dup(kept) if kept == STDOUT_NUMBER else kept)
+        error = os.open(os.devnull, os.O_WRONLY) if "stderr" in _closed else STDERR_NUMBER
+        os.dup2(error, STDOUT_NUMBER)
+    return _lent[0]
+
+
 def take_problem() -> str | None:
     """Return once why standard output could not be written; None if it was, or nobody reads it."""
-    screen = _screens.get("stdout")
+    screen = None if _lent else _screens.get("stdout")
     if not screen or not screen.error:
         return None
     error, screen.error = screen.error, None
