@@ -189,7 +189,8 @@ def redirect(descriptor: int, sink: Callable[[str, bytes], bool]) -> None:
             continue
         _texts[name].flush()
         screen.redirect(descriptor, partial(sink, name))
-        _texts[name].reconfigure(encoding="utf-8", line_buffering=True)
+        # Without errors= they would be strict again, and print() of a file's odd name would raise.
+        _texts[name].reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
 
 
 def hurry() -> None:
