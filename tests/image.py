@@ -125,9 +125,9 @@ class Image:
         assert found, f"{command} is not on the image's PATH"
         return [found]
 
-    def run(self, *arguments: str) -> None:
-        """Run a container to its end, which must be a good one."""
-        run(*self.entrypoint, *arguments, cwd=self.data, environ=self.env)
+    def run(self, *arguments: str) -> str:
+        """Run a container to its end, which must be a good one; return its standard output."""
+        return run(*self.entrypoint, *arguments, cwd=self.data, environ=self.env).stdout
 
     def python(self, code: str) -> str:
         """Run a line of Python in a container; return what it prints."""

@@ -130,7 +130,6 @@ STREAMS = {
     "help, nobody reads": ("--help | true", 0, ""),
     "export, closed": ("export --format csv >&-", 2, "standard output is closed"),
     "log, closed": ("run --log-file - >&-", 2, "--log-file: standard output is closed"),
-    "log, disk full": ("run {tmp} --log-file - > /dev/full", 0, "not everything could be written"),
     "names from nowhere": ("run - <&-", 2, "standard input is closed"),
     "status, disk full": ("status > /dev/full", 1, "standard output: No space left"),
     "export, disk full": ("export --format csv > /dev/full", 2, "standard output: No space left"),

@@ -7,13 +7,20 @@ import os
 import pty
 import re
 import signal
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import psutil
 import pytest
+
+from {{ cookiecutter.package_name }}.insight.item_log import lines_of
+from {{ cookiecutter.package_name }}.settings import TEXT_LAYOUT
+from {{ cookiecutter.package_name }}.system.files import STDOUT
 
 from .support.service import Run, Service, report, wait_for
 from .support.writers import RECORD, Writers, assert_complete, numbers
@@ -21,6 +28,7 @@ from .support.writers import RECORD, Writers, assert_complete, numbers
 Services = Callable[..., Service]
 
 TO_STDOUT = ("--log-file", "-")
+SHELL = ("bash", "-c")
 TRANSPORTS = pytest.mark.parametrize("transport", ["pipe", "queue"])
 LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} \S+ +[A-Z]+ +\[.*|  \| .*")
 TAIL = re.compile(r"x*\.")
@@ -63,9 +71,9 @@ def collected(one: Service, make: Callable[[], tuple[int, int]] = pipe) -> Itera
         os.close(reader)
 
 
-def start(one: Service, writer: int, *arguments: str) -> Run:
+def start(one: Service, writer: int, *arguments: str, **options: Any) -> Run:
     """Begin a run whose log goes to a descriptor."""
-    return one.start(*arguments, "--workers", "2", *TO_STDOUT, stdout=writer)
+    return one.start(*arguments, "--workers", "2", *TO_STDOUT, stdout=writer, **options)
 
 
 @TRANSPORTS
@@ -177,6 +185,27 @@ def test_records_that_a_slow_reader_delays_are_beside_the_results(service: Servi
     assert len(found) == sum(int.from_bytes(each, "little") for each in returned.values())
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="that device is Linux's")
+def test_a_full_disk_behind_standard_output_holds_up_no_run(service: Services) -> None:
+    """There is nobody to wait for at the end; standard error says why, and that it is so."""
+    one = service("napping")
+    with open("/dev/full", "wb") as full:
+        finished = start(one, full.fileno(), "30", "0.02").wait()
+    assert (finished.code, one.count()) == (0, 30), finished.stderr
+    assert "standard output cannot be written: No space left" in finished.stderr
+    assert "not everything could be written to standard output" in finished.stderr
+
+
+def test_a_log_needs_no_standard_error(service: Services) -> None:
+    """What would go there goes nowhere, and not into the log."""
+    one = service("printing")
+    with collected(one) as writer:
+        command = [*SHELL, f"exec '{sys.executable}' \"$@\" 2>&-", "sh"]
+        assert start(one, writer, prefix=command).wait().code == 1
+    assert all(LINE.fullmatch(line) for line in one.log_lines())
+    assert "run ends: 5 done, 1 failed" in one.log_text()
+
+
 def test_sighup_reopens_nothing(service: Services) -> None:
     """There is no file; the log goes on."""
     one = service("napping")
@@ -205,3 +234,9 @@ def test_a_file_that_is_called_so_has_a_folder(service: Services) -> None:
     assert finished.code == 0, finished.stderr
     assert "run ends: 1 done" in (one.folder / "-").read_text()
     assert "1 done" in finished.stdout
+
+
+def test_no_file_has_the_lines_of_an_item() -> None:
+    """Whoever looks for them is told where the log went."""
+    with pytest.raises(FileNotFoundError, match="the log went to standard output"):
+        list(lines_of("item", STDOUT, TEXT_LAYOUT))
