@@ -53,7 +53,7 @@ def done_by(service: Service) -> Counter[int]:
     return Counter(json.loads(row["result"])[1] for row in service.outcomes().values())
 
 
-COUNTS = [("slow items", "time.sleep(0.02)", 60, 10), ("tiny items", "pass", 3_000, 300)]
+COUNTS = [("slow items", "time.sleep(0.02)", 60, 10), ("tiny items", "pass", 1_200, 300)]
 
 
 @pytest.mark.parametrize(("what", "code", "count", "after"), COUNTS, ids=[r[0] for r in COUNTS])
