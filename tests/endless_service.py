@@ -40,7 +40,7 @@ def work(payload):
 def default_grace(project: BakedProject) -> float:
     """Return the default of --grace, in seconds."""
     (settings,) = (text for name, text in project.files.items() if name.endswith("/settings.py"))
-    found = re.search(rb"\bgrace: float = ([\d.]+)", settings)
+    found = re.search(rb"\bgrace: float = setting\(.*?([\d.]+),\s+\)", settings, re.DOTALL)
     assert found
     return float(found[1])
 
