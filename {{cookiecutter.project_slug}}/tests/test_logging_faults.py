@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 
-from {{ cookiecutter.package_name }}.settings import slug_and_version, start_methods
+from {{ cookiecutter.package_name }}.settings import (
+    slug_and_version,
+    start_methods,
+)
 
 from .support.service import PACKAGE, Finished, Service
 
