@@ -12,7 +12,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from service import Service, report
+
+from .support.service import Service, report
 
 resource = pytest.importorskip("resource", reason="this limit is one of POSIX")
 
@@ -20,13 +21,6 @@ USERS = count(100_000 + os.getpid() % 10_000 * 100)
 """Users of this test process alone, one a test: the limit counts all of a user's, also zombies."""
 EXPECTED = re.compile("0 done, 0 failed|not everything could be written")
 """Where the forkserver dies of it, the listener may have no successor: that is said as well."""
-JOB = """
-    def items(inputs):
-        return ((f"item-{number}", number) for number in range(100))
-
-    def work(payload):
-        return payload
-"""
 
 
 def as_nobody() -> tuple[list[str], int]:
@@ -56,7 +50,7 @@ def processes_of(user: int) -> list[psutil.Process]:
 def anybodys() -> Iterator[Service]:
     """Make a service in a folder that any user may write to."""
     with tempfile.TemporaryDirectory() as folder:
-        one = Service(Path(folder) / "service", JOB)
+        one = Service(Path(folder) / "service", "echo")
         for path in (Path(folder), one.folder):
             path.chmod(0o777)
         yield one
@@ -70,7 +64,7 @@ def test_processes_run_out(anybodys: Service, most: int, start_method: str) -> N
     others = sum(process.info["num_threads"] or 0 for process in processes_of(user))
     limit = (others + most,) * 2
     run = one.start(
-        *("--workers", "2", "--start-method", start_method),
+        *("100", "--workers", "2", "--start-method", start_method),
         prefix=[*prefix, sys.executable],
         preexec_fn=partial(resource.setrlimit, resource.RLIMIT_NPROC, limit),
     )

@@ -13,25 +13,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from service import PACKAGE, Finished, Service, wait_for
 
 from file_digest import STOPPED_BY_SIGNAL
-from file_digest.cli import app, config
-from file_digest.settings import start_methods
+from file_digest.cli import app
+from file_digest.settings import slug_and_version, start_methods
+
+from .support.service import PACKAGE, Finished, Service, wait_for
 
 PREFIX = PACKAGE.upper()
-SLUG = config.slug_and_version()[0]
-
-SLOW_JOB = """
-    import time
-
-    def items(inputs):
-        return ((f"item-{n}", n) for n in range(int(inputs[0])))
-
-    def work(payload):
-        time.sleep(0.05)
-        return payload
-"""
+SLUG = slug_and_version()[0]
 
 
 def _file(folder: Path) -> str:
@@ -73,6 +63,10 @@ BAD_INPUT: dict[str, tuple[list[str], str]] = {
         ["run", "--results", "{tmp}/r.db", "--log-file", "{tmp}/r.db-lock"],
         r"--log-file: .*belongs to the results file",
     ),
+    "a rotated standard output": (
+        ["run", "--log-file", "-", "--log-max-bytes", "1000"],
+        r"--log-max-bytes: standard output cannot be rotated; give 0",
+    ),
     "layout that fits no record": (["run", "--log-layout", "%(asctime)d"], r"--log-layout"),
     "export into the journal": (
         ["export", "--format", "csv", "--results", "{foreign}", "--output", "{foreign}"],
@@ -109,6 +103,12 @@ BAD_SETTINGS = {
     "a number for a text": ("log_file = 5", r"log_file = 5"),
     "out of range": ("workers = 0", rf"--workers .*{SLUG}\.toml.* 0 "),
     "NUL": ('results = "a\\u0000b"', r"results = 'a.x00b'"),
+    "levels that are no table": ('log_levels = "a=INFO"', r"log_levels = 'a=INFO'.*table"),
+    "an unknown level": (
+        '[log_levels]\na.b = "LOUD"',
+        rf"--log-levels .*{SLUG}\.toml.* a\.b has no level 'LOUD'; give .*DEBUG",
+    ),
+    "a logger without a name": ('[run.log_levels]\n"" = "INFO"', r"--log-levels .*'' is no logger"),
     "syntax error": ("workers = ", r"not valid TOML"),
 }
 
@@ -129,6 +129,7 @@ STREAMS = {
     "status, closed": ("status >&-", 0, ""),
     "help, nobody reads": ("--help | true", 0, ""),
     "export, closed": ("export --format csv >&-", 2, "standard output is closed"),
+    "log, closed": ("run --log-file - >&-", 2, "--log-file: standard output is closed"),
     "names from nowhere": ("run - <&-", 2, "standard input is closed"),
     "status, disk full": ("status > /dev/full", 1, "standard output: No space left"),
     "export, disk full": ("export --format csv > /dev/full", 2, "standard output: No space left"),
@@ -194,18 +195,7 @@ def _tree(folder: Path) -> list[str]:
 
 def test_failed_items_make_exit_code_1_and_can_be_retried(service: Callable[..., Service]) -> None:
     """A failed item is kept as such; --retry-failed does it again, and only it."""
-    flaky = service("""
-        import pathlib
-
-        def items(inputs):
-            return ((name, name) for name in ("good", "bad"))
-
-        def work(payload):
-            pathlib.Path(f"ran-{payload}").open("a").write("x")
-            if payload == "bad" and not pathlib.Path("mended").exists():
-                raise ValueError("not yet")
-            return payload
-    """)
+    flaky = service("flaky")
     first = flaky.run()
     assert (first.code, flaky.count("failed")) == (app.SOME_FAILED, 1)
     assert "ValueError: not yet" in flaky.outcomes()["bad"]["error"]
@@ -218,15 +208,15 @@ def test_failed_items_make_exit_code_1_and_can_be_retried(service: Callable[...,
 
 def test_ctrl_c_on_a_terminal_leaves_a_readable_screen(service: Callable[..., Service]) -> None:
     """Ctrl-C: the bar stays, the summary says what was done, exit 130; a rerun does the rest."""
-    slow = service(SLOW_JOB)
-    code, screen = _on_terminal(slow, "30")
+    slow = service("napping")
+    code, screen = _on_terminal(slow, "30", "0.05")
     assert code == STOPPED_BY_SIGNAL + signal.SIGINT
     assert "\x1b[?25h" in screen  # the cursor is back
     assert "Traceback" not in screen
     done = slow.count()
     assert 0 < done < 30
     assert re.search(rf"{done} done, 0 failed in", screen)
-    again = slow.run("30")
+    again = slow.run("30", "0.05")
     assert again.code == app.ALL_DONE
     assert f"{30 - done} done" in again.stdout
     assert slow.count() == 30
@@ -264,14 +254,6 @@ def test_workers_import_neither_click_nor_rich(
     service: Callable[..., Service], start_method: str
 ) -> None:
     """What only the command line needs stays out of the workers; a forked one has all of main."""
-    curious = service("""
-        import sys
-
-        def items(inputs):
-            yield "modules", None
-
-        def work(payload):
-            return sorted(name for name in sys.modules if name in {"click", "rich"})
-    """)
+    curious = service("modules")
     assert curious.run("--start-method", start_method).code == 0
     assert curious.result("modules") == []

@@ -17,6 +17,7 @@ from file_digest.configurer import (
     configure_worker,
 )
 from file_digest.log import hooks
+from file_digest.log.logfile import LogFile
 from file_digest.settings import TEXT_LAYOUT, LogFormat
 
 
@@ -40,8 +41,9 @@ class Sender:
         """Make it."""
         self.kept = Kept()
 
-    def handler(self, _patience: float) -> logging.Handler:
+    def handler(self, formatter: logging.Formatter, _stall_seconds: float) -> logging.Handler:
         """Return it."""
+        self.kept.setFormatter(formatter)
         return self.kept
 
 
@@ -125,7 +127,7 @@ def test_the_listener_of_the_queue_writes_the_file(tmp_path: Path) -> None:
     """It makes the folder, rotates at the size, and escapes what UTF-8 cannot hold."""
     setup = LogSetup("INFO", "text", "%(message)s", Sender())  # type: ignore[arg-type]
     path = tmp_path / "logs" / "the.log"
-    configure_listener(setup, path, 10, 5)
+    configure_listener(setup, LogFile(path, 10, 5))
     for text in ("one", "two\udc80", "three"):
         logging.getLogger().info(text)
     logging.getLogger().handlers[0].close()
@@ -136,7 +138,7 @@ def test_the_listener_of_the_queue_writes_the_file(tmp_path: Path) -> None:
 
 def test_a_closed_handler_opens_its_file_again(tmp_path: Path) -> None:
     """As logging's own do: so whoever renames the log gets a new one, of the same name."""
-    handler = LogFileHandler(tmp_path / "the.log", 0, 0)
+    handler = LogFileHandler(LogFile(tmp_path / "the.log"))
     for text in ("one", "two"):
         handler.handle(logging.makeLogRecord({"msg": text}))
         (tmp_path / "the.log").rename(tmp_path / text)

@@ -6,22 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from service import Service
 
-LOGGING_JOB = """
-    import logging
-
-    log = logging.getLogger(__name__)
-    records = 1
-
-    def items(inputs):
-        return ((f"item-{n}", n) for n in range(int(inputs[0])))
-
-    def work(payload):
-        for number in range(records):
-            log.info("record %d of item %d", number, payload)
-        return payload
-"""
+from .support.service import Service
 
 
 def test_run_digests_every_file(
@@ -49,14 +35,15 @@ def test_run_digests_every_file(
     assert "nothing to do" in again.stdout
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("transport", ["pipe", "queue"])
 def test_one_log_holds_every_record_in_order(
     service: Callable[..., Service], start_method: str, transport: str
 ) -> None:
     """8 workers with 20,000 records each: all lines are there, whole, in each worker's order."""
-    noisy = service(LOGGING_JOB.replace("= 1", "= 20_000"))
+    noisy = service("noisy")
     options = ("--workers", "8", "--start-method", start_method, "--log-transport", transport)
-    assert noisy.run("8", *options).code == 0
+    assert noisy.run("8", "20000", *options).code == 0
     seen: dict[str, int] = {}
     for line in noisy.log_lines():
         if " record " in line:
@@ -68,8 +55,8 @@ def test_one_log_holds_every_record_in_order(
 
 def test_json_log_has_one_object_a_line(service: Callable[..., Service]) -> None:
     """--log-format json writes lines that json reads, with level, logger, process and message."""
-    noisy = service(LOGGING_JOB.replace("= 1", "= 2"))
-    assert noisy.run("3", "--log-format", "json").code == 0
+    noisy = service("noisy")
+    assert noisy.run("3", "2", "--log-format", "json").code == 0
     records = [json.loads(line) for line in noisy.log_lines()]
     messages = [record["message"] for record in records if record["process"].startswith("worker")]
     assert len(messages) == 6
@@ -80,8 +67,8 @@ def test_status_and_export_agree_with_the_journal(
     service: Callable[..., Service], tmp_path: Path
 ) -> None:
     """Status counts what the journal holds; export writes each row once, in both formats."""
-    counting = service(LOGGING_JOB.replace("return payload", "return 1 / payload"))
-    assert counting.run("5").code == 1
+    counting = service("noisy")
+    assert counting.run("5", "1", "0").code == 1
     results = ("--results", str(counting.results))
     status = counting.command("status", *results).stdout
     assert "4 done, 1 failed" in status

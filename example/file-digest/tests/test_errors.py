@@ -4,7 +4,6 @@ import traceback
 from collections.abc import Callable
 
 import pytest
-from service import Service
 
 from file_digest.results.reading import summarize
 from file_digest.system.errors import (
@@ -12,6 +11,8 @@ from file_digest.system.errors import (
     error_name,
     name_of,
 )
+
+from .support.service import Service
 
 
 class ManyLinesError(Exception):
@@ -188,38 +189,9 @@ def test_what_a_journal_holds_is_named(text: str, name: str) -> None:
     assert error_name(text) == name
 
 
-ODD_JOB = """
-    import asyncio
-
-    class Many(Exception):
-        def __str__(self):
-            return "1 error\\nin field x"
-
-    async def fail(n):
-        raise ValueError(f"bad {n}")
-
-    async def fail_twice():
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(fail(1)), tasks.create_task(fail(2))
-
-    def items(inputs):
-        for key in ("group", "many", "note", "payload", "escape\\x1b[2J"):
-            yield key, (lambda: None) if key == "payload" else key
-
-    def work(key):
-        if key == "group":
-            asyncio.run(fail_twice())
-        if key == "many":
-            raise Many
-        error = KeyError(key)
-        error.add_note("\\x1b]0;title\\x07")
-        raise error
-"""
-
-
 def test_errors_are_told_by_their_names(service: Callable[..., Service]) -> None:
     """In the log and in status; nothing of the owner's commands the terminal."""
-    one = service(ODD_JOB)
+    one = service("odd_errors")
     assert one.run("--workers", "1").code == 1
     status = one.command("status", "--results", str(one.results)).stdout
     names = set(summarize(one.results).errors)
@@ -229,7 +201,7 @@ def test_errors_are_told_by_their_names(service: Callable[..., Service]) -> None
         r"KeyError: 'escape\x1b[2J'",
     }
     assert expected < names
-    assert any(name.endswith(".job.Many: 1 error") for name in names)
+    assert any(name.endswith(".job.ManyError: 1 error") for name in names)
     assert any(name.startswith("payload cannot be sent to a worker: ") for name in names)
     assert len(names) == len(status.splitlines()) - 1 == 5
     assert all(f"1 x {name}" in status for name in names)
@@ -252,6 +224,6 @@ def test_why_a_job_cannot_be_imported_is_one_line(
     service: Callable[..., Service], job: str, reason: str
 ) -> None:
     """Exit code 3, and its name on standard error."""
-    finished = service(job).run()
+    finished = service(f"{job}\n").run()
     assert finished.code == 3
     assert finished.stderr == f"Error: workers cannot start: {reason}\n"

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from service import wait_for
+
+from .support.service import wait_for
+
+pytestmark = pytest.mark.faults
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 NUMBER = r"\d+\.\d"

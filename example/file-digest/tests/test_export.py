@@ -13,13 +13,14 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from service import PACKAGE, Service, wait_for
 
 from file_digest.items.messages import DONE, FAILED, Outcome
 from file_digest.results import export
 from file_digest.results.database import JournalError
 from file_digest.results.journal import Journal
 from file_digest.system.files import replacing
+
+from .support.service import PACKAGE, Service, wait_for
 
 OUTCOMES = [
     Outcome("plain", DONE, '{"a": [1, 2.5, null]}', None, 1, "worker-1", 1.5, 0.25),
@@ -102,14 +103,8 @@ def test_a_link_stays_and_a_device_is_written_to(results: Path, tmp_path: Path) 
 
 def test_a_reader_that_leaves_early_is_no_error(service: Callable[..., Service]) -> None:
     """Export into head ends quietly."""
-    many = service("""
-        def items(inputs):
-            return ((str(n), n) for n in range(20_000))
-
-        def work(payload):
-            return payload
-    """)
-    assert many.run().code == 0
+    many = service("large_rows")
+    assert many.run("20000", "1").code == 0
     export_all = f"'{sys.executable}' -m {PACKAGE} export --format jsonl --results results.db"
     finished = subprocess.run(
         ["bash", "-c", f"set -o pipefail; {export_all} | head -n 1"],
@@ -198,14 +193,8 @@ def test_a_damaged_row_hides_no_other(tmp_path: Path, damage: str) -> None:
 
 def test_damage_is_one_line_on_standard_error(service: Callable[..., Service]) -> None:
     """export, status and timeline show the rest, and end well."""
-    one = service("""
-        def items(inputs):
-            return ((f"item-{n}", n) for n in range(5))
-
-        def work(n):
-            return {"n": n}
-    """)
-    assert one.run().code == 0
+    one = service("echo")
+    assert one.run("5").code == 0
     with closing(sqlite3.connect(one.results)) as database, database:
         database.execute("UPDATE outcomes SET started = NULL, result = '}' WHERE key = 'item-3'")
         damage = "error = x'ff', key = 'x' || char(27) || '[2J'"
@@ -243,14 +232,8 @@ def test_what_is_exported_is_utf_8_on_every_terminal(
 
 def test_a_slow_reader_gets_every_row(service: Callable[..., Service]) -> None:
     """Standard output that does not block is waited for."""
-    many = service("""
-        def items(inputs):
-            return ((str(n), "x" * 100) for n in range(5_000))
-
-        def work(payload):
-            return payload
-    """)
-    assert many.run().code == 0
+    many = service("large_rows")
+    assert many.run("5000", "100").code == 0
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     process = subprocess.Popen(

@@ -16,9 +16,10 @@ from file_digest.log.formats import (
     one_record,
     repaired,
 )
-from file_digest.log.values import shown_safely
 from file_digest.settings import TEXT_LAYOUT
+from file_digest.system.text import text_of
 
+NAMED = "Unshowable (cannot be shown: RuntimeError)"
 START = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} MainProcess +INFO +")
 
 
@@ -82,8 +83,8 @@ def test_control_characters_are_made_visible(text: str, shown: str) -> None:
         (make("none", 1), "none [with 1: TypeError: not all arguments"),
         (make("%d", "x"), "%d [with 'x': TypeError"),
         (make("%(a)s", {"b": 1}), "%(a)s [with {'b': 1}: KeyError"),
-        (make("%s", Unshowable()), "%s [with <Unshowable that cannot be shown>: RuntimeError"),
-        (make(Unshowable()), "<Unshowable that cannot be shown> [with no arguments: RuntimeError"),
+        (make("%s", Unshowable()), f"%s [with {NAMED}: RuntimeError"),
+        (make(Unshowable()), f"{NAMED} [with no arguments: RuntimeError"),
     ],
     ids=["too few", "too many", "wrong type", "wrong key", "unshowable", "unshowable message"],
 )
@@ -131,5 +132,5 @@ def test_seconds_change_with_the_records() -> None:
 
 def test_what_cannot_be_shown_is_named() -> None:
     """The name of its type stands for it."""
-    assert shown_safely(Unshowable()) == "<Unshowable that cannot be shown>"
-    assert shown_safely("a") == "'a'"
+    assert text_of(Unshowable()) == NAMED
+    assert text_of("a") == "'a'"

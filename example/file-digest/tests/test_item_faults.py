@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faulty import Services, run_with_fault
-from service import HANG_SECONDS, report, wait_for
+
+from .support.faulty import Services, run_with_fault
+from .support.service import HANG_SECONDS, SLACK, report, wait_for
 
 pytest.importorskip("resource", reason="these faults are those of POSIX")
 
@@ -133,27 +134,9 @@ def test_item_never_ends(service: Services, what: str, code: str, stage: str) ->
     options = ("--item-timeout", "1", "--max-attempts", "2")
     finished, bad = run_with_fault(service, code, *options, stage=stage)
     assert (finished.code, bad["status"], bad["attempts"]) == (1, "failed", 2)
-    assert bad["error"] == "timed out after 1 s"
-    assert 1 <= bad["seconds"] < 2
+    assert bad["error"].startswith("timed out after 1 s")
+    assert 1 <= bad["seconds"] < 1 + SLACK
     report(f"work() {what}", tries=2, seconds=finished.seconds)
-
-
-ODD_PAYLOADS_JOB = """
-    import sys, threading
-
-    class Odd:
-        def __reduce__(self):
-            sys.exit("not this one")
-
-    def items(inputs):
-        good, payload = range(int(inputs[0])), eval(inputs[1])
-        yield from ((f"before-{number}", number) for number in good)
-        yield "bad", payload
-        yield from ((f"after-{number}", number) for number in good)
-
-    def work(payload):
-        return payload
-"""
 
 
 @pytest.mark.parametrize("good", [0, 1_000])
@@ -167,23 +150,10 @@ ODD_PAYLOADS_JOB = """
 )
 def test_payload_does_not_pickle(service: Services, payload: str, text: str, good: int) -> None:
     """A payload that raises when it is pickled fails its item, and no other of its batch."""
-    one = service(ODD_PAYLOADS_JOB)
+    one = service("odd_payload")
     finished, outcomes = one.run(str(good), payload), one.outcomes()
     assert (finished.code, one.count("done"), one.count("failed")) == (1, 2 * good, 1)
     assert text in outcomes["bad"]["error"]
-
-
-HELD_UP_JOB = """
-    import ctypes, time
-    from pathlib import Path
-
-    def items(inputs):
-        for number in range(4_000):
-            yield f"item-{number}", inputs[0] if number == 2_000 else ""
-
-    def work(payload):
-        exec(payload)
-"""
 
 
 @pytest.mark.parametrize(
@@ -196,7 +166,7 @@ HELD_UP_JOB = """
 )
 def test_slow_item_holds_nobody_up(service: Services, what: str, code: str) -> None:
     """All other items are done while one takes its time, also those that travelled with it."""
-    one = service(HELD_UP_JOB)
+    one = service("held_up")
     run = one.start(code, "--workers", "2")
     began = time.monotonic()
     wait_for(lambda: one.count() == 3_999, "all items but the slow one")
@@ -212,7 +182,7 @@ def test_item_that_holds_the_gil_holds_up_nobody_behind_it(service: Services) ->
     The results of the few milliseconds before it, in its own batch, must wait: only the worker
     has them, and it cannot speak.
     """
-    one = service(HELD_UP_JOB)
+    one = service("held_up")
     run = one.start("ctypes.PyDLL(None).sleep(1_000)", "--workers", "2", "--grace", "0")
     began = time.monotonic()
     behind = {f"item-{number}" for number in range(2_001, 4_000)}
@@ -226,45 +196,16 @@ def test_item_that_holds_the_gil_holds_up_nobody_behind_it(service: Services) ->
     assert run.wait().code == 143
 
 
-SLOW_SOURCE_JOB = """
-    import time
-    from pathlib import Path
-
-    def items(inputs):
-        for number in range(5):
-            done = Path(inputs[0], str(number))
-            yield str(number), done
-            while not done.exists():
-                time.sleep(0.01)
-
-    def work(payload):
-        payload.touch()
-"""
-
-
 def test_source_is_slow(service: Services, tmp_path: Path) -> None:
     """Items are done as they are read: outcomes do not wait for the source's end."""
-    one = service(SLOW_SOURCE_JOB)
+    one = service("slow_source")
     assert one.run(str(tmp_path)).code == 0
     assert one.count() == 5
 
 
 def test_memory_stays_flat(service: Services) -> None:
     """Main grows by less than 20 MB between item 100,000 and the last of a million."""
-    one = service("""
-        import resource
-        from pathlib import Path
-
-        def items(inputs):
-            for number in range(1_000_000):
-                if number in (100_000, 999_999):
-                    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-                    Path(f"peak-{number}").write_text(str(peak))
-                yield f"item-{number}", number
-
-        def work(payload):
-            return payload
-    """)
+    one = service("million")
     finished = one.run("--workers", "2")
     assert finished.code == 0
     assert "1000000 done, 0 failed" in finished.stdout

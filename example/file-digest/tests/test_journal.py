@@ -69,7 +69,7 @@ def test_settled_items_are_left_out(
     with Journal(path) as journal:
         journal.record([outcome("done"), outcome("failed", FAILED, "no")])
     with Journal(path, retry_failed=retry_failed) as journal:
-        pairs = journal.unfinished([("done", 1), ("failed", 2), ("new", 3)])
+        pairs = journal.admit([("done", 1), ("failed", 2), ("new", 3)])
         assert [key for key, _ in pairs] == unfinished
         assert journal.skipped == {DONE: 1, FAILED: 0 if retry_failed else 1}
 
@@ -84,7 +84,7 @@ def test_any_text_can_be_a_key_or_an_error(
     with Journal(path) as journal:
         journal.record([outcome(key, FAILED, error)])
     with Journal(path) as journal:
-        assert journal.unfinished([(key, 0)]) == []
+        assert journal.admit([(key, 0)]) == []
     assert [(row.key, row.error) for row in rows(path)] == [(stored_key(key), storable(error))]
 
 
@@ -339,7 +339,7 @@ def test_a_damaged_journal_is_told_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match="malformed"):
         summarize(path)
     with pytest.raises(JournalError, match="malformed"), Journal(path) as journal:
-        journal.unfinished([(f"key {number}", number) for number in range(500)])
+        journal.admit([(f"key {number}", number) for number in range(500)])
 
 
 def test_a_link_leads_to_the_journal(tmp_path: Path) -> None:
@@ -411,3 +411,35 @@ def test_the_columns_are_the_fields_of_an_outcome(tmp_path: Path) -> None:
         described = database.execute("PRAGMA table_info(outcomes)").fetchall()
     assert [name for _, name, *_ in described] == COLUMNS
     assert [column[1] for column in described if column[5]] == ["key"]
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["a fresh journal", "an old one"])
+@pytest.mark.parametrize("polls", [False, True])
+def test_a_key_is_admitted_once(tmp_path: Path, *, old: bool, polls: bool) -> None:
+    """Whether it comes twice in one look, is under way, has an outcome, or waits for a commit."""
+    path = tmp_path / "results.db"
+    if old:
+        with Journal(path) as journal:
+            journal.record([outcome("before")])
+    with Journal(path, polls=polls) as journal:
+        assert journal.admit([("a", 1), ("b", 1), ("a", 2)]) == [("a", 1), ("b", 1)]
+        assert journal.admit([("a", 3), ("c", 1)]) == [("c", 1)]
+        journal.record([outcome("a")])
+        assert journal.admit([("a", 4)]) == []
+        journal.commit()
+        assert journal.admit([("a", 5), ("b", 2), ("d", 1)]) == [("d", 1)]
+        told = [change.key for change in journal.take_changes()]
+        assert told == ([] if polls else ["a", "a", "a", "a", "b"])
+
+
+def test_no_key_is_missed_among_very_many(tmp_path: Path) -> None:
+    """However many came before: of each the second is left out, of the new ones none."""
+    pairs = [(f"key {number}", number) for number in range(200_000)]
+    with Journal(tmp_path / "results.db") as journal:
+        assert journal.admit(pairs) == pairs
+        journal.record([outcome(key) for key, _ in pairs[:150_000]])
+        journal.commit()
+        assert journal.admit(pairs) == []
+        assert len(journal.take_changes()) == len(pairs)
+        fresh = [(f"other {number}", number) for number in range(200_000)]
+        assert journal.admit(fresh) == fresh

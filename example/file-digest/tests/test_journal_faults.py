@@ -12,23 +12,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from disks import DISKS, Disk
-from service import TRIES, Service, report, wait_for
+
+from .support.disks import DISKS, Disk
+from .support.service import TRIES, Service, report, wait_for
 
 Services = Callable[..., Service]
-
-JOB = """
-    import time
-
-    def items(inputs):
-        count, size, pause = int(inputs[0]), int(inputs[1]), float(inputs[2])
-        return ((f"item-{n}", (n, size, pause)) for n in range(count))
-
-    def work(payload):
-        number, size, pause = payload
-        time.sleep(pause)
-        return [number * number, "x" * size]
-"""
 
 
 def assert_sound(service: Service) -> dict[str, sqlite3.Row]:
@@ -46,7 +34,7 @@ def assert_sound(service: Service) -> dict[str, sqlite3.Row]:
 
 def test_main_is_killed_again_and_again_until_the_job_is_done(service: Services) -> None:
     """Each run goes on where the last one was killed; what was committed stays, and is readable."""
-    one, before, kills = service(JOB), 0, 15 * TRIES
+    one, before, kills = service("squares"), 0, 15 * TRIES
     arguments = ("2000", "10", "0.002", "--workers", "4")
     for _ in range(kills):
         run = one.start(*arguments)
@@ -68,7 +56,7 @@ def test_what_a_killed_main_committed_can_be_read_at_once(
     service: Services, command: tuple[str, ...]
 ) -> None:
     """Nobody needs to repair the file first, although its write-ahead log was left behind."""
-    one = service(JOB)
+    one = service("squares")
     run = one.start("100000", "10", "0.001", "--workers", "2")
     wait_for(one.count, "a commit")
     run.send(signal.SIGKILL)
@@ -85,7 +73,7 @@ def test_what_a_killed_main_committed_can_be_read_at_once(
 
 def test_a_second_run_on_one_journal_is_refused(service: Services) -> None:
     """It says so in one line and does nothing; the first goes on to its end."""
-    one = service(JOB)
+    one = service("squares")
     first = one.start("2000", "10", "0.005", "--workers", "2")
     wait_for(one.count, "the first run at work")
     second = one.run("2000", "10", "0.005", "--workers", "2")
@@ -101,7 +89,7 @@ def test_a_full_disk_ends_the_run_with_a_clear_line(
     service: Services, tmp_path: Path, make_disk: type[Disk]
 ) -> None:
     """What was committed is sound; when there is room again, a run does the rest."""
-    one = service(JOB)
+    one = service("squares")
     with make_disk(tmp_path / "disk", 400_000) as disk:
         one.results = disk.folder / "results.db"
         full = one.run("500", "10000", "0.001", "--workers", "2", preexec_fn=disk.limit)
@@ -157,7 +145,7 @@ def test_a_results_file_of_somebody_else_is_refused(
     service: Services, content: Callable[[Path], None], message: str, command: tuple[str, ...]
 ) -> None:
     """One line on stderr names it and says why; no byte of it changes, and no log is begun."""
-    one = service(JOB)
+    one = service("squares")
     content(one.results)
     before = one.results.read_bytes() if one.results.is_file() else b""
     options = ("--log-file", str(one.log)) if command[0] == "run" else ()

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from service import kill_process, wait_for
 
 from file_digest import listener as listener_module
 from file_digest.configurer import configure_worker
@@ -16,6 +15,8 @@ from file_digest.listener import RESTART_SECONDS, Listener
 from file_digest.log import hooks
 from file_digest.settings import Settings
 from file_digest.system import processes
+
+from .support.service import kill_process, wait_for
 
 log = logging.getLogger("test")
 
@@ -49,14 +50,14 @@ def make_listener(tmp_path: Path) -> Iterator[Callable[..., Listener]]:
 
 def keep(listener: Listener) -> bool:
     """Look after a listener; return whether it lives."""
-    listener.keep()
+    listener.ensure_running()
     return listener.process is not None and listener.process.exitcode is None
 
 
 def messages(folder: Path) -> list[str]:
     """Return what the log holds, without times and names."""
     text = (folder / "logs" / "the.log").read_text()
-    return [line.split(maxsplit=4)[-1] for line in text.splitlines()]
+    return [line.split(maxsplit=5)[-1] for line in text.splitlines()]
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -105,7 +106,7 @@ def test_a_listener_that_cannot_be_replaced_now_is_replaced_later(
     with monkeypatch.context() as patch:
         patch.setattr(listener_module, "start_process", refuse)
         patch.setattr(listener_module, "RESTART_SECONDS", 0)
-        listener.keep()
+        listener.ensure_running()
     assert listener.stop(10.0)
     assert any("cannot be replaced" in line for line in messages(tmp_path))
 
@@ -155,7 +156,7 @@ def test_it_opens_its_file_again_when_told(
     log.info("before")
     wait_for(lambda: path.exists() and path.stat().st_size, "a record")
     path.rename(tmp_path / "renamed")
-    listener.keep(reopen=True)
+    listener.ensure_running(reopen=True)
     while not path.exists():
         log.info("after")
     log.info("after")
@@ -176,7 +177,7 @@ def test_it_is_told_to_open_its_file_again_once_it_can_be(
     kill_process(listener.process.pid or 0, signal.SIGSTOP)
     while listener.transport.has_room():
         log.info("full")
-    listener.keep(reopen=True)
+    listener.ensure_running(reopen=True)
     kill_process(listener.process.pid or 0, signal.SIGCONT)
     wait_for(lambda: keep(listener) and path.exists(), "the new log")
     assert listener.stop(10.0)
@@ -186,16 +187,7 @@ def test_a_full_disk_does_not_keep_it_from_leaving_with_main(
     service: Callable[..., Any],
 ) -> None:
     """Main is killed while nothing can be written: the listener gives up soon after."""
-    one = service("""
-        import logging
-
-        def items(inputs):
-            return [("a", 1)]
-
-        def work(payload):
-            while True:
-                logging.getLogger().info("full")
-    """)
+    one = service("endless_log")
     one.log.parent.mkdir()
     one.log.symlink_to("/dev/full")
     run = one.start("--workers", "1")

@@ -11,20 +11,11 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
-from service import PACKAGE, Service, wait_for
 
 from file_digest.cli.progress import Bar, Lines, at_work
 from file_digest.items.stats import RunStats
 
-STUCK_JOB = """
-    import time
-
-    def items(inputs):
-        return [("quick", 0), ("stuck", 600)]
-
-    def work(payload):
-        time.sleep(payload)
-"""
+from .support.service import PACKAGE, Service, wait_for
 
 
 def test_the_longest_comes_first() -> None:
@@ -69,10 +60,11 @@ def test_workers_are_shown_on_demand_only(capsys: pytest.CaptureFixture[str]) ->
 
 def test_a_stuck_item_is_seen_while_it_is_stuck(service: Callable[..., Service]) -> None:
     """On a terminal, run --verbose shows a worker's item and a time that grows."""
-    stuck = service(STUCK_JOB)
+    stuck = service("stuck")
     terminal, end = pty.openpty()
+    run = ("run", "--verbose", "begun", "--workers", "2", "--grace", "0")
     process = subprocess.Popen(
-        [sys.executable, "-m", PACKAGE, "run", "--verbose", "--workers", "2", "--grace", "0"],
+        [sys.executable, "-m", PACKAGE, *run],
         cwd=stuck.folder,
         env=stuck.environment | {"TERM": "xterm", "COLUMNS": "80", "LINES": "24"},
         stdout=subprocess.DEVNULL,
@@ -80,13 +72,13 @@ def test_a_stuck_item_is_seen_while_it_is_stuck(service: Callable[..., Service])
     )
     os.close(end)
     try:
-        seen: list[str] = []
+        seen: list[bytes] = []
 
-        def times() -> list[str]:
-            seen.append(os.read(terminal, 1 << 16).decode())
-            return re.findall(r"worker-\d+: (\d+)\.\d s at stuck", "".join(seen))
+        def times() -> list[bytes]:
+            seen.append(os.read(terminal, 1 << 16))
+            return re.findall(rb"worker-\d+: ([1-9]\d*)\.\d s at stuck", b"".join(seen))
 
-        wait_for(lambda: "1" in times(), "a second at the stuck item")
+        wait_for(times, "more than a second at the stuck item")
         process.send_signal(signal.SIGINT)
         with suppress(OSError):  # the terminal's end, once nobody writes to it any more
             while os.read(terminal, 1 << 16):

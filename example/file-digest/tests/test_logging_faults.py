@@ -9,49 +9,27 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from service import Finished, Service
 
-from file_digest.settings import start_methods
+from file_digest.settings import (
+    slug_and_version,
+    start_methods,
+)
+
+from .support.service import PACKAGE, Finished, Service
 
 Services = Callable[..., Service]
 
 needs_posix = pytest.mark.skipif("os.name == 'nt'")
 TRANSPORTS = pytest.mark.parametrize("transport", ["pipe", "queue"])
+SLUG = slug_and_version()[0]
 
-SETUP = """
-    import logging, logging.config, logging.handlers, pathlib, sys, warnings
-
-    log = logging.getLogger(__name__)
-
-    class Note(logging.Handler):
-        def emit(self, record):
-            with open("notes", "a") as file:
-                file.write(f"{record.process} {record.getMessage()} {record.filename} "
-                           f"{record.funcName} {record.threadName}\\n")
-
-    class Raising(logging.Handler):
-        def emit(self, record): raise RuntimeError("a handler's own trouble")
-
-    def configure():
-        CONFIGURE
-
-    AT_IMPORT
-    def items(inputs):
-        log.info("in items")
-        return ((f"item-{n}", n) for n in range(3))
-
-    def work(n):
-        IN_WORK
-        log.info("work of item %d", n)
-        return n
-"""
 
 FILE_CONFIG = r"""
-        pathlib.Path("log.ini").write_text(
-            "[loggers]\nkeys=root\n[handlers]\nkeys=\n[formatters]\nkeys=\n"
-            "[logger_root]\nlevel=ERROR\nhandlers=\n"
-        )
-        logging.config.fileConfig("log.ini")
+pathlib.Path("log.ini").write_text(
+    "[loggers]\nkeys=root\n[handlers]\nkeys=\n[formatters]\nkeys=\n"
+    "[logger_root]\nlevel=ERROR\nhandlers=\n"
+)
+logging.config.fileConfig("log.ini")
 """
 
 ROWS = {
@@ -62,7 +40,7 @@ ROWS = {
     "dictConfig without propagation": (
         'logging.config.dictConfig({"version": 1, "loggers": {__name__: {"propagate": False}}})'
     ),
-    "fileConfig": FILE_CONFIG.strip(),
+    "fileConfig": FILE_CONFIG,
     "basicConfig by force": "logging.basicConfig(force=True, level=logging.ERROR)",
     "handlers removed": (
         "for each in list(logging.getLogger().handlers): logging.getLogger().removeHandler(each)"
@@ -81,16 +59,16 @@ ROWS = {
 }
 
 
-def job(configure: str, *, at_import: bool) -> str:
-    """Return a job that configures logging at its import, or in ``work()``."""
-    text = SETUP.replace("CONFIGURE", configure)
-    text = text.replace("AT_IMPORT", "configure()" if at_import else "")
-    return text.replace("IN_WORK", "" if at_import else "configure()")
+def configuring(service: Services, code: str, *, at_import: bool) -> Service:
+    """Make a service whose job configures logging at its import, or in ``work()``."""
+    one = service("configuring_logging")
+    one.environment["AT_IMPORT" if at_import else "IN_WORK"] = code
+    return one
 
 
 def messages(one: Service) -> list[str]:
     """Return what the log's lines say, without time, process and level."""
-    return [line.split(maxsplit=4)[-1] for line in one.log_lines() if not line.startswith("  |")]
+    return [line.split(maxsplit=5)[-1] for line in one.log_lines() if not line.startswith("  |")]
 
 
 @TRANSPORTS
@@ -100,7 +78,7 @@ def test_no_call_takes_the_log_away(
     service: Services, transport: str, configure: str, at_import: bool
 ) -> None:
     """Main's records and the workers' are in the log, each once."""
-    one = service(job(configure, at_import=at_import))
+    one = configuring(service, configure, at_import=at_import)
     finished = one.run("--workers", "1", "--log-transport", transport)
     assert finished.code == 0, finished.stderr
     found = messages(one)
@@ -116,7 +94,7 @@ def test_handlers_of_the_job_work_besides_and_see_true_records(
     service: Services, method: str, transport: str
 ) -> None:
     """In main and in workers, by every start method, each record once."""
-    one = service(job("log.addHandler(Note())", at_import=True))
+    one = configuring(service, "log.addHandler(Note())", at_import=True)
     finished = one.run("--workers", "1", "--start-method", method, "--log-transport", transport)
     assert finished.code == 0, finished.stderr
     notes = [line.split(" ", 1)[1] for line in (one.folder / "notes").read_text().splitlines()]
@@ -130,30 +108,28 @@ def test_handlers_of_the_job_work_besides_and_see_true_records(
 @TRANSPORTS
 def test_levels_and_filters_of_the_jobs_own_loggers_hold(service: Services, transport: str) -> None:
     """A logger of the job may be quieter or louder than the service, and may drop records."""
-    one = service("""
-        import logging
-
-        loud, quiet, strict = (logging.getLogger(f"mine.{n}") for n in ("loud", "quiet", "strict"))
-        loud.setLevel(logging.DEBUG)
-        quiet.setLevel(logging.ERROR)
-        strict.addFilter(lambda record: "secret" not in record.getMessage())
-        off = logging.getLogger("mine.off")
-        off.disabled = True
-
-        def items(inputs):
-            return [("a", 1)]
-
-        def work(n):
-            logging.getLogger("mine.plain").debug("not seen: plain")
-            loud.debug("seen: loud")
-            quiet.warning("not seen: quiet")
-            strict.info("not seen: secret")
-            strict.info("seen: strict")
-            off.error("not seen: off")
-    """)
+    one = service("levels")
     assert one.run("--workers", "1", "--log-transport", transport).code == 0
     found = [text for text in messages(one) if "seen:" in text]
     assert found == ["seen: loud", "seen: strict"]
+
+
+@pytest.mark.parametrize("method", start_methods())
+@TRANSPORTS
+def test_levels_by_logger_hold_until_the_job_sets_its_own(
+    service: Services, method: str, transport: str
+) -> None:
+    """In main as in workers, also below ``--log-level``; the job's own calls come later and win."""
+    one = service("levels")
+    (one.folder / f"{SLUG}.toml").write_text(
+        f'[log_levels]\n{PACKAGE}.main = "WARNING"\n"mine" = "ERROR"\n'
+        '"mine.plain" = "DEBUG"\n"mine.loud" = "ERROR"\n"mine.quiet" = "DEBUG"\n'
+    )
+    finished = one.run("--workers", "1", "--start-method", method, "--log-transport", transport)
+    assert finished.code == 0, finished.stderr
+    found = messages(one)
+    assert [text for text in found if "seen:" in text] == ["not seen: plain", "seen: loud"]
+    assert not any(text.startswith("run begins") for text in found)
 
 
 @TRANSPORTS
@@ -161,25 +137,7 @@ def test_a_record_factory_of_the_job_holds_in_main_as_in_workers(
     service: Services, transport: str
 ) -> None:
     """A layout may name what it adds."""
-    one = service("""
-        import logging
-
-        old, log = logging.getLogRecordFactory(), logging.getLogger(__name__)
-
-        def factory(*args, **kwargs):
-            record = old(*args, **kwargs)
-            record.trace_id = "trace-42"
-            return record
-
-        logging.setLogRecordFactory(factory)
-
-        def items(inputs):
-            log.info("in items")
-            return [("a", 1)]
-
-        def work(n):
-            log.info("in work")
-    """)
+    one = service("record_factory")
     layout = "%(trace_id)s %(funcName)s %(message)s"
     finished = one.run("--workers", "1", "--log-layout", layout, "--log-transport", transport)
     assert finished.code == 0, finished.stderr
@@ -190,7 +148,7 @@ def test_a_record_factory_of_the_job_holds_in_main_as_in_workers(
 
 def test_nothing_goes_to_standard_error_that_nobody_sent_there(service: Services) -> None:
     """Neither by ``logging.info`` and the like, nor for want of a handler."""
-    one = service(job("logging.warning('through the module')", at_import=False))
+    one = configuring(service, "logging.warning('through the module')", at_import=False)
     finished = one.run("--workers", "1")
     assert sum(text == "through the module" for text in messages(one)) == 3
     assert "through the module" not in finished.stderr
@@ -198,53 +156,6 @@ def test_nothing_goes_to_standard_error_that_nobody_sent_there(service: Services
 
 # --- long records --------------------------------------------------------------------------
 
-LONG_JOB = """
-    import logging, os, resource, signal, sys, tempfile, threading, time
-
-    log = logging.getLogger(__name__)
-
-    def items(inputs):
-        return ((f"item-{n}", n) for n in range(2))
-
-    def use_up_descriptors():
-        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (64, most))
-        try:
-            while True: os.open(os.devnull, os.O_RDONLY)
-        except OSError:
-            pass
-
-    def become_nobody():
-        if not os.getuid():
-            os.setgroups([])
-            os.setgid(65534)
-            os.setuid(65534)
-
-    def log_from_everywhere(n):
-        def beat(*_):
-            log.info("signal of %d: %s END", n, "s" * 9_000)
-            signal.setitimer(signal.ITIMER_REAL, 0.002)
-        before = signal.getsignal(signal.SIGALRM)
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGALRM, beat)
-            signal.setitimer(signal.ITIMER_REAL, 0.002)
-        def run(name):
-            for _ in range(20):
-                log.info("%s of %d: %s END", name, n, name * 9_000)
-        threads = [threading.Thread(target=run, args=(name,)) for name in "abc"]
-        for thread in threads: thread.start()
-        run("m")
-        for thread in threads: thread.join()
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGALRM, signal.SIG_IGN)
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, before)
-
-    def work(n):
-        HINDRANCE
-        log.info("long %d %s END", n, "x" * 20_000)
-        return n
-"""
 
 HINDRANCES = {
     "chdir": "os.chdir(tempfile.gettempdir())",
@@ -256,9 +167,9 @@ HINDRANCES = {
 }
 
 
-def run_long(one: Service, *options: str) -> Finished:
+def run_long(one: Service, hindrance: str, *options: str) -> Finished:
     """Run a job of long records; all are to be there and whole."""
-    finished = one.run("--workers", "2", *options)
+    finished = one.run(hindrance, "--workers", "2", *options)
     assert finished.code == 0, finished.stderr
     text = one.log_text()
     assert [text.count(f" long {n} {'x' * 20_000} END\n") for n in range(2)] == [1, 1]
@@ -278,8 +189,8 @@ def test_long_records_need_nothing_of_their_process(
     service: Services, transport: str, hindrance: str
 ) -> None:
     """Neither its folder, nor its user, nor its umask, nor a free descriptor."""
-    one = service(LONG_JOB.replace("HINDRANCE", hindrance))
-    run_long(one, "--log-transport", transport)
+    one = service("long_records")
+    run_long(one, hindrance, "--log-transport", transport)
     if "everywhere" in hindrance:
         for name in "abcm":
             for number in range(2):
@@ -294,24 +205,9 @@ def test_a_job_that_closes_our_descriptors_keeps_its_log(
     service: Services, below: int, above: int
 ) -> None:
     """What is logged afterwards is in the log, or in the rescue file and told; none is lost."""
-    one = service(f"""
-        import logging, os
-
-        log = logging.getLogger(__name__)
-
-        def items(inputs):
-            return [("a", 1)]
-
-        def work(n):
-            if not (child := os.fork()):  # or this worker could not answer
-                os.closerange({below}, {above})
-                with open("theirs", "w") as file:  # gets one of the lowest numbers
-                    log.info("short after closing")
-                    log.info("long after closing %s END", "x" * 20_000)
-                os._exit(0)
-            os.waitpid(child, 0)
-    """)
-    finished = one.run("--workers", "1", "--log-transport", "pipe")
+    one = service("closing_descriptors")
+    closed = (str(below), str(above))
+    finished = one.run(*closed, "--workers", "1", "--log-transport", "pipe")
     assert finished.code == 0, finished.stderr
     rescue = one.log.with_name(f"{one.log.name}.rescue")
     text = one.log_text()
@@ -326,25 +222,7 @@ def test_a_job_that_closes_our_descriptors_keeps_its_log(
 @needs_posix
 def test_a_loss_is_told_although_its_process_is_killed(service: Services) -> None:
     """In the log and on standard error, with the number; nobody else is blamed."""
-    one = service("""
-        import logging, os, pathlib, signal
-
-        log = logging.getLogger(__name__)
-
-        def items(inputs):
-            return [(inputs[0], inputs[0])]
-
-        def work(rescue):
-            pathlib.Path(rescue).mkdir()  # so that there is no way left
-            if not (child := os.fork()):
-                os.closerange(3, 5000)
-                from .log.pipe import WritingEnd
-                WritingEnd.reopen = lambda end: False
-                for _ in range(7):
-                    log.info("gone")
-                os.kill(os.getpid(), signal.SIGKILL)
-            os.waitpid(child, 0)
-    """)
+    one = service("losing_records")
     rescue = one.log.with_name(f"{one.log.name}.rescue")
     finished = one.run(str(rescue), "--workers", "1", "--log-transport", "pipe")
     assert finished.code == 0, finished.stderr
@@ -377,25 +255,7 @@ def test_each_line_of_the_json_log_is_strict_and_keeps_its_own_fields(
     service: Services, transport: str
 ) -> None:
     """What ``extra`` calls the same has another name; what JSON cannot hold is text."""
-    one = service("""
-        import logging, pathlib
-
-        log, loop = logging.getLogger(__name__), []
-        loop.append(loop)
-
-        class Unshowable:
-            def __str__(self): raise RuntimeError("no text")
-            __repr__ = __str__
-
-        def items(inputs):
-            return [("a", pathlib.Path(inputs[0]).read_text())]
-
-        def work(rows):
-            for n, row in enumerate(rows.splitlines()):
-                log.info("row %d", n, **eval(f"dict({row})"))
-            log.info({"message": "a dict", "level": "fake", "time": 0, "process": "forged"})
-            log.info("many %d", 10**5000)
-    """)
+    one = service("json_rows")
     rows = one.folder / "rows"
     rows.write_text("\n".join(row for row, _ in JSON_ROWS))
     finished = one.run(

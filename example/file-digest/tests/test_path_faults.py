@@ -7,36 +7,22 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from service import PACKAGE, Finished, Service
 
-from file_digest.cli import config
-from file_digest.settings import start_methods
+from file_digest.settings import slug_and_version, start_methods
 from file_digest.system.files import meant_by, shown
 
+from .support.service import PACKAGE, Finished, Service
+
 Services = Callable[..., Service]
-SLUG = config.slug_and_version()[0]
+SLUG = slug_and_version()[0]
 GONE = "folder = tempfile.mkdtemp(); os.chdir(folder); os.rmdir(folder)"
-JOB = """
-    import os, tempfile, time
-    {at_import}
-
-    def items(inputs):
-        {in_items}
-        for n in range(10):
-            time.sleep(0.02)
-            yield "item-%d" % n, n
-
-    def work(n):
-        {in_work}
-        return n
-"""
 MOVES = {
-    "at its import": {"at_import": "os.chdir('/')"},
-    "in items()": {"in_items": "os.chdir('/')"},
-    "in work()": {"in_work": "os.chdir('/')"},
-    "to a folder that goes, at its import": {"at_import": GONE},
-    "to a folder that goes, in items()": {"in_items": GONE},
-    "to a folder that goes, in work()": {"in_work": GONE},
+    "at its import": {"AT_IMPORT": "os.chdir('/')"},
+    "in items()": {"IN_ITEMS": "os.chdir('/')"},
+    "in work()": {"IN_WORK": "os.chdir('/')"},
+    "to a folder that goes, at its import": {"AT_IMPORT": GONE},
+    "to a folder that goes, in items()": {"IN_ITEMS": GONE},
+    "to a folder that goes, in work()": {"IN_WORK": GONE},
 }
 
 
@@ -44,7 +30,8 @@ MOVES = {
 @pytest.mark.parametrize("move", MOVES)
 def test_a_job_may_change_directory(service: Services, move: str, start_method: str) -> None:
     """Results and log are where they were meant to be, and nothing is where the job went."""
-    one = service(job_that(**MOVES[move]))
+    one = service("moving")
+    one.environment |= MOVES[move]
     finished = one.command("run", "--workers", "2", "--start-method", start_method)
     assert finished.code == 0, finished.stderr
     assert finished.stdout.splitlines()[1:] == ["results: results.db", f"log:     logs/{SLUG}.log"]
@@ -57,7 +44,8 @@ def test_a_job_may_change_directory(service: Services, move: str, start_method: 
 @pytest.mark.parametrize("move", ["in items()", "to a folder that goes, at its import"])
 def test_a_measured_job_may_change_directory(service: Services, move: str) -> None:
     """The same for scale."""
-    one = service(job_that(**MOVES[move]))
+    one = service("moving")
+    one.environment |= MOVES[move]
     options = ("--workers", "1", "--seconds", "0.1", "--log-file", "measured.log")
     finished = one.command("scale", *options)
     assert finished.code == 0, finished.stderr
@@ -66,7 +54,7 @@ def test_a_measured_job_may_change_directory(service: Services, move: str) -> No
 
 def test_home_is_meant_wherever_a_path_comes_from(service: Services) -> None:
     """~ is expanded on the command line, in the environment and in the settings file."""
-    one = service(job_that())
+    one = service("moving")
     home = one.folder / "home"
     home.mkdir()
     one.environment["HOME"] = str(home)
@@ -83,7 +71,7 @@ def test_home_is_meant_wherever_a_path_comes_from(service: Services) -> None:
 
 def test_a_working_directory_that_is_gone(service: Services, tmp_path: Path) -> None:
     """One line for a relative path; with absolute ones the run does its work."""
-    one = service(job_that())
+    one = service("moving")
     (gone := tmp_path / "gone").mkdir()
     leave = partial(_enter_and_remove, gone)
     finished = one.command("run", preexec_fn=leave)
@@ -129,7 +117,7 @@ def test_names_that_will_not_do_are_refused_at_once(
     service: Services, command: tuple[str, ...]
 ) -> None:
     """Before anything starts: one line with the option, the reason and the way out."""
-    one = service(job_that())
+    one = service("moving")
     assert one.command("run").code == 0
     before = sorted(one.folder.iterdir())
     finished = one.command(*command)
@@ -145,12 +133,10 @@ def test_a_temporary_folder_with_a_long_path(
     service: Services, start_method: str, tmp_path: Path
 ) -> None:
     """No socket has to fit into it, neither ours nor that of a Manager of the job's."""
-    one = service(
-        job_that(
-            at_import="import multiprocessing",
-            in_items="manager = multiprocessing.Manager(); manager.dict(); manager.shutdown()",
-        )
-    )
+    one = service("moving")
+    one.environment["AT_IMPORT"] = "import multiprocessing"
+    managing = "manager = multiprocessing.Manager(); manager.dict(); manager.shutdown()"
+    one.environment["IN_ITEMS"] = managing
     (folder := tmp_path / ("t" * 120)).mkdir()
     one.environment["TMPDIR"] = str(folder)
     finished = one.run("--workers", "2", "--start-method", start_method)
@@ -159,7 +145,7 @@ def test_a_temporary_folder_with_a_long_path(
 
 def test_a_soft_limit_of_descriptors_is_raised(service: Services) -> None:
     """As far as the workers need it, where the hard limit allows that."""
-    one = service(job_that())
+    one = service("moving")
     low = partial(resource.setrlimit, resource.RLIMIT_NOFILE, (25, 4096))
     finished = one.run("--workers", "4", preexec_fn=low)
     assert (finished.code, one.count()) == (0, 10), finished.stderr
@@ -170,18 +156,12 @@ def test_too_few_descriptors_are_told_before_anything_starts(
     service: Services, command: str
 ) -> None:
     """How many are needed, how many there are, and what raises that; exit 3, no log."""
-    one = service(job_that())
+    one = service("moving")
     low = partial(resource.setrlimit, resource.RLIMIT_NOFILE, (40, 40))
     finished = one.command(command, "--workers", "8", preexec_fn=low)
     assert finished.code == 3
     assert_one_line(finished, "--workers 8 needs about", "40 are allowed", "ulimit -n")
     assert not (one.folder / "logs").exists()
-
-
-def job_that(**does: str) -> str:
-    """Return a job of ten items that does something at its import, in items() or in work()."""
-    nothing = {"at_import": "", "in_items": "pass", "in_work": "pass"}
-    return JOB.format(**nothing | does)
 
 
 def assert_one_line(finished: Finished, *words: str) -> None:

@@ -9,59 +9,15 @@ from functools import partial
 
 import psutil
 import pytest
-from service import TRIES, Run, Service, is_alive, report, wait_for
 
 from file_digest.settings import start_methods
+
+from .support.service import SLACK, TRIES, Run, Service, is_alive, report, wait_for
 
 pytest.importorskip("resource", reason="these processes are those of POSIX")
 
 Services = Callable[..., Service]
 
-STARTING_JOB = """
-    import ctypes, multiprocessing, os, signal, subprocess, threading, time
-    from pathlib import Path
-
-    def by_fork(then=lambda: None):
-        pid = os.fork()
-        if not pid:
-            then()
-            time.sleep(1_000)
-        return pid
-
-    def by_thread():
-        pids = []
-        thread = threading.Thread(target=lambda: pids.append(by_fork()))
-        thread.start()
-        thread.join()
-        return pids[0]
-
-    def by_multiprocessing(method):
-        context = multiprocessing.get_context(method)
-        process = context.Process(target=time.sleep, args=(1_000,), daemon=True)
-        process.start()
-        return process.pid
-
-    def start_all():
-        program = ["sleep", "1000"]
-        return [
-            subprocess.Popen(program).pid,
-            subprocess.Popen("sleep 1000 & sleep 1000", shell=True).pid,
-            os.posix_spawn("/bin/sh", ["sh", "-c", "sleep 1000; true"], os.environ),
-            by_fork(),
-            by_fork(then=lambda: by_fork() and os._exit(0)),
-            by_thread(),
-            *map(by_multiprocessing, multiprocessing.get_all_start_methods()),
-        ]
-
-    def items(inputs):
-        return [("item", inputs[0])]
-
-    def work(end):
-        pids = start_all()
-        Path("part").write_text(" ".join(map(str, [os.getpid(), *pids])))
-        Path("part").rename("pids")
-        exec(end)
-"""
 ENDLESS = "time.sleep(1_000)"
 ENDS = [
     ("the item is done", "pass", 0, 0),
@@ -79,7 +35,7 @@ def test_what_work_started_ends_with_its_worker(
     service: Services, how: str, end: str, number: int, code: int
 ) -> None:
     """Programs, shells with programs, forked children, multiprocessing's: nothing is left."""
-    one = service(STARTING_JOB)
+    one = service("starting")
     pids = one.folder / "pids"
     options = ["--max-attempts", "1", "--grace", "0"]
     options += [] if number else ["--item-timeout", "3"]
@@ -96,18 +52,7 @@ def test_what_work_started_ends_with_its_worker(
 @pytest.mark.parametrize("start_method", start_methods())
 def test_what_left_the_group_lives_on(service: Services, start_method: str) -> None:
     """A program in a session of its own is not the service's any more, however its worker ends."""
-    one = service("""
-        import os, subprocess
-        from pathlib import Path
-
-        def items(inputs):
-            return [("item", 0)]
-
-        def work(payload):
-            program = subprocess.Popen(["sleep", "1000"], start_new_session=True)
-            Path("pid").write_text(str(program.pid))
-            os._exit(1)
-    """)
+    one = service("leaving_the_group")
     options = ("--workers", "1", "--max-attempts", "1", "--start-method", start_method)
     run = one.start(*options)
     # Nobody waits for its output: the program has it open.
@@ -118,26 +63,9 @@ def test_what_left_the_group_lives_on(service: Services, start_method: str) -> N
     run.wait_until_gone(2)
 
 
-INPUT_JOB = """
-    import asyncio, os, subprocess, sys
-
-    async def read_by_asyncio():
-        program = await asyncio.create_subprocess_exec("cat", stdout=subprocess.PIPE)
-        return (await program.communicate())[0].decode()
-
-    def items(inputs):
-        return ((line.strip(), line) for line in sys.stdin)
-
-    def work(line):
-        program = subprocess.run(["cat"], capture_output=True, text=True)
-        shell = os.system("read line")
-        return [program.stdout, asyncio.run(read_by_asyncio()), shell != 0, sys.stdin.read()]
-"""
-
-
 def test_work_reads_an_empty_standard_input(service: Services, start_method: str) -> None:
     """What items() reads from standard input is its own: workers' programs find nothing there."""
-    one, count = service(INPUT_JOB), 200
+    one, count = service("reading_input"), 200
     run = one.start("--workers", "2", "--start-method", start_method, stdin=subprocess.PIPE)
     assert run.process.stdin
     for number in range(count):
@@ -149,56 +77,9 @@ def test_work_reads_an_empty_standard_input(service: Services, start_method: str
     assert {row["result"] for row in one.outcomes().values()} == {'["", "", true, ""]'}
 
 
-SIGNALS_JOB = """
-    import multiprocessing, os, signal, subprocess, sys, time
-
-    def state():
-        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        blocked = sorted(map(int, signal.pthread_sigmask(signal.SIG_BLOCK, [])))
-        handlers = map(signal.getsignal, numbers)
-        return [blocked, *(getattr(one, "__name__", None) or int(one) for one in handlers)]
-
-    def send_state(sending):
-        sending.send(state())
-
-    def ask(method):
-        context = multiprocessing.get_context(method)
-        receiving, sending = context.Pipe(duplex=False)
-        context.Process(target=send_state, args=(sending,)).start()
-        return receiving.recv()
-
-    def ask_fork():
-        reading, writing = os.pipe()
-        if not (pid := os.fork()):
-            os.write(writing, repr(state()).encode())
-            os._exit(0)
-        os.waitpid(pid, 0)
-        return eval(os.read(reading, 1_000))
-
-    def sleeper(method):
-        process = multiprocessing.get_context(method).Process(target=time.sleep, args=(1_000,))
-        process.start()
-        time.sleep(0.05)
-        process.terminate()
-        process.join(20)
-        return process.exitcode
-
-    def ask_all():
-        methods = multiprocessing.get_all_start_methods()
-        return [ask_fork(), *map(ask, methods)], [*map(sleeper, methods)]
-
-    def items(inputs):
-        yield "items()", ask_all()
-        yield "work()", None
-
-    def work(payload):
-        return payload or ask_all()
-"""
-
-
 def test_children_begin_with_pythons_own_signals(service: Services, start_method: str) -> None:
     """A child of items() or work(), by any start method, has no signal blocked or handled."""
-    one = service(SIGNALS_JOB)
+    one = service("childrens_signals")
     assert one.run("--start-method", start_method).code == 0
     methods = len(start_methods())
     for key in one.outcomes():
@@ -207,72 +88,24 @@ def test_children_begin_with_pythons_own_signals(service: Services, start_method
         assert ends == [-signal.SIGTERM] * methods, key
 
 
-POOLS_JOB = """
-    import multiprocessing
-
-    def pool(method):
-        with multiprocessing.get_context(method).Pool(2) as pool:
-            return pool.map(abs, range(5))
-
-    def items(inputs):
-        where, method, count = inputs
-        for number in range(int(count)):
-            yield f"item-{number}", pool(method) if where == "items" else method
-
-    def work(payload):
-        return payload if isinstance(payload, list) else pool(payload)
-"""
-
-
 @pytest.mark.parametrize("where", ["items", "work"])
 @pytest.mark.parametrize("method", start_methods())
 def test_pools_never_hang(service: Services, where: str, method: str) -> None:
     """Pool after Pool inside items() and work() comes to its end."""
     count = (100 if (method, where) == ("fork", "work") else 10) * TRIES
-    one = service(POOLS_JOB)
+    one = service("pools")
     finished = one.run(where, method, str(count), "--workers", "2")
     assert (finished.code, one.count()) == (0, count)
     report(f"Pools by {method} in {where}()", tries=count, seconds=finished.seconds)
 
 
-CHILDREN_JOB = """
-    import multiprocessing, os, time
-    from concurrent.futures import ProcessPoolExecutor
-    from pathlib import Path
-
-    def nap(number):
-        time.sleep(0.05)
-        return number
-
-    def fork(method):
-        yield from range(2)
-        while len(list(Path().glob("alive-*"))) < 2:
-            time.sleep(0.01)
-        multiprocessing.get_context(method).Process(target=time.sleep, args=(1_000,)).start()
-        os.fork()
-        time.sleep(1_000)
-
-    def executor(method):
-        with ProcessPoolExecutor(2, multiprocessing.get_context(method)) as pool:
-            yield from pool.map(nap, range(100_000))
-
-    def items(inputs):
-        kind, method = inputs
-        for number in globals()[kind](method):
-            yield f"item-{number}", number
-            Path("begun").touch()
-
-    def work(number):
-        Path(f"alive-{number}").touch()
-        time.sleep(0.1 if number > 1 else 1)
-"""
 CHILDREN = [(kind, method) for kind in ("fork", "executor") for method in start_methods()]
 
 
 @pytest.mark.parametrize(("kind", "method"), CHILDREN)
 def test_children_of_items_keep_nobody(service: Services, kind: str, method: str) -> None:
     """Main is killed while items() has children: workers and listener go, and forked children."""
-    one = service(CHILDREN_JOB)
+    one = service("children_of_items")
     run = one.start(kind, method, "--workers", "2")
     wait_for(lambda: len(list(one.folder.glob("alive-*"))) >= 2, "work to begin")
     wait_for((one.folder / "begun").exists, "the children")
@@ -281,7 +114,7 @@ def test_children_of_items_keep_nobody(service: Services, kind: str, method: str
     run.send(signal.SIGKILL)
     run.process.wait()
     began = time.monotonic()
-    wait_for(lambda: not any(map(is_alive, ours)), "the end of workers and listener", 2)
+    wait_for(lambda: not any(map(is_alive, ours)), "the end of workers and listener", SLACK * 2)
     took = time.monotonic() - began
     if method != "spawn" and sys.platform == "linux":  # see the README's limits
         run.wait_until_gone(2)
@@ -289,31 +122,20 @@ def test_children_of_items_keep_nobody(service: Services, kind: str, method: str
     report(f"main killed, {kind} by {method} in items()", tries=1, seconds=took)
 
 
-COUNTING_JOB = """
-    import os, signal, sys, threading
-
-    def reap():
-        while True:
-            try:
-                os.wait()
-            except ChildProcessError:
-                threading.Event().wait(0.01)
-
-    exec(sys.argv[-1] if sys.argv[-1].startswith("signal.") else "")
-
-    def items(inputs):
-        if inputs[0] == "reap":
-            threading.Thread(target=reap, daemon=True).start()
-        return ((f"item-{number}", number) for number in range(1_000))
-
-    def work(number):
-        if number == 500:
-            os._exit(3)
-"""
 SIGCHLD = [
-    ("ignored by a parent", "-", {signal.SIGCHLD}, "exit code 3"),
-    ("ignored by the job", "signal.signal(signal.SIGCHLD, signal.SIG_IGN)", set(), "exit code 3"),
-    ("asked for by the job", "reap", set(), "exit code"),
+    ("ignored by a parent", {}, {signal.SIGCHLD}, "exit code 3"),
+    (
+        "ignored by the job",
+        {"AT_IMPORT": "signal.signal(signal.SIGCHLD, signal.SIG_IGN)"},
+        set(),
+        "exit code 3",
+    ),
+    (
+        "asked for by the job",
+        {"IN_ITEMS": "threading.Thread(target=reap, daemon=True).start()"},
+        set(),
+        "exit code",
+    ),
 ]
 
 
@@ -325,41 +147,28 @@ def ignore(numbers: Iterable[int]) -> None:
 
 @pytest.mark.parametrize("row", SIGCHLD, ids=[row[0] for row in SIGCHLD])
 def test_how_children_ended_is_known(
-    service: Services, start_method: str, row: tuple[str, str, set[int], str]
+    service: Services, start_method: str, row: tuple[str, dict[str, str], set[int], str]
 ) -> None:
     """Whoever ignores how processes end, or asks first: nobody waits for one that is gone."""
-    what, word, ignored, reason = row
-    one = service(COUNTING_JOB)
+    what, environment, ignored, reason = row
+    one = service("waiting_for_children")
+    one.environment |= environment
     fixed = ("--workers", "2", "--max-attempts", "1", "--start-method", start_method)
-    run = one.start(*fixed, word, preexec_fn=partial(ignore, ignored))
+    run = one.start(*fixed, preexec_fn=partial(ignore, ignored))
     wait_for(lambda: "run ends" in one.log_text(), "the last outcome")
     began = time.monotonic()
     finished = run.wait()
     took = time.monotonic() - began
     assert (finished.code, one.count(), one.count("failed")) == (1, 999, 1)
     assert one.outcomes()["item-500"]["error"].startswith(f"worker died: {reason}")
-    assert took < 5
+    assert took < SLACK * 5
     report(f"how children ended is {what}, {start_method}", tries=1, seconds=took)
-
-
-NAPPING_JOB = """
-    import time
-    from pathlib import Path
-
-    def items(inputs):
-        return ((f"item-{number}", number) for number in range(100))
-
-    def work(number):
-        Path("began").touch()
-        time.sleep(1)
-        return number
-"""
 
 
 def start_napping(service: Services, **options: Callable[[], None]) -> tuple[Service, Run]:
     """Start a run whose items take a second; return once one has begun."""
-    one = service(NAPPING_JOB)
-    run = one.start("--workers", "2", **options)
+    one = service("napping")
+    run = one.start("100", "1", "--workers", "2", **options)
     wait_for((one.folder / "began").exists, "an item to begin")
     return one, run
 

@@ -1,11 +1,12 @@
 """Progress: lines without a terminal, a bar on one."""
 
 import pytest
-from service import wait_for
 
 from file_digest.cli.progress import Bar, Lines, Progress
 from file_digest.items.outcomes import Outcomes
 from file_digest.items.stats import RunStats
+
+from .support.service import wait_for
 
 
 def _stats(done: int, failed: int) -> RunStats:
@@ -24,7 +25,7 @@ def _stats(done: int, failed: int) -> RunStats:
     return stats
 
 
-def test_tally_counts_and_logs_each_failure(caplog: pytest.LogCaptureFixture) -> None:
+def test_stats_count_and_logs_each_failure(caplog: pytest.LogCaptureFixture) -> None:
     """Outcomes are counted by status; a failed one is logged with the last line of its error."""
     stats = _stats(2, 1)
     assert (stats.done, stats.failed) == (2, 1)

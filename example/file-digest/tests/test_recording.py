@@ -46,7 +46,7 @@ def test_a_key_of_this_run_is_not_taken_for_an_earlier_ones(tmp_path: Path) -> N
     with Journal(path) as journal:
         journal.record([outcome("new")])
         journal.commit()
-        assert journal.unfinished([("old", 0), ("new", 0), ("other", 0)]) == [("other", 0)]
+        assert journal.admit([("old", 0), ("new", 0), ("other", 0)]) == [("other", 0)]
         assert journal.skipped == {DONE: 1, FAILED: 0}
         assert journal.take_changes() == [Change("new", None, None)]
 
@@ -57,7 +57,8 @@ def test_a_failed_item_that_is_retried_has_its_row_replaced_once(tmp_path: Path)
     with Journal(path) as journal:
         journal.record([outcome("a", FAILED, "no"), outcome("b", FAILED, "no")])
     with Journal(path, retry_failed=True) as journal:
-        assert len(journal.unfinished([("a", 0), ("b", 0), ("a", 0)])) == 3
+        assert journal.admit([("a", 0), ("b", 0), ("a", 1)]) == [("a", 0), ("b", 0)]
+        assert journal.take_changes() == [Change("a", None, None)]
         journal.record([outcome("a"), outcome("b", FAILED, "again"), outcome("a", FAILED, "no")])
         journal.commit()
         assert journal.take_changes() == [Change("a", FAILED, None)]
@@ -92,9 +93,9 @@ def test_what_sqlite_cannot_hold_fails_its_item(
     assert [first.key, last.key] == ["a", "z"]
     assert (odd.status, odd.result, odd.error) == (FAILED, None, change.error)
     with Journal(path) as journal:
-        assert journal.unfinished([(large.key, 0), ("new", 0)]) == [("new", 0)]
+        assert journal.admit([(large.key, 0), ("new", 0)]) == [("new", 0)]
     with Journal(path, retry_failed=True) as journal:
-        journal.unfinished([(large.key, 0)])
+        journal.admit([(large.key, 0)])
         journal.record([large])
     assert len(list(rows(path))) == 3
 

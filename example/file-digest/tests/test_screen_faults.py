@@ -15,41 +15,14 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from service import PACKAGE, Service, wait_for
 
 from file_digest.results.reading import summarize
+
+from .support.service import PACKAGE, Service, wait_for
 
 Services = Callable[..., Service]
 Screen = tuple[int, Callable[[], str]]
 """A descriptor to write to, and what says what came out there."""
-
-NAMES = ["plain", "é ☕ 漢", "no \udcff text", "\x1b[2J\x1b]0;title\x07", "exe.\u202egpj", "bad"]
-PRINTING_JOB = f"""
-    import sys
-
-    def items(inputs):
-        for name in {NAMES!r}:
-            print("reading", name)
-            print("reading", name, file=sys.stderr, flush=True)
-            yield name, name
-
-    def work(name):
-        print("doing", name)
-        print("doing", name, file=sys.stderr, flush=True)
-        if name == "bad":
-            raise ValueError("bad \\u20ac \\x1b[31m")
-        return len(name)
-"""
-QUIET_JOB = """
-    import time
-
-    def items(inputs):
-        return ((f"item-{n}", n) for n in range(30))
-
-    def work(n):
-        time.sleep(0.02)
-        return n
-"""
 
 
 @contextmanager
@@ -116,13 +89,14 @@ def slow_terminal() -> Iterator[Screen]:
 
 
 SCREENS = {
-    "nobody reads": (PRINTING_JOB, nobody_reads),
-    "full, does not block": (PRINTING_JOB, lambda: full(blocking=False)),
-    "full, blocks": (QUIET_JOB, lambda: full(blocking=True)),
-    "hung up": (PRINTING_JOB, hung_up),
-    "full disk": (PRINTING_JOB, full_disk),
-    "slow terminal": (PRINTING_JOB, slow_terminal),
+    "nobody reads": ("printing", nobody_reads),
+    "full, does not block": ("printing", lambda: full(blocking=False)),
+    "full, blocks": ("napping", lambda: full(blocking=True)),
+    "hung up": ("printing", hung_up),
+    "full disk": ("printing", full_disk),
+    "slow terminal": ("printing", slow_terminal),
 }
+NAPS = ("30", "0.02")
 RUN = ("run", "--verbose", "--workers", "2")
 
 
@@ -131,22 +105,22 @@ RUN = ("run", "--verbose", "--workers", "2")
 def test_no_screen_changes_a_run(service: Services, screen: str, which: str) -> None:
     """Whatever becomes of what is shown: each item is done, and the exit code tells just that."""
     job, make = SCREENS[screen]
-    one = service(job)
+    one, naps = service(job), NAPS if job == "napping" else ()
     with make() as (descriptor, seen):
         stdout = subprocess.DEVNULL if which == "stderr" else descriptor
         stderr = subprocess.PIPE if which == "stdout" else descriptor
-        code, errors = _finish(_start(one, stdout, stderr, *RUN, "--progress"))
+        code, errors = _finish(_start(one, stdout, stderr, *RUN, *naps, "--progress"))
         summary = summarize(one.results)
     assert code == bool(summary.failed), errors
-    assert (summary.done, summary.failed) == ((30, 0) if job == QUIET_JOB else (5, 1))
+    assert (summary.done, summary.failed) == ((30, 0) if naps else (5, 1))
     assert "Traceback" not in errors + seen()
 
 
 def test_a_slow_terminal_gets_everything(service: Services) -> None:
     """The bar and the last lines arrive whole, however slowly they are read."""
-    one = service(QUIET_JOB)
+    one = service("napping")
     with slow_terminal() as (descriptor, seen):
-        code, _ = _finish(_start(one, descriptor, descriptor, *RUN))
+        code, _ = _finish(_start(one, descriptor, descriptor, *RUN, *NAPS))
         wait_for(lambda: "log: " in seen(), "the last line")
         assert code == 0
         assert "30/?" in seen()
@@ -155,9 +129,9 @@ def test_a_slow_terminal_gets_everything(service: Services) -> None:
 
 def test_a_terminal_that_is_closed_in_the_middle(service: Services) -> None:
     """Its hangup reopens the log, and that is all."""
-    one = service(QUIET_JOB)
+    one = service("napping")
     terminal, end = pty.openpty()
-    process = _start(one, end, end, *RUN)
+    process = _start(one, end, end, *RUN, *NAPS)
     os.close(end)
     wait_for(lambda: one.count() > 2, "the first outcomes")
     os.close(terminal)
@@ -167,10 +141,10 @@ def test_a_terminal_that_is_closed_in_the_middle(service: Services) -> None:
 
 def test_a_person_who_stops_the_output_does_not_stop_the_run(service: Services) -> None:
     """Ctrl-S on a terminal: the run goes on and ends."""
-    one = service(QUIET_JOB)
+    one = service("napping")
     terminal, end = pty.openpty()
     termios.tcflow(end, termios.TCOOFF)
-    code, _ = _finish(_start(one, end, end, *RUN))
+    code, _ = _finish(_start(one, end, end, *RUN, *NAPS))
     os.close(end)
     os.close(terminal)
     assert (code, one.count()) == (0, 30)
@@ -189,7 +163,7 @@ ENCODINGS = {
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_what_the_encoding_lacks_is_escaped(service: Services, encoding: str) -> None:
     """print() in items() and work(), notes, the bar, status: nothing raises, nothing is lost."""
-    one = service(PRINTING_JOB)
+    one = service("printing")
     one.environment |= ENCODINGS[encoding]
     finished = one.run("--verbose", "--workers", "2", errors="replace")
     assert (finished.code, one.count(), one.count("failed")) == (1, 5, 1), finished.stderr
@@ -204,10 +178,10 @@ def test_what_the_encoding_lacks_is_escaped(service: Services, encoding: str) ->
 @pytest.mark.parametrize("terminal", ["dumb", "xterm", "unknown"])
 def test_ctrl_c_on_a_terminal_without_unicode(service: Services, terminal: str) -> None:
     """The bar is drawn in ASCII, the note and the last lines come, exit 130."""
-    one = service(QUIET_JOB.replace("range(30)", "range(3000)"))
+    one = service("napping")
     one.environment |= {"PYTHONIOENCODING": "ascii", "TERM": terminal}
     with slow_terminal() as (descriptor, seen):
-        process = _start(one, descriptor, descriptor, *RUN)
+        process = _start(one, descriptor, descriptor, *RUN, "3000", "0.02")
         wait_for(lambda: one.count() > 2, "the first outcomes")
         process.send_signal(signal.SIGINT)
         code, _ = _finish(process)
@@ -230,21 +204,8 @@ TAKEN = {
 @pytest.mark.parametrize("taken", TAKEN)
 def test_a_job_that_takes_the_screen_away(service: Services, taken: str, where: str) -> None:
     """Our own lines do not depend on what the job puts into sys, and nothing ends by it."""
-    does = {"items": "pass", "work": "pass"} | {where: TAKEN[taken]}
-    one = service(f"""
-        import io, os, sys
-
-        def items(inputs):
-            {does["items"]}
-            return ((str(n), n) for n in range(10))
-
-        def work(n):
-            try:
-                {does["work"]}
-            except (OSError, AttributeError):
-                pass  # it was done before
-            return n
-    """)
+    one = service("taking_the_screen")
+    one.environment[f"IN_{where.upper()}"] = TAKEN[taken]
     finished = one.run("--workers", "2", "--progress")
     assert (finished.code, one.count()) == (0, 10), finished.stderr
     if "descriptors" not in taken or where == "work":
@@ -263,20 +224,26 @@ CLOSED = {
 REDIRECTIONS = [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", "| true", "2>&1 | true", "2>/dev/full"]
 
 
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory: pytest.TempPathFactory) -> Service:
+    """Return a service with a journal of five items that are done and one that failed."""
+    one = Service(tmp_path_factory.mktemp("printed") / "service", "printing")
+    assert one.run().code == 1
+    return one
+
+
 @pytest.mark.parametrize("redirection", REDIRECTIONS)
 @pytest.mark.parametrize("command", CLOSED)
-def test_streams_that_are_closed(service: Services, command: str, redirection: str) -> None:
+def test_streams_that_are_closed(printed: Service, command: str, redirection: str) -> None:
     """The exit code is the same as on a terminal; there is no traceback, nor Python's own 120."""
     if "/dev/full" in redirection and not Path("/dev/full").exists():
         redirection = "2>&-"
     line, expected = CLOSED[command]
-    one = service(PRINTING_JOB)
-    assert one.run().code == 1
     shell = f"set -o pipefail; '{sys.executable}' -m {PACKAGE} {line} {redirection}"
     finished = subprocess.run(
         ["bash", "-c", shell],
-        cwd=one.folder,
-        env=one.environment,
+        cwd=printed.folder,
+        env=printed.environment,
         capture_output=True,
         text=True,
         errors="replace",

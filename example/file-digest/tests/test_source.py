@@ -8,11 +8,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from service import wait_for
 
 from file_digest.items.messages import Item
 from file_digest.items.payloads import frozen
 from file_digest.items.source import READ_AHEAD, Source
+
+from .support.service import wait_for
 
 
 def test_source_reads_a_bounded_number_ahead() -> None:

@@ -5,8 +5,9 @@ import time
 from collections.abc import Callable
 
 import pytest
-from faulty import Services
-from service import PACKAGE, report, wait_for
+
+from .support.faulty import Services
+from .support.service import PACKAGE, SLACK, report, wait_for
 
 WORK = """
     def work(payload):
@@ -125,10 +126,7 @@ def test_items_is_async(service: Services, what: str, says: str) -> None:
 
 def test_no_items(service: Services) -> None:
     """An items() that yields nothing is a run with nothing to do."""
-    finished = service(f"""
-    def items(inputs):
-        return []
-{WORK}""").run()
+    finished = service("echo").run("0")
     assert (finished.code, finished.stderr) == (0, "")
     assert "nothing to do" in finished.stdout
 
@@ -171,22 +169,9 @@ def test_payload_is_filled_anew(
     report(f"payload filled anew: {what}", tries=200, seconds=finished.seconds)
 
 
-ONE_THREAD = """
-    import asyncio, sqlite3, threading
-
-    def items(inputs):
-        names = [threading.current_thread().name]
-        asyncio.run(asyncio.sleep(0))
-        cursor = sqlite3.connect(":memory:").execute("VALUES (1), (2), (3)")
-        return (
-            (str(n), [*names, threading.current_thread().name]) for n, in cursor
-        )
-"""
-
-
 def test_items_has_one_thread(service: Services) -> None:
     """The call and the reading share a thread, so a database cursor works; so does asyncio.run."""
-    one = service(ONE_THREAD + WORK)
+    one = service("one_thread")
     assert one.run("--workers", "1").code == 0
     assert [one.result(str(n)) for n in (1, 2, 3)] == [["source", "source"]] * 3
 
@@ -194,22 +179,15 @@ def test_items_has_one_thread(service: Services) -> None:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_stopped_while_items_is_called(service: Services, number: int, code: int) -> None:
     """A signal ends a call that does not come back, at once; nothing was touched."""
-    one = service(f"""
-    import time
-    from pathlib import Path
-
-    def items(inputs):
-        Path("called").touch()
-        time.sleep(1_000)
-{WORK}""")
+    one = service("endless_call")
     run = one.start()
     wait_for((one.folder / "called").exists, "the call")
     began = time.monotonic()
     run.send(number)
-    finished = run.wait(10)
+    finished = run.wait()
     took = time.monotonic() - began
     assert (finished.code, finished.stdout, finished.stderr) == (code, "", "")
-    assert took < 2
+    assert took < SLACK * 2
     assert not one.results.exists()
     assert not one.log.exists()
     report("stopped while items() is called", tries=1, seconds=took)

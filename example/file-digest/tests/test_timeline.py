@@ -9,9 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import old_journals
 import pytest
-from service import Service, wait_for
 
 from file_digest.insight import timeline
 from file_digest.items.events import (
@@ -25,6 +23,9 @@ from file_digest.items.messages import DONE, FAILED, Outcome
 from file_digest.results import reading
 from file_digest.results.journal import Journal
 
+from .support import old_journals
+from .support.service import Service, wait_for
+
 BEGIN = 1_800_000_000.0
 HOSTILE = [
     "</script><script>alert(1)</script>",
@@ -36,19 +37,6 @@ HOSTILE = [
     "TIMELINE_DATA",
     "__proto__",
 ]
-DYING_JOB = """
-    import os, signal
-
-    def items(inputs):
-        return ((f"item-{n}", n) for n in range(40))
-
-    def work(payload):
-        if payload == 7:
-            os.kill(os.getpid(), signal.SIGKILL)
-        if payload == 9:
-            raise ValueError("bad </script> luck")
-        return payload
-"""
 
 
 def outcome(key: str, start: float, seconds: float, worker: str = "worker-1") -> Outcome:
@@ -200,6 +188,7 @@ def test_the_page_opens_at_the_last_run(tmp_path: Path) -> None:
     assert page(seen)[1]["view"] == 86_400
 
 
+@pytest.mark.faults
 def test_a_hundred_thousand_items_make_a_page_of_some_megabytes(tmp_path: Path) -> None:
     """As large as their names, and some twenty bytes for each."""
     items = (outcome(f"item-{n:06}", n * 0.01, 0.01, f"worker-{n % 8}") for n in range(100_000))
@@ -224,7 +213,7 @@ def test_a_run_with_a_death_is_drawn(
     service: Callable[..., Service], tmp_path: Path, options: tuple[str, ...]
 ) -> None:
     """Whatever the log is like: every item, its worker's start, every death and what that cost."""
-    dying = service(DYING_JOB)
+    dying = service("dying")
     assert dying.run("--workers", "2", "--max-attempts", "2", *options).code == 1
     dying.log.unlink()
     files = {"--output": tmp_path / "trace.json", "--html": tmp_path / "page.html"}
@@ -244,19 +233,6 @@ def test_a_run_with_a_death_is_drawn(
     assert "bad </script> luck" not in files["--html"].read_text()
 
 
-STUCK_JOB = """
-    import time
-    from pathlib import Path
-
-    def items(inputs):
-        return [("stuck", inputs[0])]
-
-    def work(payload):
-        Path(payload).touch()
-        time.sleep(3600)
-"""
-
-
 @pytest.mark.parametrize(
     ("options", "attempts", "reason"),
     [
@@ -268,7 +244,7 @@ def test_what_was_cut_off_is_drawn(
     service: Callable[..., Service], options: tuple[str, ...], attempts: list[int], reason: str
 ) -> None:
     """Attempts that were timed out, and one that the end of the run did not wait for."""
-    stuck = service(STUCK_JOB)
+    stuck = service("stuck")
     begun = stuck.folder / "begun"
     run = stuck.start(str(begun), "--workers", "1", *options)
     if reason == "the run ended":

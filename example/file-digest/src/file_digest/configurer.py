@@ -2,15 +2,23 @@
 
 import logging
 from collections import deque
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
 from .log import hooks, records
-from .log.formats import JsonLineFormatter, LineFormatter, settled
-from .log.pipe import PATIENCE_SECONDS, PipeHandler
-from .log.recovery import LogFile
-from .log.transport import Sender
+from .log.fallback import STALL_SECONDS
+from .log.formats import (
+    ITEM_FIELD,
+    JsonLineFormatter,
+    LineFormatter,
+    SafeFormatter,
+    snapshot,
+)
+from .log.logfile import LogFile
+from .log.pipe import PipeHandler, PipeSender
+from .log.queue import QueueSender
+from .log.stream import LogStream
 from .settings import LogFormat
 
 EARLY_RECORDS = 10_000
@@ -23,9 +31,16 @@ class LogSetup:
     level: str
     format: LogFormat
     layout: str
-    sender: Sender
+    sender: PipeSender | QueueSender
+    levels: Mapping[str, str] = field(default_factory=dict)
+    """Of single loggers."""
 
-    def formatter(self) -> logging.Formatter:
+    @property
+    def shows_items(self) -> bool:
+        """Whether records tell the item that they belong to."""
+        return self.format == "json" or bool(ITEM_FIELD.search(self.layout))
+
+    def formatter(self) -> SafeFormatter:
         """Return the formatter for the log file."""
         return JsonLineFormatter() if self.format == "json" else LineFormatter(self.layout)
 
@@ -41,7 +56,7 @@ class EarlyRecords(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep one as it is now."""
-        self.records.append(settled(record))
+        self.records.append(snapshot(record))
         if self.successor:  # which a thread that was on its way here did not know of
             self.hand_over(self.successor)
 
@@ -53,14 +68,15 @@ class EarlyRecords(logging.Handler):
                 successor.handle(self.records.popleft())
 
 
-def keep_early_records(level: str) -> None:
+def keep_early_records(level: str, levels: Mapping[str, str]) -> None:
     """Keep what this process logs for ``configure_worker``; in main, before the job is imported."""
     hooks.install()
     records.install()
     hooks.use(EarlyRecords(level))
+    hooks.set_levels(levels)
 
 
-def configure_worker(setup: LogSetup, patience: float = PATIENCE_SECONDS) -> None:
+def configure_worker(setup: LogSetup, stall_seconds: float = STALL_SECONDS) -> None:
     """Have every logger of this process, a worker or main, send its records to the listener.
 
     Handlers that the job has added, here or in the process that this one was forked from, go on
@@ -68,30 +84,31 @@ def configure_worker(setup: LogSetup, patience: float = PATIENCE_SECONDS) -> Non
 
     Args:
         setup: What to log, in which format, and where to.
-        patience: Seconds to wait for a listener that stands still, before the rescue file is used.
+        stall_seconds: How long to wait for a listener that stands still, before records go to
+            the rescue file.
     """
-    handler = setup.sender.handler(patience)
-    handler.setFormatter(setup.formatter())
+    handler = setup.sender.handler(setup.formatter(), stall_seconds)
     handler.setLevel(setup.level)
     hooks.install()
     records.install()
     before = hooks.use(handler)
+    hooks.set_levels(setup.levels)
     logging.captureWarnings(True)
     for early in before:
         if isinstance(early, EarlyRecords):
             early.hand_over(handler)
-        _let_go(early)
+        _release(early)
 
 
 def deconfigure() -> None:
     """Return logging to the standard library's ways, because the listener leaves."""
     for handler in hooks.use():
-        _let_go(handler)
+        _release(handler)
 
 
-def _let_go(handler: logging.Handler) -> None:
+def _release(handler: logging.Handler) -> None:
     if isinstance(handler, PipeHandler):
-        handler.let_go()
+        handler.release()
 
 
 class LogFileHandler(logging.Handler):
@@ -100,10 +117,10 @@ class LogFileHandler(logging.Handler):
     Like logging's own file handlers, a closed one opens its file again for the next record.
     """
 
-    def __init__(self, path: Path, max_bytes: int, backups: int) -> None:
-        """See ``LogFile``."""
+    def __init__(self, file: LogFile | LogStream) -> None:
+        """Append to ``file``."""
         super().__init__()
-        self.file = LogFile(path, max_bytes, backups)
+        self.file = file
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
@@ -123,15 +140,13 @@ class LogFileHandler(logging.Handler):
         super().close()
 
 
-def configure_listener(
-    setup: LogSetup, log_file: Path, max_bytes: int, backups: int
-) -> LogFileHandler:
+def configure_listener(setup: LogSetup, file: LogFile | LogStream) -> LogFileHandler:
     """Have the listener of the queue transport write the records that it receives.
 
     Any handler of the standard library can be added here. (The pipe transport's listener copies
     lines that the workers formatted; it has no use for handlers.)
     """
-    handler = LogFileHandler(log_file, max_bytes, backups)
+    handler = LogFileHandler(file)
     handler.setFormatter(setup.formatter())
     hooks.use()
     # A forked listener has main's loggers, with handlers and filters that have had each record.

@@ -1,6 +1,15 @@
 """YOURS: what this service does. Rewrite ``items`` and ``work``; nothing else needs to change.
 
 As generated it digests files: SHA-256, bytes, lines and words of each.
+
+Optional, found by its name; the README says more:
+
+    @contextmanager
+    def lifespan(index: int) -> Iterator[Resource]:   # in each worker, around all its items
+        with connect() as connection:
+            yield connection                          # work(payload, connection) gets it
+
+    RETRY = (ConnectionError, TimeoutError)           # work raised it: worth another attempt
 """
 
 import hashlib

@@ -18,15 +18,19 @@ from typing import TYPE_CHECKING, Any
 
 from .configurer import LogFileHandler, LogSetup, configure_listener, deconfigure
 from .log.fallback import Fallback
-from .log.pipe import PipeTransport
-from .log.queues import QueueTransport
-from .log.recovery import Ledger, LogFile, Shared, copy, new_ledger
+from .log.formats import SafeFormatter
+from .log.logfile import LogFile
+from .log.pipe import PipeTransport, has_atomic_pipes
+from .log.queue import QueueTransport
+from .log.recovery import RecoveryBuffer, Shared, copy_records, new_shared_bytes
 from .log.state import LOST
-from .log.transport import Transport, has_atomic_pipes
-from .log.wire import REOPEN, STOP
-from .settings import Settings
+from .log.stream import LogStream
+from .log.wire import REOPEN, STOP, file_text
+from .settings import Settings, default_log_file
+from .system import streams
 from .system.capacity import patiently
 from .system.errors import WorkersCannotStartError
+from .system.files import STDOUT, high_duplicate
 from .system.lifeline import Lifeline, outlive_main
 from .system.processes import (
     UNKNOWN,
@@ -42,17 +46,18 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
     from multiprocessing.queues import Queue
 
-NAP_SECONDS = 0.002
-NAP_BYTES = 1 << 15
-QUIET_SECONDS = 0.2
+POLL_INTERVAL = 0.002
+SMALL_READ = 1 << 15
+IDLE_TIMEOUT = 0.2
 DRAIN_SECONDS, FINISH_SECONDS = 1.4, 0.1
 RESTART_SECONDS = 0.2
 """Between two starts at least: a listener that dies at once must not keep main busy."""
 ROOM_SECONDS = 0.05
-NEWS_SECONDS = 0.1
-"""Between two looks whether records went another way."""
+REPORT_INTERVAL = 0.1
+"""In seconds: how often main looks for records that could not reach the listener."""
 
 log = logging.getLogger(__name__)
+OpenLog = Callable[[], LogFile | LogStream]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +67,12 @@ class PipeEnd:
     reader: Connection
     shared: Shared
     fallback: Fallback
-    formatter: logging.Formatter
+    formatter: SafeFormatter
     """For what the listener itself has to tell, when main is gone."""
     run: str
 
 
-def listen_to_pipe(end: PipeEnd, lifeline: Connection, file_options: tuple[Any, ...]) -> None:
+def listen_to_pipe(end: PipeEnd, lifeline: Connection, open_log: OpenLog) -> None:
     """Be the listener process of the pipe transport.
 
     It leaves when told to, or when main is gone and nothing more comes.
@@ -75,36 +80,36 @@ def listen_to_pipe(end: PipeEnd, lifeline: Connection, file_options: tuple[Any, 
     outlive_main(lifeline)
     with suppress(RuntimeError):  # no thread is to be had: then the loop below has to do
         _leave_soon_after_main(lifeline, lambda: None)
-    file, reader = LogFile(*file_options), end.reader
-    ledger, orphaned = Ledger(end.shared, file), False
+    file, reader = open_log(), end.reader
+    buffer, orphaned = RecoveryBuffer(end.shared, file), False
     poll = select.poll()
     poll.register(reader, select.POLLIN)
     poll.register(lifeline, select.POLLIN)
-    stopped = _obey(copy(ledger, file), file)
+    stopped = _apply(copy_records(buffer, file), file)
     while not stopped:
-        ready = {fd for fd, _ in poll.poll(QUIET_SECONDS * 1000)}
+        ready = {fd for fd, _ in poll.poll(IDLE_TIMEOUT * 1000)}
         if lifeline.fileno() in ready:
             poll.unregister(lifeline)
             orphaned = True
         if reader.fileno() in ready:
-            count = ledger.read(reader.fileno())
-            stopped = _obey(copy(ledger, file), file) or not count
-            end.fallback.state.note_move()
-            if count < NAP_BYTES:
-                time.sleep(NAP_SECONDS)  # fewer, larger reads; the pipe keeps what comes meanwhile
+            count = buffer.read(reader.fileno())
+            stopped = _apply(copy_records(buffer, file), file) or not count
+            end.fallback.state.writes.value += 1
+            if count < SMALL_READ:
+                time.sleep(POLL_INTERVAL)  # for larger reads; the pipe keeps what comes meanwhile
         elif orphaned and not ready:
             stopped = True
     if orphaned:
-        file.parts.remove_all(end.run)
-        for record in last_news(end.fallback):
-            file.append(end.formatter.format(record).encode() + b"\n")
+        buffer.parts.remove_all(end.run)
+        for record in summary_records(end.fallback):
+            file.append(file_text(end.formatter.line(record)))
 
 
-def last_news(fallback: Fallback) -> list[logging.LogRecord]:
-    """Return what main did not live to tell of records that are not in the log."""
+def summary_records(fallback: Fallback) -> list[logging.LogRecord]:
+    """Return what main can no longer log of records that are not in the log."""
     fallback.collect(for_good=True)
     fields = {"name": __name__, "levelno": logging.WARNING, "levelname": "WARNING"}
-    return [logging.makeLogRecord({**fields, "msg": text}) for text in fallback.news()]
+    return [logging.makeLogRecord({**fields, "msg": text}) for text in fallback.take_warnings()]
 
 
 def _leave_soon_after_main(lifeline: Connection, finish: Callable[[], None]) -> None:
@@ -120,8 +125,8 @@ def _leave_soon_after_main(lifeline: Connection, finish: Callable[[], None]) -> 
     threading.Thread(target=leave, daemon=True).start()
 
 
-def _obey(commands: list[bytes], file: LogFile) -> bool:
-    """Do what main told; return whether to leave."""
+def _apply(commands: list[bytes], file: LogFile | LogStream) -> bool:
+    """Carry out main's commands; return whether to leave."""
     if REOPEN in commands:
         file.reopen()
     return STOP in commands
@@ -131,12 +136,12 @@ def listen_to_queue(
     queue: "Queue[logging.LogRecord | bytes]",
     setup: LogSetup,
     lifeline: Connection,
-    file_options: tuple[Any, ...],
+    open_log: OpenLog,
 ) -> None:
     """Be the listener process of the queue transport."""
     outlive_main(lifeline)
-    handler, fallback = configure_listener(setup, *file_options), setup.sender.fallback
-    _leave_soon_after_main(lifeline, partial(_tell_last_news, handler, fallback))
+    handler, fallback = configure_listener(setup, open_log()), setup.sender.fallback
+    _leave_soon_after_main(lifeline, partial(_write_summary, handler, fallback))
     while True:
         try:
             record = queue.get()  # a deadline costs as much as all the rest; the thread has one
@@ -149,11 +154,11 @@ def listen_to_queue(
             _reopen_handlers()
         elif isinstance(record, logging.LogRecord):
             logging.getLogger(record.name).handle(record)
-            fallback.state.note_move()
+            fallback.state.writes.value += 1
 
 
-def _tell_last_news(handler: LogFileHandler, fallback: Fallback) -> None:
-    for record in last_news(fallback):
+def _write_summary(handler: LogFileHandler, fallback: Fallback) -> None:
+    for record in summary_records(fallback):
         handler.handle(record)
 
 
@@ -170,14 +175,22 @@ class Listener:
         self.context = context_for(settings.start_method)
         self.lifeline = Lifeline()
         log_file = settings.log_file.absolute()
+        self.stream = _stream_beside(settings.results) if settings.log_file == STDOUT else None
+        limits = settings.log_max_bytes, settings.log_backups
+        self.open_log: OpenLog = partial(LogFile, log_file, *limits)
+        if self.stream:
+            log_file, self.open_log = self.stream.path, self.stream.opened
         self.transport = _transport(settings, log_file, self.context)
-        self.shared = new_ledger()
+        self.shared = new_shared_bytes()
         self.setup = LogSetup(
-            settings.log_level, settings.log_format, settings.log_layout, self.transport.sender
+            settings.log_level,
+            settings.log_format,
+            settings.log_layout,
+            self.transport.sender,
+            settings.log_levels,
         )
-        self.file_options = (log_file, settings.log_max_bytes, settings.log_backups)
         self.fallback = self.transport.fallback
-        self.news_due, self.moves = 0.0, 0
+        self.report_due, self.writes = 0.0, 0
         self.process: BaseProcess | None = None
         self.started = 0.0
         self.reopen_due = False
@@ -186,29 +199,25 @@ class Listener:
 
     def start(self) -> None:
         """Start a listener process; it goes on where the last one stopped."""
-        if isinstance(self.transport, PipeTransport):
-            end = PipeEnd(
-                self.transport.reader,
-                self.shared,
-                self.fallback,
-                self.setup.formatter(),
-                self.transport.sender.run,
-            )
+        transport = self.transport
+        if isinstance(transport, PipeTransport):
+            formatter, run = self.setup.formatter(), transport.sender.run
+            end = PipeEnd(transport.reader, self.shared, self.fallback, formatter, run)
             target: Any = listen_to_pipe
-            args: tuple[Any, ...] = (end, self.lifeline.end, self.file_options)
+            source: tuple[Any, ...] = (end,)
         else:
-            target = listen_to_queue
-            args = (self.transport.queue, self.setup, self.lifeline.end, self.file_options)
+            target, source = listen_to_queue, (transport.queue, self.setup)
+        args = (*source, self.lifeline.end, self.open_log)
         self.started = time.monotonic()
         self.process = start_process(self.context, target, args, "listener")
 
-    def keep(self, *, reopen: bool = False) -> None:
+    def ensure_running(self, *, reopen: bool = False) -> None:
         """Replace the listener if it died, have it reopen its file if asked; to be called often."""
-        if time.monotonic() > self.news_due:
-            self.news_due = time.monotonic() + NEWS_SECONDS
-            self._tell_news()
+        if time.monotonic() > self.report_due:
+            self.report_due = time.monotonic() + REPORT_INTERVAL
+            self._log_losses()
         self.reopen_due = self.reopen_due or reopen
-        if self.reopen_due and self.transport.tell(REOPEN):
+        if self.reopen_due and self.transport.send_command(REOPEN):
             self.reopen_due = False
         if self.process is None or exitcode_of(self.process) is None:
             return
@@ -236,7 +245,7 @@ class Listener:
         clean = self._leave(seconds / 2) or self._leave(deadline - time.monotonic())
         deconfigure()
         self.fallback.collect(for_good=True)
-        self.lost = self.fallback.state.totals()[LOST]
+        self.lost = self.fallback.state.totals()[LOST] + (self.stream.lost if self.stream else 0)
         self.transport.close()
         self.lifeline.close()
         return clean
@@ -254,23 +263,29 @@ class Listener:
                     return False
                 continue
             if self.transport.has_room():
-                self._tell_news()
-                if self.transport.tell(STOP):
+                self._log_losses()
+                if self.transport.send_command(STOP):
                     break
             connection.wait([self.process.sentinel], ROOM_SECONDS)
         join_all([self.process], max(0.0, deadline - time.monotonic()))
         return self.process.exitcode in (0, UNKNOWN)
 
-    def _tell_news(self) -> None:
-        """Tell of records that went another way, once this one need not go there as well."""
+    def _log_losses(self) -> None:
+        """Log how many records could not reach the listener, once this one can."""
         self.fallback.collect()
-        before, self.moves = self.moves, self.fallback.state.moves
-        if self.moves != before or self.transport.has_room():
-            for text in self.fallback.news():
+        before, self.writes = self.writes, self.fallback.state.writes.value
+        if self.writes != before or self.transport.has_room():
+            for text in self.fallback.take_warnings():
                 log.warning("%s", text)
 
 
-def _transport(settings: Settings, log_file: Path, context: Any) -> Transport:
+def _stream_beside(results: Path) -> LogStream:
+    """Return standard output as a log; what comes beside a log is put beside the results."""
+    beside = results.absolute().with_name(default_log_file().name)
+    return LogStream(high_duplicate(streams.lend_stdout()), beside)
+
+
+def _transport(settings: Settings, log_file: Path, context: Any) -> PipeTransport | QueueTransport:
     wanted = settings.log_transport
     if wanted == "pipe" or (wanted == "auto" and has_atomic_pipes()):
         return PipeTransport(log_file)

@@ -3,68 +3,83 @@
 import gc
 import importlib
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from dataclasses import dataclass, replace
 from functools import partial
-from types import ModuleType, TracebackType
-from typing import Protocol, Self
+from types import ModuleType
+from typing import Protocol, TypeVar
 
 from .configurer import configure_worker, keep_early_records
 from .items.backlog import Backlog
-from .items.messages import DONE, FAILED, ItemsError, StoppedError
+from .items.messages import DONE, FAILED, ContractError, ItemsError, StoppedError
+from .items.outcomes import Outcomes
 from .items.refusals import failure, is_refusal, refusal
 from .items.source import Source
 from .items.stats import RunStats
+from .items.worker_job import retry_types
 from .listener import Listener
+from .log.stream import claim_stdout
 from .results.database import JournalError, check
 from .results.journal import Journal
 from .results.keys import files_of
 from .settings import Settings
 from .system.capacity import patiently
-from .system.errors import WorkersCannotStartError, describe
-from .system.files import check_writable, shown
+from .system.errors import RefusedError, WorkersCannotStartError, describe
+from .system.files import STDOUT, check_writable, shown
 from .system.inheritance import heed_children
 from .system.leaving import within
 from .system.oslimits import ensure_descriptors, ensure_socket_paths
 from .system.processes import start_helpers
 from .system.signals import Stop
 from .system.streams import tell
-from .workers import engine, supervisor
+from .system.threads import limit_threads, threads_for
+from .workers import engine, in_process, supervisor
 
 log = logging.getLogger(__name__)
+Kept = TypeVar("Kept")
 
 STOPPING = "stopping: running items may take {:g} s more; a second signal ends them at once"
 BESIDE_LOG = 64 * "x"
-"""What the names of files beside the log add to its own, at most: its parts have the longest."""
-MAIN_PATIENCE_SECONDS = 0.2
+"""The longest ending of a file beside the log: that of its parts."""
+MAIN_STALL_SECONDS = 0.2
 COLLECT_AFTER = 50_000
 LEAVE_SECONDS = 10.0
 LEAVE_QUICKLY_SECONDS = 1.2
 
 
-class RefusedError(Exception):
-    """The inputs or the log file will not do; one line, and nothing was touched."""
-
-
-class Progress(Protocol):
+class Progress(AbstractContextManager["Progress"], Protocol):
     """Shows a person how a run goes, between its beginning and its end."""
-
-    def __enter__(self) -> Self:
-        """Begin."""
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        where: TracebackType | None,
-    ) -> None:
-        """End."""
 
     def show(self, stats: RunStats) -> None:
         """Show where the run is, unless that was shown just now."""
 
     def note(self, text: str) -> None:
         """Tell what a person must know now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The parts that are up as long as the service runs."""
+
+    settings: Settings
+    stop: Stop
+    source: Source
+    """Reads the job's items, once asked to."""
+    listener: Listener
+
+    def outcomes(self, backlog: Backlog, workers: int | None = None) -> Generator[Outcomes]:
+        """Bring workers up, yield outcomes as they complete, and take the workers down.
+
+        Raises:
+            WorkersCannotStartError, EngineRefusedError, EngineLostError: See ``supervisor.run``.
+        """
+        settings = replace(self.settings, workers=workers or self.settings.workers)
+        backlog.source.read()
+        if settings.workers:
+            yield from supervisor.run(backlog, settings, self.listener.setup, self.stop)
+        else:
+            yield from in_process.run(backlog, self.listener.setup, self.stop)
 
 
 def run(settings: Settings, inputs: Sequence[str], progress: Progress) -> RunStats:
@@ -80,51 +95,77 @@ def run(settings: Settings, inputs: Sequence[str], progress: Progress) -> RunSta
             processes or threads are to be had.
         EngineRefusedError, EngineLostError: The execution model's engine will not do, or is gone.
     """
+    with running(settings, inputs, open_journal) as (service, journal), progress:
+        attempts, delay = settings.max_attempts, settings.retry_delay
+        backlog = Backlog(service.source, journal.admit, attempts, journal.events, delay)
+        backlog.left, stats = settings.limit, RunStats(skipped=journal.skipped)
+        with closing(service.outcomes(backlog)) as completed:
+            for outcomes in completed:
+                journal.record(outcomes)
+                stats.add(outcomes)
+                stats.correct(journal.take_changes())
+                stats.current_items = backlog.current_items
+                stats.note_idle(idle=backlog.is_idle and not backlog.current_items)
+                progress.show(stats)
+                if stats.exceeds(settings.max_failures) and not stats.halted:
+                    _halt(stats, backlog)
+                _attend(service, progress)
+        journal.commit()
+        stats.correct(journal.take_changes())
+        _conclude(stats, service)
+    return stats
+
+
+@contextmanager
+def running(
+    settings: Settings,
+    inputs: Sequence[str],
+    keep: Callable[[Settings], AbstractContextManager[Kept]],
+) -> Iterator[tuple[Service, Kept]]:
+    """Begin on the items and bring the log up; take all down at the end, the log last.
+
+    Args:
+        settings: Of the run.
+        inputs: For ``job.items``.
+        keep: Opens what keeps the outcomes; called once the inputs will do, before the log begins.
+
+    Raises:
+        RefusedError, StoppedError, ItemsError, WorkersCannotStartError: See ``run``.
+    """
     spare_the_collector()
     make_room(settings)
+    limit_threads(threads_for(settings))
     with suppress(OSError):  # it is told when workers cannot be started
         start_helpers(settings.start_method)
     job, stop = import_job(settings), Stop(settings.grace)
-    with stop.listening(), closing(begin_items(job, settings, inputs, stop)) as source:
-        check_files(settings)
-        journal = open_journal(settings)
-        unfinished, events = journal.unfinished, journal.events
-        backlog = Backlog(source, unfinished, settings.max_attempts, events)
-        stats = RunStats(skipped=journal.skipped)
-        with journal, listening(settings, stop) as listener, progress:
-            source.read()
-            with closing(supervisor.run(backlog, settings, listener.setup, stop)) as completed:
-                for outcomes in completed:
-                    journal.record(outcomes)
-                    stats.add(outcomes)
-                    stats.correct(journal.take_changes())
-                    stats.current_items = backlog.current_items
-                    progress.show(stats)
-                    listener.keep(reopen=stop.take_reopen())
-                    if stop.take_request():
-                        progress.note(STOPPING.format(stop.grace))
-            journal.commit()
-            stats.correct(journal.take_changes())
-            _conclude(stats, source, stop)
-    return stats
+    with (
+        stop.listening(),
+        closing(begin_items(job, settings, inputs, stop)) as source,
+        keep(settings) as kept,
+        listening(settings, stop) as listener,
+    ):
+        yield Service(settings, stop, source, listener), kept
 
 
 def make_room(settings: Settings) -> None:
     """Refuse, before anything starts, what the system does not allow.
 
     Raises:
-        RefusedError: No folder for temporary files will do.
+        RefusedError: No folder for temporary files will do, or standard output cannot be the log.
         WorkersCannotStartError: There are too few descriptors.
     """
     try:
         ensure_socket_paths()
     except OSError as error:
         raise RefusedError(str(error)) from error
-    ensure_descriptors(settings.workers, each=engine.WorkerManager.DESCRIPTORS)
+    most = settings.workers * (2 if settings.recycles else 1)  # each beside its successor
+    ensure_descriptors(most, each=engine.WorkerManager.DESCRIPTORS)
+    if settings.log_file == STDOUT:
+        claim_stdout(settings.log_max_bytes)
 
 
 def spare_the_collector() -> None:
-    """Have cyclic garbage looked for more rarely, and never among what is imported by now.
+    """Run the cyclic garbage collector less often, and never on what is imported by now.
 
     A run makes some objects for every item, which live for moments and are in no cycle; Python's
     own limits would have them looked through again and again.
@@ -138,30 +179,34 @@ def import_job(settings: Settings) -> ModuleType:
 
     Raises:
         WorkersCannotStartError: It cannot be imported, so no worker could either.
+        RefusedError: Its ``RETRY`` will not do.
     """
-    keep_early_records(settings.log_level)
+    keep_early_records(settings.log_level, settings.log_levels)
     try:
         job = importlib.import_module(f"{__package__}.job")
         heed_children()
         _ = job.items, job.work
     except (Exception, SystemExit) as error:
         reason = describe(error)
-        check_log(settings)
-        with listening(settings, Stop(settings.grace)):
-            log.error("the job cannot be imported:\n%s", reason)  # noqa: TRY400 - reason has it
+        _log_failure(settings, Stop(settings.grace), f"the job cannot be imported:\n{reason}")
         raise WorkersCannotStartError(reason) from error
+    try:
+        retry_types(job)
+    except ContractError as error:
+        raise RefusedError(str(error)) from error
     return job
 
 
 def begin_items(job: ModuleType, settings: Settings, inputs: Sequence[str], stop: Stop) -> Source:
-    """Have the job begin on its inputs; what it returns is not read yet.
+    """Call ``job.items`` on the inputs; nothing is read from it yet.
 
     Raises:
         RefusedError: It says that they will not do.
         ItemsError: It raised anything else.
         StoppedError: A signal came meanwhile.
     """
-    source = Source(partial(job.items, inputs), stop.wake)
+    poll = None if settings.dry_run else settings.poll
+    source = Source(partial(job.items, inputs), stop.wake, poll)
     patiently(source.start)
     source.await_call(stop)
     if stop.requested:
@@ -171,33 +216,18 @@ def begin_items(job: ModuleType, settings: Settings, inputs: Sequence[str], stop
         return source
     if is_refusal(error):
         raise RefusedError(refusal(error)) from error
-    check_log(settings)
-    with listening(settings, stop):
-        raise items_error(error) from error
-
-
-def check_files(settings: Settings) -> None:
-    """Refuse, before anything is touched, what could not be written later.
-
-    Raises:
-        RefusedError: The results file, or the log file.
-    """
-    try:
-        check(settings.results)
-    except JournalError as error:
-        raise RefusedError(f"--results: {error}") from error
-    log_file = settings.log_file.resolve()
-    if log_file in files_of(settings.results):
-        raise RefusedError(f"--log-file: {shown(log_file)} belongs to the results file")
-    check_log(settings)
+    _log_failure(settings, stop, f"items() raised:\n{describe(error)}")
+    raise ItemsError(failure(error)) from error
 
 
 def check_log(settings: Settings) -> None:
-    """Have a log file.
+    """Make sure that there is a log file.
 
     Raises:
         RefusedError: It cannot be written.
     """
+    if settings.log_file == STDOUT:
+        return
     try:
         check_writable(settings.log_file, [BESIDE_LOG])
         settings.log_file.parent.mkdir(parents=True, exist_ok=True)
@@ -210,28 +240,36 @@ def open_journal(settings: Settings) -> Journal:
     """Open or create the journal.
 
     Raises:
-        RefusedError: It cannot be had.
+        RefusedError: It cannot be had, or the log file will not do; nothing was touched.
     """
     try:
-        return Journal(settings.results, retry_failed=settings.retry_failed)
+        check(settings.results)
+        log_file = settings.log_file.resolve()
+        if log_file in files_of(settings.results) and settings.log_file != STDOUT:
+            raise RefusedError(f"--log-file: {shown(log_file)} belongs to the results file")
+        check_log(settings)
+        polls = settings.poll is not None
+        return Journal(settings.results, retry_failed=settings.retry_failed, polls=polls)
     except JournalError as error:
         raise RefusedError(f"--results: {error}") from error
 
 
 @contextmanager
 def listening(settings: Settings, stop: Stop) -> Iterator[Listener]:
-    """Keep a listener up, and this process's logging configured, for the time of a run."""
+    """Keep a listener up, and this process's logging configured, for the time of a run.
+
+    Raises:
+        RefusedError: The log file cannot be written.
+    """
+    check_log(settings)
     listener = patiently(partial(Listener, settings))
     patiently(listener.start)
     try:
-        configure_worker(listener.setup, MAIN_PATIENCE_SECONDS)
+        configure_worker(listener.setup, MAIN_STALL_SECONDS)
         pid = listener.process.pid if listener.process else 0
-        log.info(
-            "run begins: %d workers by %s, log listener pid %d",
-            settings.workers,
-            settings.start_method,
-            pid,
-        )
+        workers = f"{settings.workers} workers by {settings.start_method}"
+        where = workers if settings.workers else "all in this process"
+        log.info("run begins: %s, log listener pid %d", where, pid)
         yield listener
     except Exception as error:
         log.error("run ends early: %s: %s", type(error).__name__, error)  # noqa: TRY400 - cli tells
@@ -243,19 +281,36 @@ def listening(settings: Settings, stop: Stop) -> Iterator[Listener]:
             tell(f"{listener.lost} log records were lost", error=True)
 
 
-def _conclude(stats: RunStats, source: Source, stop: Stop) -> None:
+def _log_failure(settings: Settings, stop: Stop, text: str) -> None:
+    """Log why there is no run, unless no file is to be touched."""
+    if not settings.dry_run:
+        with listening(settings, stop):
+            log.error("%s", text)
+
+
+def _halt(stats: RunStats, backlog: Backlog) -> None:
+    """Have no other item begun: too many have failed."""
+    stats.halted = True
+    backlog.halt()
+    log.error("halted by --max-failures: %d of %d failed", stats.failed, stats.failed + stats.done)
+
+
+def _attend(service: Service, progress: Progress) -> None:
+    """Keep the log up and reopen its file when asked; tell a person that the run stops."""
+    service.listener.ensure_running(reopen=service.stop.take_reopen())
+    if service.stop.take_request():
+        progress.note(STOPPING.format(service.stop.grace))
+
+
+def _conclude(stats: RunStats, service: Service) -> None:
+    stop, source = service.stop, service.source
     if stop.requested:
         stats.signal = stop.signals[0]
         within(stop.seconds_left)
     if source.error and not stop.signals:
         raise items_error(source.error)
-    log.info(
-        "run ends: %d done, %d failed, %d done and %d failed in earlier runs",
-        stats.done,
-        stats.failed,
-        stats.skipped[DONE],
-        stats.skipped[FAILED],
-    )
+    ends = "run ends: %d done, %d failed, %d done and %d failed in earlier runs"
+    log.info(ends, stats.done, stats.failed, stats.skipped[DONE], stats.skipped[FAILED])
 
 
 def items_error(error: BaseException) -> ItemsError:

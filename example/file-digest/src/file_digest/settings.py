@@ -1,17 +1,47 @@
-"""Everything that can be set, in one frozen dataclass."""
+"""Every setting once: name, type, default, bounds, help. A new one is one more field.
+
+``cli`` makes an option, an environment variable and a key of the TOML file out of each field. This
+module is imported in every worker, so it knows no library that does that.
+"""
 
 import multiprocessing
 import os
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, NamedTuple
+
+from . import PACKAGE
 
 StartMethod = Literal["forkserver", "spawn", "fork"]
 LogTransport = Literal["auto", "pipe", "queue"]
 LogFormat = Literal["text", "json"]
 
-TEXT_LAYOUT = "%(asctime)s %(processName)-10s %(levelname)-8s %(message)s"
+TEXT_LAYOUT = "%(asctime)s %(processName)-10s %(levelname)-8s [%(item)s] %(message)s"
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+TRANSPORTS = ("auto", "queue") if sys.platform == "win32" else ("auto", "pipe", "queue")
+"""Writes to a pipe are all or nothing as POSIX has it, and not on Windows."""
+MOST_WORKERS = 1_000
+"""A slip of the finger shall not take a whole machine down."""
+
+WHAT = "What to do"
+WORKERS = "Workers"
+LIMITS = "Attempts and limits"
+LOG = "Log"
+RESULTS = "Results and screen"
+GROUPS = (WHAT, WORKERS, LIMITS, LOG, RESULTS)
+"""As the help shows them: the most used first."""
+
+
+def slug_and_version() -> tuple[str, str]:
+    """Return the command's name and the version, both as installed."""
+    from importlib import metadata  # noqa: PLC0415 - slow to import, and no worker needs it
+
+    for entry in metadata.entry_points(group="console_scripts"):
+        if entry.value == f"{PACKAGE}.__main__:main" and entry.dist:
+            return entry.name, entry.dist.version
+    return PACKAGE.replace("_", "-"), "0 (not installed)"
 
 
 def usable_cores() -> int:
@@ -34,39 +64,220 @@ def start_methods() -> list[str]:
     return [method for method in ("forkserver", "spawn", "fork") if method in available]
 
 
-@dataclass(frozen=True, slots=True)
-class EngineOption:
-    """An option of ``run`` that only this project's execution model has."""
+def default_log_file() -> Path:
+    """Return the log file's name, which is the command's."""
+    return Path("logs", f"{slug_and_version()[0]}.log")
+
+
+class Share(NamedTuple):
+    """So many, or so many percent."""
+
+    amount: float
+    is_percentage: bool
+
+
+class Kind(NamedTuple):
+    """The values that a setting takes; ``cli.values`` reads them.
+
+    A tuple, as ``Option`` is, because every worker imports this: a dataclass takes 1 ms to make.
+    """
 
     name: str
-    """As on the command line, such as ``--scheduler``."""
+    metavar: str
+    """Stands for a value in the help."""
+    allowed: str
+    """Says what to give, to whoever gave something else."""
+    in_file: tuple[type, ...] = (str,)
+    """Types of TOML's that may stand for it, or for each of a list."""
+    least: int | None = None
+    most: int | None = None
+    above: bool = False
+    """Whether ``least`` itself is too little."""
+    words: tuple[str, ...] = ()
+    """The words to choose from; for a number, those that may stand in its place."""
+
+
+def whole(least: int = 0, most: int | None = None, *words: str) -> Kind:
+    """Take a whole number, or one of ``words``."""
+    allowed = f"a whole number, {_range(least, most)}{''.join(f', or {word}' for word in words)}"
+    types = (int, str) if words else (int,)
+    return Kind("whole", "|".join(("N", *words)), allowed, types, least, most, words=words)
+
+
+def number(least: int = 0, most: int | None = None, *, above: bool = False) -> Kind:
+    """Take any finite number, such as a time in seconds."""
+    allowed = f"a number, {_range(least, most, above=above)}"
+    return Kind("number", "S", allowed, (int, float), least, most, above)
+
+
+def choice(*words: str) -> Kind:
+    """Take one of some words, in upper or lower case."""
+    return Kind("choice", "|".join(words), f"one of {', '.join(words)}", words=words)
+
+
+def _range(least: int, most: int | None, *, above: bool = False) -> str:
+    lowest = f"{'above' if above else 'at least'} {least}"
+    return lowest if most is None else f"{lowest} and at most {most}"
+
+
+TEXT = Kind("text", "TEXT", "a text")
+TEXTS = Kind("texts", "TEXT", "a list of texts")
+LAYOUT = Kind("layout", "FORMAT", "a layout in logging's %-style")
+PATH = Kind("path", "FILE", "a file's path")
+LOG_FILE = Kind("log_file", "FILE", "a file's path, or - for standard output")
+FLAG = Kind("flag", "", "true or false", (bool,))
+SIZE = Kind("size", "SIZE", "a number of bytes, such as 500M or 1.5G", (int, str))
+PERCENTAGE = Kind("percentage", "P%", "a percentage, such as 5%", (int, float, str))
+SHARE = Kind("share", "N|P%", "a whole number above 0, or a percentage such as 5%", (int, str))
+AGE = Kind("age", "AGE", "a time, such as 12h or 30d", (int, str))
+LEVELS_BY_LOGGER = Kind(
+    "levels",
+    "NAME=LEVEL,...",
+    f"NAME=LEVEL, several with commas, or a table in the file; levels are {', '.join(LEVELS)}",
+    (dict,),
+)
+
+
+class Option(NamedTuple):
+    """A setting as a person sees it."""
+
+    kind: Kind
     help: str
-    is_flag: bool = False
-    is_path: bool = False
+    group: str = ""
+    """The heading below which the help shows it."""
+    default: Any = None
+    """A value, or a function that returns one."""
+    shown: str = ""
+    """The default in the words of the help, where the value does not tell."""
+
+
+def setting(kind: Kind, help_: str, group: str, default: Any = None, shown: str = "") -> Any:
+    """Make a field out of what is to be known of a setting; see ``Option``."""
+    option = {"option": Option(kind, help_, group, default, shown)}
+    if callable(default):
+        return field(default_factory=default, metadata=option)
+    return field(default=default, metadata=option)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How one run works. Times are in seconds; each default is the command line's default."""
+    """The settings of a run: times in seconds, sizes in bytes, in the order of the help."""
 
-    workers: int
-    results: Path
-    log_file: Path
-    log_level: str = "INFO"
-    log_format: LogFormat = "text"
-    log_layout: str = TEXT_LAYOUT
-    """The text format, in ``logging``'s %-style."""
-    log_transport: LogTransport = "auto"
-    log_max_bytes: int = 0
-    """Size at which the log file is rotated; 0 is never."""
-    log_backups: int = 5
-    start_method: StartMethod = "spawn"
-    item_timeout: float | None = None
-    """How long one item may take; None is for ever."""
-    max_attempts: int = 3
-    """How often an item is tried whose worker dies."""
-    grace: float = 10.0
-    """How long running items may take to finish once the run was told to stop."""
-    retry_failed: bool = False
-    engine: Mapping[str, str | bool | None] = field(default_factory=dict)
-    """Values of the execution model's own options, by name, such as ``scheduler``."""
+    results: Path = setting(
+        PATH, "SQLite file that keeps the outcomes.", RESULTS, Path("results.db")
+    )
+    retry_failed: bool = setting(
+        FLAG, "Do the items again that failed earlier.", WHAT, default=False
+    )
+
+    poll: float | None = setting(
+        number(above=True),
+        "Seconds after which items() is called again, until the run is stopped.",
+        WHAT,
+        shown="never",
+    )
+    limit: int | None = setting(
+        whole(1), "Do only so many items that have no outcome.", WHAT, shown="all"
+    )
+    dry_run: bool = setting(
+        FLAG, "Print the keys of the items that would be done; touch nothing.", WHAT, default=False
+    )
+
+    workers: int = setting(
+        whole(0, MOST_WORKERS),
+        "Worker processes; 0: all in this process, for breakpoint() and profilers.",
+        WORKERS,
+        usable_cores,
+        "usable cores",
+    )
+    start_method: StartMethod = setting(
+        choice(*start_methods()), "How a worker is started.", WORKERS, start_methods()[0]
+    )
+    start_timeout: float = setting(
+        number(above=True),
+        "Seconds that a worker may take to import the job and to set it up.",
+        WORKERS,
+        60.0,
+    )
+    recycle_after: int | None = setting(
+        whole(1), "Items after which a worker is replaced.", WORKERS, shown="never"
+    )
+    worker_memory: int | None = setting(
+        SIZE,
+        "Replace a worker above this, such as 1.5G; kill it where an item uses twice that.",
+        WORKERS,
+        shown="any",
+    )
+    threads_per_worker: int | Literal["auto"] | None = setting(
+        whole(1, None, "auto"),
+        "Threads of NumPy and the like in each worker; auto shares the usable cores out.",
+        WORKERS,
+        shown="up to them",
+    )
+
+    item_timeout: float | None = setting(
+        number(above=True), "Seconds that one item may take.", LIMITS, shown="none"
+    )
+    max_attempts: int = setting(
+        whole(1),
+        "Tries for an item whose worker dies or is timed out, or that RETRY is for.",
+        LIMITS,
+        3,
+    )
+    retry_delay: float = setting(
+        number(),
+        "Seconds before an item is tried again that RETRY is for; doubled each time.",
+        LIMITS,
+        1.0,
+    )
+    max_failures: Share | None = setting(
+        SHARE,
+        "Halt once so many items failed, or such a share of at least 20: nothing new begins.",
+        LIMITS,
+        shown="none",
+    )
+    grace: float = setting(
+        number(),
+        "Seconds that running items may take to finish after SIGTERM or Ctrl-C.",
+        LIMITS,
+        10.0,
+    )
+
+    log_file: Path = setting(
+        LOG_FILE, "The one log of all processes; - is standard output.", LOG, default_log_file
+    )
+    log_level: str = setting(choice(*LEVELS), "Log nothing below this.", LOG, "INFO")
+    log_levels: Mapping[str, str] = setting(
+        LEVELS_BY_LOGGER, "Levels of single loggers.", LOG, dict, "none"
+    )
+    log_format: LogFormat = setting(
+        choice("text", "json"), "Lines of text, or one JSON object a line.", LOG, "text"
+    )
+    log_layout: str = setting(LAYOUT, "The text format, in logging's %-style.", LOG, TEXT_LAYOUT)
+    log_max_bytes: int = setting(whole(), "Rotate the log at this size.", LOG, 0, "never")
+    log_backups: int = setting(whole(), "Rotated log files to keep.", LOG, 5)
+    log_transport: LogTransport = setting(
+        choice(*TRANSPORTS),
+        "How records get to the listener; auto is the pipe where there is one.",
+        LOG,
+        "auto",
+    )
+    capture_output: bool = setting(FLAG, "Log what workers print.", LOG, default=True)
+
+    progress: bool | None = setting(FLAG, "Show a progress bar.", RESULTS, shown="on a terminal")
+    verbose: bool = setting(
+        FLAG, "Show what each worker is at, and for how long.", RESULTS, default=False
+    )
+
+    engine: Mapping[str, Any] = field(default_factory=dict)
+    """Values of the execution model's own options (``workers.options``), by name."""
+
+    @property
+    def recycles(self) -> bool:
+        """Whether workers are replaced that did nothing wrong."""
+        return bool(self.recycle_after or self.worker_memory)
+
+
+def options() -> dict[str, Option]:
+    """Return what command line, environment and file can say of a run."""
+    return {each.name: each.metadata["option"] for each in fields(Settings) if each.metadata}

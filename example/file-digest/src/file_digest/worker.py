@@ -33,6 +33,10 @@ from .items.messages import (
     UnpickleFailed,
 )
 from .items.task_runner import TaskRunner
+from .items.worker_job import WorkerJob
+from .log.formats import show_items_of
+from .log.output import capture
+from .system import stacks
 from .system.capacity import reason_for
 from .system.errors import describe
 from .system.inheritance import was_forked
@@ -47,7 +51,7 @@ ToMain = Ready | StartFailed | Answer
 
 @dataclass(frozen=True, slots=True)
 class SharedState:
-    """Numbers of items, in memory that main and its workers share; each worker has a place."""
+    """Numbers of items, in memory that main and its workers share; each worker has its own."""
 
     current: MutableSequence[int]
     """Which item a worker is at; only that worker writes it."""
@@ -62,9 +66,15 @@ class WorkerArgs:
     sock: socket.socket
     shared: SharedState
     index: int
-    """Its place, 0 to N-1."""
+    """Where its numbers are in ``shared``."""
+    place: int
+    """Its place among the workers, 0 to N-1."""
     lifeline: Connection
     logs: LogSetup
+    output: str
+    """Where its output goes, see ``capture``."""
+    stack: str
+    """Where it writes its stack, see ``stacks``."""
 
 
 def frame(message: object) -> bytes:
@@ -82,6 +92,7 @@ class MainConnection:
         self.sock.setblocking(True)
         self.tasks: SimpleQueue[Task | None] = SimpleQueue()
         self.sending = threading.Lock()
+        self.ready = Ready(os.getpid())
 
     def send(self, message: ToMain) -> None:
         """Send a message whole; either thread may."""
@@ -104,7 +115,7 @@ class MainConnection:
         except RuntimeError as error:
             self.send(StartFailed(reason_for(error)))
             raise SystemExit(1) from None
-        self.send(Ready(os.getpid()))
+        self.send(self.ready)
 
     def serve(self, runner: TaskRunner) -> None:
         """Run tasks until main says shutdown, or is gone."""
@@ -159,23 +170,34 @@ class MainConnection:
 def worker_main(
     args: WorkerArgs, serve: Callable[[MainConnection, TaskRunner], None] = MainConnection.serve
 ) -> None:
-    """Be a worker process: follow main, log to the listener, import the job, run tasks.
+    """Be a worker process: follow main, log to the listener, import and set up the job, run tasks.
 
     Raises:
-        SystemExit: The job cannot be imported, or no thread is to be had; main was told why.
+        SystemExit: The job cannot be imported or set up, or no thread is to be had; main was told
+            why.
     """
     follow_main(args.lifeline)
+    stacks.write_to(args.stack)
     run_hooks_at_end(forked=was_forked())
     configure_worker(args.logs)
+    capture(args.output)
     main = MainConnection(args.sock)
     try:
-        from . import job  # noqa: PLC0415 - the owner's code: what it raises is told to main
+        from . import job as owners  # noqa: PLC0415 - what it raises is told to main
+
+        job = WorkerJob(owners, args.place)
     except BaseException as error:
         main.send(StartFailed(describe(error)))
         raise SystemExit(1) from None
+    main.ready = Ready(os.getpid(), job.has_lifespan)
     runner = TaskRunner(job.work, args.shared.current, args.index, args.shared.revoked)
-    with suppress(OSError):  # main no longer listens
-        serve(main, runner)
+    runner.retry = job.retry
+    show_items_of(runner)
+    try:
+        with suppress(OSError):  # main no longer listens
+            serve(main, runner)
+    finally:
+        job.end()
 
 
 def _read_message(stream: BinaryIO) -> ToWorker:

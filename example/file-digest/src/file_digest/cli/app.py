@@ -1,206 +1,173 @@
-"""The command line: what a person can ask for, and the answers."""
+"""The command line: what a person can ask for, and the answers.
 
-import os
-from collections.abc import Callable, Sequence
-from contextlib import closing
+Each command imports what it needs when it is called: ``--help`` answers at once, and a job.py that
+cannot be imported breaks no other command than ``run`` and ``scale``.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import click
 
 from .. import PACKAGE, STOPPED_BY_SIGNAL
-from ..insight import chart as charts
-from ..insight import report, timeline
 from ..items.messages import FAILED, ItemsError, StoppedError
-from ..log.transport import has_atomic_pipes
-from ..results import export, reading
-from ..results.database import JournalError
-from ..settings import Settings
+from ..settings import PATH, Settings
 from ..system import streams
 from ..system.errors import (
     EngineLostError,
-    EngineRefusedError,
+    RefusedError,
+    ScaleError,
     WorkersCannotStartError,
     error_name,
 )
-from ..system.files import replacing, shown
+from ..system.files import shown
 from ..system.streams import hurry, tell
 from ..system.text import visible
-from ..workers import engine
+from ..workers.options import OPTIONS
 from . import config
-from .options import (
-    FILE_PATH,
-    SLUG,
-    VERSION,
-    inputs_argument,
-    results_option,
-    run_options,
-    scale_options,
-    unused_log_file_option,
-)
-from .progress import Bar, Lines, Progress, summary
+from .options import EXPORT, ITEM_LOG, RUN, SCALE, SLUG, STATUS, TIMELINE, VERSION, Command
+from .values import type_of
 
 ALL_DONE = 0
 SOME_FAILED = 1
 USAGE = 2
 WORKERS_CANNOT_START = 3
 SOURCE_FAILED = 4
+HALTED = 5
 
+NEED_WORKERS = ("item_timeout", "recycle_after", "worker_memory", "threads_per_worker")
+"""Settings that mean nothing where all is done in main."""
 
-@click.group(name=SLUG, no_args_is_help=False)
-@click.version_option(VERSION, prog_name=SLUG)
-@click.option(
-    "--config",
-    type=FILE_PATH,
+EXIT_CODES: dict[type[Exception], int] = {
+    click.ClickException: USAGE,
+    RefusedError: USAGE,
+    ScaleError: SOME_FAILED,
+    EngineLostError: SOME_FAILED,
+    WorkersCannotStartError: WORKERS_CANNOT_START,
+    ItemsError: SOURCE_FAILED,
+    OSError: SOME_FAILED,
+}
+
+CONFIG = click.Option(
+    ["--config"],
+    type=type_of(PATH),
+    metavar="FILE",
     is_eager=True,
     expose_value=False,
     callback=config.load,
     help=f"TOML file with settings.  [default: {SLUG}.toml, if there is one]",
 )
+
+
+@click.group(name=SLUG, no_args_is_help=False, params=[CONFIG])
+@click.version_option(VERSION, prog_name=SLUG)
 def cli() -> None:
     """Do items in worker processes, keep their outcomes, write one log."""
 
 
-@cli.command()
-@inputs_argument
-@run_options
-@click.pass_context
-def run(
-    context: click.Context,
-    /,
-    inputs: tuple[str, ...],
-    *,
-    progress: bool | None,
-    verbose: bool,
-    **values: Any,
-) -> int:
+@cli.command(cls=Command, params=RUN)
+def run(inputs: tuple[str, ...], **values: Any) -> int:
     """Do the items of INPUTS that have no outcome yet."""
-    from .. import main  # noqa: PLC0415 - a job.py that cannot be imported must not break status
+    from .. import main
+    from ..insight.dry_run import keys_to_do
+    from ..results.database import JournalError
+    from .progress import progress_for, summary
 
-    names = {option.name.removeprefix("--").replace("-", "_") for option in engine.OPTIONS}
-    chosen = {name: values.pop(name) for name in names}
-    chosen |= {name: str(value) for name, value in chosen.items() if isinstance(value, Path)}
-    settings = Settings(**values, engine=chosen)
-    if settings.log_transport == "pipe" and not has_atomic_pipes():
-        raise click.UsageError("--log-transport: pipe is not available on this platform", context)
+    chosen = {name: values.pop(name) for name in OPTIONS}
+    engine = {name: str(v) if isinstance(v, Path) else v for name, v in chosen.items()}
+    settings = Settings(**values, engine=engine)
+    if not settings.workers and (needed := [n for n in NEED_WORKERS if values.get(n) is not None]):
+        option = f"--{needed[0].replace('_', '-')}"
+        raise click.UsageError(f"{option}: needs a process of its own; --workers 0 has none")
+    if settings.dry_run:
+        return _show_keys(keys_to_do(settings, inputs))
     hurry()
     try:
-        tally = main.run(settings, inputs, _progress(inputs, progress, verbose=verbose))
-    except (main.RefusedError, EngineRefusedError) as error:
-        raise click.UsageError(str(error), context) from error
-    except (JournalError, EngineLostError) as error:
+        stats = main.run(settings, inputs, progress_for(settings, inputs))
+    except JournalError as error:
         return _complain(str(error), SOME_FAILED)
-    except WorkersCannotStartError as error:
-        return _complain_of_start(error)
     except OSError as error:  # no more descriptors or processes are to be had
         return _complain(f"the run cannot go on: {error}", WORKERS_CANNOT_START)
     files = f"results: {shown(settings.results)}", f"log:     {shown(settings.log_file)}"
-    tell(*summary(tally), *files)
+    tell(*summary(stats), *files)
     if problem := streams.take_problem():  # the journal has it all, so the run is none the worse
         _complain(f"standard output: {problem}", ALL_DONE)
-    if tally.signal:
-        return STOPPED_BY_SIGNAL + tally.signal
-    return SOME_FAILED if tally.failed or tally.skipped[FAILED] else ALL_DONE
+    if stats.signal:
+        return STOPPED_BY_SIGNAL + stats.signal
+    if stats.halted:
+        return HALTED
+    return SOME_FAILED if stats.failed or stats.skipped[FAILED] else ALL_DONE
 
 
-for engine_option in engine.OPTIONS:
-    run.params.append(
-        click.Option(
-            [engine_option.name],
-            help=engine_option.help,
-            is_flag=engine_option.is_flag,
-            type=FILE_PATH if engine_option.is_path else None,
-        )
-    )
-
-
-@cli.command()
-@results_option
-@click.pass_context
-def status(context: click.Context, results: Path) -> int:
+@cli.command(cls=Command, params=STATUS)
+def status(results: Path) -> int:
     """Say what the journal holds: done, failed, by error."""
-    try:
+    from ..results import reading
+
+    with _refusing():
         summary = reading.summarize(results)
-    except JournalError as error:
-        raise click.UsageError(str(error), context) from error
     tell(f"{shown(results)}: {summary.done} done, {summary.failed} failed")
     by_count = sorted(summary.errors.items(), key=lambda pair: -pair[1])
     tell(*(f"  {count} x {visible(name)}" for name, count in by_count))
     return ALL_DONE
 
 
-@cli.command("export")
-@results_option
-@click.option(
-    "--format",
-    type=click.Choice(list(export.FORMS)),
-    required=True,
-    help="One JSON object a line, or comma-separated values.",
-)
-@click.option(
-    "--output",
-    type=FILE_PATH,
-    show_default="standard output",
-    help="File to write; it appears when it is complete.",
-)
-@click.pass_context
-def export_command(
-    context: click.Context, /, results: Path, *, output: Path | None, **values: str
-) -> int:
-    """Write all outcomes, one a line."""
-    config.keep_apart(context, {"--results": results, "--output": output})
-    if not output and streams.stdout_is_closed():
-        raise click.UsageError("--output: standard output is closed", context)
+@cli.command(cls=Command, params=ITEM_LOG)
+def log(key: str, log_file: Path, log_layout: str) -> int:
+    """Print the log's lines of one item, from all its files."""
+    from ..insight.item_log import LayoutError, lines_of
+
     try:
-        export.write(results, values["format"], output, _tell_of_damage)
-    except JournalError as error:
-        raise click.UsageError(str(error), context) from error
-    except BrokenPipeError:
-        return ALL_DONE  # the reader has what it wanted, as head does
-    except OSError as error:
-        where = shown(output) if output else "standard output"
-        raise click.UsageError(f"--output: {where}: {error.strerror}", context) from error
+        lines = lines_of(key, log_file, log_layout)
+    except LayoutError as error:
+        raise click.UsageError(f"--log-layout: {error}") from error
+    except FileNotFoundError as error:
+        raise click.UsageError(f"--log-file: {shown(log_file)} does not exist") from error
+    found = False
+    for line in lines:
+        found = True
+        tell(line)
+        if streams.nobody_reads():
+            break
+    return ALL_DONE if found else _complain(f"no line of {key} in {shown(log_file)}", SOME_FAILED)
+
+
+@cli.command(cls=Command, params=EXPORT)
+def export(results: Path, output: Path | None, **values: str) -> int:
+    """Write all outcomes, one a line."""
+    from ..results import export as exporting
+
+    config.keep_apart({"--results": results, "--output": output})
+    if not output and streams.stdout_is_closed():
+        raise click.UsageError("--output: standard output is closed")
+    with _refusing(f"--output: {shown(output) if output else 'standard output'}"):
+        exporting.write(results, values["format"], output, _tell_of_damage)
     return ALL_DONE
 
 
-@cli.command()
-@inputs_argument
-@scale_options
-@click.pass_context
-def scale(
-    context: click.Context,
-    /,
-    inputs: tuple[str, ...],
-    *,
-    seconds: float,
-    chart: Path | None,
-    **values: Any,
-) -> int:
+@cli.command(cls=Command, params=SCALE)
+def scale(inputs: tuple[str, ...], *, seconds: float, chart: Path | None, **values: Any) -> int:
     """Measure how the job scales: by threads and by processes, on some of INPUTS.
 
     It does the same items again and again, and keeps no outcome.
     """
-    from .. import main  # noqa: PLC0415 - as in run
-    from ..insight import scale as scaling  # noqa: PLC0415
+    from ..insight import chart as charts
+    from ..insight import report
+    from ..insight.scale import measure
 
-    settings, measured = Settings(**values, results=Path(os.devnull)), list[report.Measured]()
+    settings, measured = Settings(**values, grace=0.0), list[report.Measured]()
     if chart and (problem := charts.problem(chart)):
-        raise click.UsageError(f"--chart: {problem}", context)
+        raise click.UsageError(f"--chart: {problem}")
     hurry()
     if report.is_busy():
         tell("Other programs keep this machine busy; the figures will be off.", error=True)
-    try:
-        with closing(scaling.measure(settings, inputs, seconds)) as news:
-            for one in news:
-                tell(one.row(measured[0].rate) if measured else report.heading(one))
-                measured.append(one)
-    except main.RefusedError as error:
-        raise click.UsageError(str(error), context) from error
-    except scaling.ScaleError as error:
-        return _complain(str(error), SOME_FAILED)
-    except WorkersCannotStartError as error:
-        return _complain_of_start(error)
+    with closing(measure(settings, inputs, seconds)) as measuring:
+        for one in measuring:
+            tell(one.row(measured[0].rate) if measured else report.heading(one))
+            measured.append(one)
     tell(report.advice(measured, gil=report.has_gil()))
     if chart:
         charts.draw(measured, f"{SLUG}, {measured[0].items} items", chart)
@@ -208,81 +175,83 @@ def scale(
     return ALL_DONE
 
 
-@cli.command("timeline")
-@results_option
-@unused_log_file_option
-@click.option("--output", type=FILE_PATH, help="Trace file for Perfetto.")
-@click.option("--html", type=FILE_PATH, help="Page for a browser.")
-@click.pass_context
-def timeline_command(
-    context: click.Context, results: Path, log_file: Path, output: Path | None, html: Path | None
-) -> int:
+@cli.command(cls=Command, params=TIMELINE)
+def timeline(results: Path, log_file: Path, output: Path | None, html: Path | None) -> int:
     """Draw who did what when, from the journal."""
+    from ..insight import timeline as drawing
+    from ..system.files import replacing
+
     if not (output or html):
-        raise click.UsageError("give --output, --html or both", context)
+        raise click.UsageError("give --output, --html or both")
     files = {"--results": results, "--log-file": log_file, "--output": output, "--html": html}
-    config.keep_apart(context, files)
-    try:
-        seen = timeline.collect(results, _tell_of_damage)
-    except JournalError as error:
-        raise click.UsageError(str(error), context) from error
+    config.keep_apart(files)
+    with _refusing():
+        seen = drawing.collect(results, _tell_of_damage)
     if not seen.items:
-        raise click.UsageError(f"{shown(results)} has no items", context)
+        raise click.UsageError(f"{shown(results)} has no items")
     tell(seen.summary)
-    for option, path, write in (
-        ("--output", output, timeline.write_trace),
-        ("--html", html, partial(timeline.write_html, title=f"{SLUG}: {shown(results)}")),
-    ):
+    page = partial(drawing.write_html, title=f"{SLUG}: {shown(results)}")
+    for option, path, write in (("output", output, drawing.write_trace), ("html", html, page)):
         if path:
-            _write(context, option, path, partial(write, seen))
+            with _refusing(f"--{option}: {shown(path)}"), replacing(path) as file:
+                write(seen, file)
+            tell(f"{option}: {shown(path)}")
     return ALL_DONE
 
 
-def _write(
-    context: click.Context, option: str, path: Path, write: Callable[[TextIO], None]
-) -> None:
-    try:
-        with replacing(path) as file:
-            write(file)
-    except OSError as error:
-        raise click.UsageError(f"{option}: {shown(path)}: {error.strerror}", context) from error
-    tell(f"{option.removeprefix('--')}: {shown(path)}")
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code; a usage error is one line."""
+    """Run the command line and return its exit code; an error is one line."""
     try:
         code: int = cli.main(
             arguments, prog_name=SLUG, standalone_mode=False, auto_envvar_prefix=PACKAGE.upper()
         )
-    except click.ClickException as error:
-        return _complain(config.one_line(error), USAGE)
-    except ItemsError as error:
-        return _complain(str(error), SOURCE_FAILED)
     except (click.Abort, StoppedError) as stopped:
         return STOPPED_BY_SIGNAL + int(getattr(stopped, "number", 2))
-    except OSError as error:
-        return _complain(f"{shown(error.filename or '')}: {error.strerror}", SOME_FAILED)
+    except tuple(EXIT_CODES) as error:
+        codes = (code for kind, code in EXIT_CODES.items() if isinstance(error, kind))
+        return _complain(_message(error), next(codes))
     tell()
     if problem := streams.take_problem():
         return _complain(f"standard output: {problem}", SOME_FAILED)
     return code
 
 
-def _progress(inputs: Sequence[str], wanted: bool | None, *, verbose: bool) -> Progress:
-    if wanted is False:
-        return Progress()
-    if not streams.stderr().isatty():
-        return Lines(verbose=verbose)
-    return Bar(lambda: _count(inputs), verbose=verbose)
+@contextmanager
+def _refusing(name: str = "") -> Iterator[None]:
+    """Turn what cannot be read or written into wrong usage.
+
+    Args:
+        name: Of what is written, for its errors.
+    """
+    from ..results.database import JournalError
+
+    try:
+        yield
+    except JournalError as error:
+        raise click.UsageError(str(error)) from error
+    except BrokenPipeError:  # the reader has what it wanted, as head does
+        return
+    except OSError as error:
+        raise click.UsageError(f"{name}: {error.strerror}") from error
 
 
-def _count(inputs: Sequence[str]) -> int | None:
-    from .. import job  # noqa: PLC0415 - by now it can be imported
+def _show_keys(keys: Iterator[str]) -> int:
+    for key in keys:
+        tell(visible(key))
+        if streams.nobody_reads():
+            break
+    return ALL_DONE
 
-    count: Callable[[Sequence[str]], Any] = getattr(job, "count", lambda _: None)
-    total = count(inputs)
-    return total if isinstance(total, int) else None
+
+def _message(error: Exception) -> str:
+    """Tell an error in one line."""
+    if isinstance(error, click.ClickException):
+        return config.one_line(error)
+    if isinstance(error, WorkersCannotStartError):
+        return f"workers cannot start: {error_name(str(error))}"
+    if isinstance(error, OSError):
+        return f"{shown(error.filename or '')}: {error.strerror}"
+    return str(error)
 
 
 def _tell_of_damage(key: str, what: str) -> None:
@@ -292,7 +261,3 @@ def _tell_of_damage(key: str, what: str) -> None:
 def _complain(message: str, code: int) -> int:
     tell(f"Error: {visible(message)}", error=True)
     return code
-
-
-def _complain_of_start(error: WorkersCannotStartError) -> int:
-    return _complain(f"workers cannot start: {error_name(str(error))}", WORKERS_CANNOT_START)

@@ -1,18 +1,20 @@
-"""What a person sees while a run works: a bar on a terminal, a line now and then elsewhere."""
+"""The progress of a run: a bar on a terminal, a line now and then elsewhere."""
 
 import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self
 
 from ..items.backlog import CurrentItems
 from ..items.messages import DONE, FAILED
 from ..items.stats import RunStats
-from ..system.streams import stderr, stderr_is_ready, tell
+from ..settings import Settings
+from ..system.files import STDOUT
+from ..system.streams import stderr, stderr_is_ready, stdout, tell
 from ..system.text import visible
 
 if TYPE_CHECKING:
@@ -26,20 +28,21 @@ DRAW_SECONDS = 0.1
 
 def summary(stats: RunStats) -> list[str]:
     """Return the lines that say, at the end of a run, what it did."""
-    settled, earlier = stats.done + stats.failed, Counter(stats.skipped)
-    rate = settled / stats.seconds if stats.seconds else 0.0
-    lines = [
-        f"{stats.done} done, {stats.failed} failed in {stats.seconds:.1f} s ({rate:.1f} items/s)"
-    ]
+    earlier, took = Counter(stats.skipped), f"{stats.seconds:.1f} s ({stats.rate:.1f} items/s)"
+    lines = [f"{stats.done} done, {stats.failed} failed in {took}"]
     if earlier.total():
         lines.append(f"{earlier[DONE]} done and {earlier[FAILED]} failed in earlier runs")
     if stats.twice:
         lines.append(f"keys that were yielded twice: {stats.twice}; the log names them")
     if earlier[FAILED]:
         lines.append("--retry-failed does the failed ones again")
-    if stats.signal:
+    if stats.halted:
+        name, times = stats.errors.most_common(1)[0] if stats.errors else ("", 0)
+        lines.append(f"halted by --max-failures; most often, {times} x {visible(name)}")
+        lines.append("run it again to do the rest")
+    elif stats.signal:
         lines.append("stopped before the end; run it again to do the rest")
-    elif not settled:
+    elif not stats.settled:
         lines.append("nothing to do")
     return lines
 
@@ -58,12 +61,7 @@ class Progress:
         """Begin."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        where: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Leave the screen as a person wants to read it afterwards."""
 
     def show(self, stats: RunStats) -> None:
@@ -81,6 +79,13 @@ class Progress:
         log.info("%s", text)
 
 
+def pace(stats: RunStats) -> str:
+    """Say how fast a run goes, or since when it has nothing to do."""
+    if stats.idle_since is None:
+        return f"{stats.rate:.1f} items/s"
+    return time.strftime("idle since %H:%M:%S", time.localtime(stats.idle_since))
+
+
 class Lines(Progress):
     """A line on standard error every ten seconds."""
 
@@ -89,13 +94,16 @@ class Lines(Progress):
     def __init__(self, *, verbose: bool = False) -> None:
         """Also write a line for each worker that is at an item, if ``verbose``."""
         super().__init__()
-        self.verbose = verbose
+        self.verbose, self.was_idle = verbose, False
 
     def draw(self, stats: RunStats) -> None:
-        """Write the line."""
-        rate = stats.done / stats.seconds if stats.seconds else 0.0
-        lines = [f"{stats.done} done, {stats.failed} failed, {rate:.1f} items/s"]
-        tell(*lines, *(at_work(stats.current_items) if self.verbose else []), error=True)
+        """Write the line; while there is nothing to do, once."""
+        idle, was_idle = stats.idle_since is not None, self.was_idle
+        self.was_idle = idle
+        if idle and was_idle:
+            return
+        line = f"{stats.done} done, {stats.failed} failed, {pace(stats)}"
+        tell(line, *(at_work(stats.current_items) if self.verbose else []), error=True)
 
     def note(self, text: str) -> None:
         """Write a line of its own."""
@@ -145,10 +153,9 @@ class Bar(Progress):
     def draw(self, stats: RunStats) -> None:
         """Draw the bar anew."""
         self.workers[:] = at_work(stats.current_items) if self.verbose else []
-        settled = stats.done + stats.failed
-        rate = f"{settled / stats.seconds:.1f}/s" if stats.seconds else ""
+        rate = pace(stats) if stats.seconds or stats.idle_since else ""
         failed = f"{stats.failed} failed" if stats.failed else ""
-        past = settled + sum(stats.skipped.values())
+        past = stats.settled + sum(stats.skipped.values())
         self.bar.update(self.task, completed=past, total=self.total, failed=failed, rate=rate)
         self.bar.refresh()
 
@@ -160,6 +167,26 @@ class Bar(Progress):
     def _count(self) -> None:
         with suppress(Exception):  # the owner's code; what cannot be counted is done all the same
             self.total = self.count()
+
+
+def progress_for(settings: Settings, inputs: Sequence[str]) -> Progress:
+    """Return what shows a run as its settings and its screen have it."""
+    if settings.progress is False:
+        return Progress()
+    logs_here = settings.log_file == STDOUT and stdout().isatty()  # a bar would be torn by records
+    # Nor do a debugger's prompt and a bar go together.
+    debugs = not (settings.workers or settings.progress)
+    if logs_here or debugs or not stderr().isatty():
+        return Lines(verbose=settings.verbose)
+    return Bar(partial(_count, inputs), verbose=settings.verbose)
+
+
+def _count(inputs: Sequence[str]) -> int | None:
+    from .. import job  # noqa: PLC0415 - by now it can be imported
+
+    count: Callable[[Sequence[str]], Any] = getattr(job, "count", lambda _: None)
+    total = count(inputs)
+    return total if isinstance(total, int) else None
 
 
 def at_work(current_items: CurrentItems) -> list[str]:

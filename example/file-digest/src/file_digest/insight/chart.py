@@ -1,17 +1,17 @@
-"""What ``scale`` measured, as a picture. Needs matplotlib: the dependency group ``chart``."""
+"""The measurements of ``scale`` as a picture. Needs matplotlib: the dependency group ``chart``."""
 
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..system.files import shown
-from .report import PROCESSES, THREADS, Measured
+from .report import LIMITED, PROCESSES, THREADS, Measured
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FORMATS = (".svg", ".png")
-STYLES = {THREADS: ("o-", "#c2571a"), PROCESSES: ("s-", "#1a6cc2")}
+STYLES = {THREADS: ("o-", "#c2571a"), PROCESSES: ("s-", "#1a6cc2"), LIMITED: ("D", "#3a8a3a")}
 
 
 def problem(path: Path) -> str:
@@ -49,9 +49,9 @@ def figure(measured: list[Measured], title: str) -> "Figure":
     base = measured[0].rate
     axes.plot(counts, [base * count for count in counts], ":", color="#888888", label="ideal")
     for kind, (style, colour) in STYLES.items():
-        line = [one for one in measured if one.kind == kind]
-        rates = [one.rate for one in line]
-        axes.plot([one.workers for one in line], rates, style, color=colour, label=kind)
+        if line := [one for one in measured if one.kind == kind]:
+            rates = [one.rate for one in line]
+            axes.plot([one.workers for one in line], rates, style, color=colour, label=kind)
     axes.set(title=title, xlabel="workers", ylabel="items per second", xticks=counts)
     axes.set_ylim(0, 1.25 * max(one.rate for one in measured))
     axes.legend()

@@ -1,4 +1,4 @@
-"""What ``scale`` measured, in figures and in words."""
+"""The measurements of ``scale``, in figures and in words."""
 
 import os
 import platform
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from ..settings import usable_cores
 
 THREADS, PROCESSES = "threads", "processes"
+LIMITED = "limited"
+"""Processes whose NumPy has so many threads as it is told, see ``system.threads``."""
 ENOUGH = 0.9
 """Of the best rate: fewer workers that reach this are the better choice."""
 GAIN = 1.2
@@ -16,24 +18,27 @@ GAIN = 1.2
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """How fast so many threads or workers did the sample."""
+    """The rate at which so many threads or workers did the sample."""
 
     kind: str
     workers: int
     items: int
-    """How many the sample has."""
+    """The size of the sample."""
     failed: int
     rate: float
     """Items a second, while all of them were at work."""
     cpu: float
     """Processor seconds for a thousand items."""
+    threads: int = 0
+    """Of NumPy in each worker, where they are limited."""
 
     def row(self, base: float) -> str:
         """Return a line of the table, given the rate of one thread."""
-        speed_up = self.rate / base
+        speed_up, at_once = self.rate / base, self.workers * (self.threads or 1)
+        workers = f"{self.workers} x {self.threads}" if self.threads else self.workers
         return (
-            f"{self.kind:<10} {self.workers:>7} {self.rate:>10.1f} {speed_up:>9.2f} "
-            f"{speed_up / self.workers:>10.0%} {self.cpu:>11.3f}"
+            f"{self.kind:<10} {workers:>7} {self.rate:>10.1f} {speed_up:>9.2f} "
+            f"{speed_up / at_once:>10.0%} {self.cpu:>11.3f}"
             f"{f'  {self.failed} failed' if self.failed else ''}"
         )
 
@@ -53,10 +58,17 @@ def advice(measured: list[Measured], *, gil: bool) -> str:
     """Say in one sentence what the figures mean."""
     base = measured[0].rate
     threads = max(one.rate for one in measured if one.kind == THREADS) / base
-    by_processes = [one for one in measured if one.kind == PROCESSES]
+    limited = [one for one in measured if one.kind == LIMITED]
+    by_processes = [*limited, *(one for one in measured if one.kind == PROCESSES)]
     most = max(one.rate for one in by_processes)
     best = next(one for one in by_processes if one.rate >= ENOUGH * most)
     processes, use = best.rate / base, f"use --workers {best.workers}"
+    if best.threads:
+        return (
+            f"NumPy starts threads of its own: {best.workers} x {best.threads} gain "
+            f"{processes:.1f} x over one worker without a limit; "
+            f"{use} --threads-per-worker {best.threads}."
+        )
     if threads < GAIN and (processes < GAIN or best.workers == 1):
         return (
             "Neither threads nor processes help: all share what is short (processors, memory, a "

@@ -3,42 +3,42 @@
     items ─▶ one worker, for some seconds ─▶ a sample
     the sample, over and over, for some seconds each
       ─▶ 1, 2, 4 … threads of one process        Backlog and TaskRunner, as in every worker
-      ─▶ 1, 2, 4 … workers                       supervisor.run, as in every run
+      ─▶ 1, 2, 4 … workers                       Service.outcomes, as in every run
+      ─▶ workers x threads of NumPy each         the same, where the job imports NumPy
 
 Threads get a process of their own, so that whatever the job does to it, main can tell.
 """
 
 import math
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import replace
 from itertools import cycle
 from multiprocessing import Pipe, connection
 from multiprocessing.connection import Connection
+from types import ModuleType
 
 from ..configurer import LogSetup, configure_worker
-from ..items.backlog import Backlog, Batch
+from ..items.backlog import Backlog
+from ..items.batch import Batch
 from ..items.messages import DONE, FAILED, IDLE, Item, Outcome, StoppedError, Task
 from ..items.payloads import frozen
 from ..items.source import Source
-from ..items.task_runner import TaskRunner, Work, cpu_seconds
-from ..main import begin_items, check_log, import_job, items_error, listening, make_room
-from ..settings import Settings
-from ..system.errors import error_name
+from ..items.task_runner import TaskRunner, cpu_seconds
+from ..items.worker_job import WorkerJob
+from ..main import Service, items_error, running
+from ..settings import Settings, usable_cores
+from ..system.errors import ScaleError, error_name
 from ..system.lifeline import Lifeline, follow_main
 from ..system.processes import context_for, exitcode_of, how_it_ended, kill, start_process
-from ..system.signals import Stop
-from ..workers import supervisor
-from .report import PROCESSES, THREADS, Measured
+from ..system.threads import combinations, limit_threads
+from .report import LIMITED, PROCESSES, THREADS, Measured
 
 START_SECONDS = 10.0
-"""How long to wait for the last of the workers to be at work, once the first is."""
-
-
-class ScaleError(Exception):
-    """Nothing can be measured; the message is one line that says why."""
+"""Until the last of the workers is at work, once the first is: the longest to wait."""
 
 
 def steps(most: int) -> list[int]:
@@ -48,6 +48,8 @@ def steps(most: int) -> list[int]:
 
 def measure(settings: Settings, inputs: Sequence[str], seconds: float) -> Generator[Measured]:
     """Measure a sample of the items with ever more threads, then with ever more processes.
+
+    Where the job imports NumPy, processes are measured with a limit of NumPy's own threads as well.
 
     Args:
         settings: As for a run; its ``workers`` is the most that are tried.
@@ -59,17 +61,17 @@ def measure(settings: Settings, inputs: Sequence[str], seconds: float) -> Genera
         StoppedError: A signal came.
         RefusedError, ItemsError, WorkersCannotStartError: As in a run.
     """
-    make_room(settings)
-    job, stop = import_job(settings), Stop(grace=0.0)
-    with stop.listening(), closing(begin_items(job, settings, inputs, stop)) as source:
-        check_log(settings)
-        with listening(settings, stop) as listener:
-            trial = Trial(settings, listener.setup, stop, seconds)
-            sample = trial.sample(source)
-            for count in steps(settings.workers):
-                yield trial.threads(sample, count)
-            for count in steps(settings.workers):
-                yield trial.processes(sample, count)
+    with running(settings, inputs, nullcontext) as (service, _):
+        trial = Trial(service, seconds)
+        sample = trial.sample()
+        for count in steps(settings.workers):
+            yield trial.threads(sample, count)
+        for count in steps(settings.workers):
+            yield trial.processes(sample, count)
+        if trial.has_numpy:
+            cores = usable_cores()
+            for count, threads in combinations(cores, steps(min(settings.workers, cores))):
+                yield trial.limited(sample, count, threads)
 
 
 class Deadline:
@@ -81,25 +83,31 @@ class Deadline:
         self.workers: set[str] = set()
         self.latest = self.end = math.inf
 
-    def is_over(self, outcomes: Iterable[Outcome]) -> bool:
-        """Look at new outcomes, and at the clock."""
+    def note(self, outcomes: Iterable[Outcome]) -> None:
+        """Note who has done something, and when."""
         now = time.monotonic()
         self.workers.update(outcome.worker for outcome in outcomes)
         if self.workers and self.latest == math.inf:
             self.latest = now + START_SECONDS
         if self.end == math.inf and (len(self.workers) >= self.count or now > self.latest):
             self.end = now + self.seconds
-        return now >= self.end
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time is up."""
+        return time.monotonic() >= self.end
 
 
 class Trial:
-    """Has a sample done by threads or processes, for some seconds each."""
+    """Does a sample by threads or processes, for some seconds each."""
 
-    def __init__(self, settings: Settings, logs: LogSetup, stop: Stop, seconds: float) -> None:
+    def __init__(self, service: Service, seconds: float) -> None:
         """Start nothing yet."""
-        self.settings, self.logs, self.stop, self.seconds = settings, logs, stop, seconds
+        self.service, self.stop, self.seconds = service, service.stop, seconds
+        self.has_numpy = False
+        """Whether the job imports NumPy, as ``threads`` sees."""
 
-    def sample(self, source: Source) -> list[Item]:
+    def sample(self) -> list[Item]:
         """Return the items that one worker does in the time."""
         read: dict[str, Item] = {}
 
@@ -107,7 +115,7 @@ class Trial:
             read.update((pair[0], pair) for pair in pairs)
             return pairs
 
-        outcomes, _ = self._run(source, 1, noted)
+        outcomes, _ = self._run(self.service.source, 1, noted)
         if sample := [read[outcome.key] for outcome in outcomes if outcome.status == DONE]:
             return sample
         why = error_name(outcomes[-1].error or "") if outcomes else "there are no items"
@@ -120,20 +128,30 @@ class Trial:
         outcomes, cpu = self._run(source, count, list)
         return _measured(PROCESSES, count, len(sample), outcomes, cpu)
 
+    def limited(self, sample: list[Item], count: int, threads: int) -> Measured:
+        """Measure so many workers, each with so many threads of NumPy.
+
+        They are spawned: only then do they begin with main's environment as it is now.
+        """
+        limit_threads(threads)
+        settings = replace(self.service.settings, start_method="spawn")
+        spawning = Trial(replace(self.service, settings=settings), self.seconds)
+        return replace(spawning.processes(sample, count), kind=LIMITED, threads=threads)
+
     def threads(self, sample: list[Item], count: int) -> Measured:
         """Measure so many threads, in a new process."""
-        settings = self.settings
+        setup, method = self.service.listener.setup, self.service.settings.start_method
         receiving, sending = Pipe(duplex=False)
         lifeline = Lifeline()
-        args = (sending, lifeline.end, self.logs, sample, Deadline(count, self.seconds))
-        process = start_process(context_for(settings.start_method), _thread_main, args, THREADS)
+        args = (sending, lifeline.end, setup, sample, Deadline(count, self.seconds))
+        process = start_process(context_for(method), _thread_main, args, THREADS)
         sending.close()
         try:
             while receiving not in connection.wait([receiving, self.stop.waker]):
                 self.stop.clear_waker()
                 self._check_stop()
             with suppress(EOFError):
-                outcomes, cpu = receiving.recv()
+                outcomes, cpu, self.has_numpy = receiving.recv()
                 return _measured(THREADS, count, len(sample), outcomes, cpu)
             process.join(1.0)
             ended = how_it_ended(exitcode_of(process))
@@ -147,15 +165,14 @@ class Trial:
     def _run(
         self, source: Source, count: int, chosen: Callable[[list[Item]], list[Item]]
     ) -> tuple[list[Outcome], float]:
-        """Have workers do items in the time; return the outcomes and the processor time."""
+        """Do items by workers in the time; return the outcomes and the processor time."""
         backlog, deadline = Backlog(source, chosen, max_attempts=1), Deadline(count, self.seconds)
         outcomes: list[Outcome] = []
-        settings = replace(self.settings, workers=count)
-        source.read()
-        with closing(supervisor.run(backlog, settings, self.logs, self.stop)) as news:
-            for some in news:
+        with closing(self.service.outcomes(backlog, count)) as completed:
+            for some in completed:
                 outcomes += some
-                if deadline.is_over(some) and not backlog.stopped:
+                deadline.note(some)
+                if deadline.is_over and not backlog.stopped:
                     backlog.stop()
         self._check_stop()
         if source.error:
@@ -174,23 +191,23 @@ def _thread_main(
     sample: list[Item],
     deadline: Deadline,
 ) -> None:
-    """Be the process whose threads do the sample."""
+    """Do the sample by the threads of this process."""
     follow_main(lifeline)
     configure_worker(logs)
     from .. import job  # noqa: PLC0415 - as in a worker
 
     began = cpu_seconds()
-    outcomes = ThreadPool(job.work, sample, deadline).run()
-    sending.send((outcomes, cpu_seconds() - began))
+    outcomes = ThreadPool(job, sample, deadline).run()
+    sending.send((outcomes, cpu_seconds() - began, "numpy" in sys.modules))
 
 
 class ThreadPool:
     """Threads that do batches of a backlog as workers do, in one process."""
 
-    def __init__(self, work: Work, sample: list[Item], deadline: Deadline) -> None:
+    def __init__(self, job: ModuleType, sample: list[Item], deadline: Deadline) -> None:
         """Prepare; ``run`` does the items."""
-        self.work, self.deadline = work, deadline
-        self.news = threading.Condition()
+        self.job, self.deadline = job, deadline
+        self.changed = threading.Condition()
         fixed = [frozen(pair) for pair in sample]  # once, or each round would pay for it
         self.source = Source(lambda: cycle(fixed), self._wake)
         self.backlog = Backlog(self.source, list, max_attempts=1)
@@ -200,36 +217,41 @@ class ThreadPool:
         """Do items until the time is over."""
         self.source.start()
         self.source.read()
-        names = [f"thread-{number}" for number in range(self.deadline.count)]
-        threads = [threading.Thread(target=self._serve, args=(name,)) for name in names]
+        numbers = range(self.deadline.count)
+        threads = [threading.Thread(target=self._live, args=(number,)) for number in numbers]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         return self.outcomes
 
-    def _serve(self, name: str) -> None:
-        runner = TaskRunner(self.work, [IDLE], 0)
+    def _live(self, number: int) -> None:
+        job = WorkerJob(self.job, number)
+        self._serve(TaskRunner(job.work, [IDLE], 0), f"thread-{number}")
+        job.end()
+
+    def _serve(self, runner: TaskRunner, name: str) -> None:
         while work := self._take():
             batch, task = work
             runner.unpack(task)
             runner.run()
             if report := runner.report():
-                with self.news:
+                with self.changed:
                     outcomes = self.backlog.completed(batch, report, name)
                     self.outcomes += outcomes
-                    if self.deadline.is_over(outcomes):
+                    self.deadline.note(outcomes)
+                    if self.deadline.is_over:
                         self.backlog.stop()
 
     def _take(self) -> tuple[Batch, Task] | None:
-        with self.news:
+        with self.changed:
             while not (work := self.backlog.next_batch()) and not self.backlog.exhausted:
-                self.news.wait(1.0)
+                self.changed.wait(1.0)
             return work
 
     def _wake(self) -> None:
-        with self.news:
-            self.news.notify_all()
+        with self.changed:
+            self.changed.notify_all()
 
 
 def _measured(kind: str, count: int, size: int, outcomes: list[Outcome], cpu: float) -> Measured:

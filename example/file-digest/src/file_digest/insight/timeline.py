@@ -1,4 +1,4 @@
-"""Who did what when: a picture from the journal.
+"""The timeline: a picture, from the journal, of who did what when.
 
 It holds which item was done where, when and how, when workers came and went, and which attempts at
 items ended with their worker.
@@ -26,12 +26,12 @@ LAST_SECOND = 1e12
 MICROSECONDS = 1e6
 MARKS = (STARTED, START_FAILED, DIED)
 DATA = "TIMELINE_DATA"
-"""What ``timeline.html`` has where the data belong."""
+"""Stands in ``timeline.html`` where the data belong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """What is to be shown."""
+    """The items and events to show."""
 
     items: list[Outcome]
     """By the time at which they began; with the attempts that left no outcome, as ``KILLED``."""

@@ -7,59 +7,25 @@
 Who does the batches is the execution model's business; all of them share this module.
 """
 
-import pickle
+import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 
-from ..system.errors import describe
-from .batch_size import BatchSizer
+from ..system.errors import describe, error_name
+from .batch import Batch, WorkerDeath
+from .batch_size import BATCH_ITEMS, BatchSizer
 from .events import WorkerEvents
 from .messages import Item, Report, Task, whole_task
 from .outcomes import Outcomes
 from .payloads import UnsendableError
 from .source import READ_AHEAD, Source
+from .waiting import RETRY_DELAY, Waiting
+
+log = logging.getLogger(__name__)
 
 SKIP_ROUNDS = 100
-
-
-@dataclass(slots=True)
-class Batch:
-    """Items on their way through one worker; those from ``done`` to ``end`` are still open."""
-
-    first: int
-    pairs: list[Item]
-    attempts: int
-    """How often its one item was tried before; 0 in a batch of several."""
-    done: int = 0
-    end: int = 0
-
-    @property
-    def open(self) -> list[Item]:
-        """The items without a report."""
-        return self.pairs[self.done : self.end]
-
-    def task(self) -> Task:
-        """Return what to send to a worker.
-
-        Raises:
-            UnsendableError: A payload did not pickle.
-            MemoryError: Together they are too large.
-        """
-        blob = pickle.dumps([payload for _, payload in self.pairs], pickle.HIGHEST_PROTOCOL)
-        return Task(self.first, blob, len(self.pairs))
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerDeath:
-    """A worker's death."""
-
-    worker: str
-    reason: str
-    seconds: float
-    """For how long it was at its current item."""
-
 
 CurrentItems = dict[str, tuple[str, float]]
 """Worker's name to the key of the item that it is at, and since when by ``time.monotonic``."""
@@ -71,23 +37,30 @@ class Backlog:
     def __init__(
         self,
         source: Source,
-        unfinished: Callable[[list[Item]], list[Item]],
+        admit: Callable[[list[Item]], list[Item]],
         max_attempts: int,
         events: WorkerEvents | None = None,
+        retry_delay: float = RETRY_DELAY,
     ) -> None:
-        """Take items from ``source``, leave out those that ``unfinished`` leaves out.
+        """Take items from ``source``, and do those that ``admit`` returns.
 
         Killed attempts are noted in ``events``, as is what the supervisor has to tell.
         """
-        self.source, self.unfinished, self.max_attempts = source, unfinished, max_attempts
+        self.source, self.admit, self.max_attempts = source, admit, max_attempts
         self.sizer = BatchSizer()
+        self.named = False
+        """Whether workers are told the items' keys."""
+        self.left: int | None = None
+        """How many more items to take from the source; None for all."""
         self.pending: list[Item] = []
         self.isolated: deque[tuple[Item, int]] = deque()
+        """Items that go alone, and how often each was tried."""
+        self.waiting = Waiting(retry_delay)
         self.failed: list[Outcomes] = []
         self.number = 0
         self.cpu_seconds = 0.0
         """Processor time of all workers so far, as they report it."""
-        self.stopped = False
+        self.stopped = self.halted = False
         self.current_items: CurrentItems = {}
         """For people to see; the execution model brings it up to date at every tick."""
         self.events = events or WorkerEvents()
@@ -97,11 +70,26 @@ class Backlog:
         self.stopped = True
         self.source.stop()
 
+    def halt(self) -> None:
+        """Have no other item begun; those under way may take their time."""
+        self.halted = True
+
+    @property
+    def read_out(self) -> bool:
+        """Whether no new item will come."""
+        return self.left == 0 or self.source.exhausted
+
     @property
     def exhausted(self) -> bool:
         """Whether there is nothing to hand out, now or later, unless a worker gives it back."""
-        nothing_waits = not (self.pending or self.isolated or self.failed)
-        return (nothing_waits and self.source.exhausted) or self.stopped
+        nothing_waits = not (self.pending or self.isolated or self.failed or self.waiting)
+        return (nothing_waits and self.read_out) or self.stopped
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is there to hand out before the source is asked again."""
+        nothing_waits = not (self.pending or self.isolated or self.failed or self.waiting)
+        return nothing_waits and self.source.resting and not self.source.ready
 
     @property
     def has_some(self) -> bool:
@@ -110,27 +98,38 @@ class Backlog:
 
     def fill(self) -> None:
         """Fill the pending list without blocking, as far as the source gives items now."""
-        if self.stopped or self.isolated:
+        self.isolated.extend(self.waiting.take_due())
+        if self.stopped or self.isolated or self.waiting.full or self.left == 0:
             return
         self.source.ahead = max(READ_AHEAD, 2 * self.sizer.size)
         for _ in range(SKIP_ROUNDS):
             enough = len(self.pending) >= self.sizer.size
             if enough or not (pairs := self.source.take(hungry=not self.pending)):
                 return
-            self.pending.extend(self.unfinished(pairs))
+            self._add(self.admit(pairs))
+            if self.left == 0:
+                return
         self.source.wake()  # go on skipping after main has seen to other things
 
-    def next_batch(self, *, only_full: bool = False) -> tuple[Batch, Task] | None:
+    def next_batch(
+        self, *, only_full: bool = False, most: int = BATCH_ITEMS
+    ) -> tuple[Batch, Task] | None:
         """Return the next batch and its task; None where there is nothing to do at the moment.
 
         Args:
             only_full: Whether to wait for more, where there is less to do than a batch can hold:
                 for a worker that still has another, many small ones would only be slower.
+            most: How many items it may hold.
         """
-        while not self.stopped and (batch := self._take(only_full=only_full)):
+        while not self.stopped and (batch := self._take(most, only_full=only_full)):
             if task := self._pack(batch):
                 return batch, task
         return None
+
+    def take_pending(self) -> list[Item]:
+        """Return the items that wait for a worker, for whoever does not do them."""
+        pending, self.pending = self.pending, []
+        return pending
 
     def take_failed(self) -> list[Outcomes]:
         """Return the outcomes of items that could not even be sent."""
@@ -145,14 +144,20 @@ class Backlog:
         batch.done += count
         self.cpu_seconds += report.cpu
         self.sizer.observe(count, report.elapsed, len(report.results))
+        attempts = batch.attempts + 1
+        postponed = report.retryable if attempts < self.max_attempts else []
+        for at in postponed:
+            self._postpone(pairs[at], attempts, report.errors[at])
         return Outcomes(
             keys=[key for key, _ in pairs],
             results=results,
             errors=report.errors,
-            attempts=batch.attempts + 1,
+            attempts=attempts,
             worker=worker,
             started=report.started,
             seconds=report.seconds,
+            peak_memory=report.peak_memory,
+            postponed=frozenset(postponed),
         )
 
     def release(self, batch: Batch, numbers: range) -> None:
@@ -197,10 +202,20 @@ class Backlog:
 
     def _blame(self, pair: Item, attempts: int, death: WorkerDeath) -> list[Outcomes]:
         if attempts >= self.max_attempts:
-            return [_failed(pair, death.reason, attempts, death.worker, death.seconds)]
+            failed = _failed(pair, death.error, attempts, death.worker, death.seconds)
+            return [replace(failed, peak_memory=death.memory)]
         self.events.note_killed(death.worker, death.reason, pair[0], death.seconds, attempts)
+        self._log_retry(pair[0], "", attempts, death.reason)
         self.isolated.append((pair, attempts))
         return []
+
+    def _postpone(self, pair: Item, attempts: int, error: str) -> None:
+        delay = self.waiting.put(pair, attempts)
+        self._log_retry(pair[0], f" in {delay:.1f} s", attempts, error_name(error))
+
+    def _log_retry(self, key: str, when: str, attempts: int, why: str) -> None:
+        told, at = "item %s is tried again%s, attempt %d of %d: %s", {"item": key}
+        log.info(told, key, when, attempts + 1, self.max_attempts, why, extra=at)
 
     def _return(self, pairs: list[Item], attempts: int) -> None:
         if attempts:
@@ -208,13 +223,21 @@ class Backlog:
         else:
             self.pending.extend(pairs)
 
-    def _take(self, *, only_full: bool) -> Batch | None:
+    def _add(self, pairs: list[Item]) -> None:
+        if self.left is not None:
+            pairs = pairs[: self.left]
+            self.left -= len(pairs)
+            if not self.left:
+                self.source.stop()
+        self.pending.extend(pairs)
+
+    def _take(self, most: int, *, only_full: bool) -> Batch | None:
         if self.isolated:
             pair, attempts = self.isolated.popleft()
             return self._batch([pair], attempts)
         self.fill()
-        size = self.sizer.size
-        wait = only_full and len(self.pending) < size and not self.source.exhausted
+        size = min(self.sizer.size, most)
+        wait = only_full and len(self.pending) < size and not self.read_out
         if wait or not self.pending:
             return None
         batch = self._batch(self.pending[:size])
@@ -228,7 +251,7 @@ class Backlog:
     def _pack(self, batch: Batch) -> Task | None:
         """Return a batch's task; None where a payload does not pickle, which fails that item."""
         try:
-            task = batch.task()
+            task = batch.task(named=self.named)
         except Exception as error:
             if len(batch.pairs) == 1:
                 why = str(error) if isinstance(error, UnsendableError) else describe(error)

@@ -1,6 +1,7 @@
 """The batches that one worker has: what main knows of items that are under way."""
 
-from .backlog import Backlog, Batch, WorkerDeath
+from .backlog import Backlog
+from .batch import Batch, WorkerDeath
 from .messages import IDLE, Released, Report, UnpickleFailed, whole_task
 from .outcomes import Outcomes
 

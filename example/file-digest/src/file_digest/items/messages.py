@@ -28,7 +28,7 @@ Item = tuple[str, Any]
 class Outcome(NamedTuple):
     """How one item ended; its fields are the journal's columns, in their order.
 
-    A tuple and not a dataclass: there is one for every item, and a frozen dataclass of eight
+    A tuple and not a dataclass: there is one for every item, and a frozen dataclass of nine
     fields costs five times as much to make.
     """
 
@@ -45,6 +45,9 @@ class Outcome(NamedTuple):
     """Seconds since the epoch."""
     seconds: float
     """How long the last attempt took."""
+    peak_memory: int | None = None
+    """The most memory that its worker had had resident by then, in bytes. What an item took of that
+    and what those before it had left cannot be told apart. None where nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,8 @@ class Task:
     """The pickled list of payloads. Pickled on its own, so that a payload that does not unpickle
     costs its task and not the connection."""
     count: int
+    keys: list[str] = field(default_factory=list)
+    """The items' keys, for their log records; empty where the log does not show them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +79,11 @@ class Shutdown:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Worker to main: the job is imported, send tasks."""
+    """Worker to main: the job is imported and set up, send tasks."""
 
     pid: int
+    has_lifespan: bool = False
+    """Whether it has something to tear down at its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +110,12 @@ class Report:
     """How long each took; the tiniest, which share one reading of the clock, took the same."""
     errors: dict[int, str] = field(default_factory=dict)
     """Position to the error's text."""
+    retryable: list[int] = field(default_factory=list)
+    """Positions whose error is worth another attempt."""
     cpu: float = 0.0
     """CPU seconds that the worker and its ended children took since the report before."""
+    peak_memory: int | None = None
+    """The most memory that the worker has had resident so far, in bytes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """How items ended, many at a time: columns, which become rows only where rows are wanted."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate, count, repeat
@@ -28,14 +28,18 @@ class Outcomes:
     started: float
     """When the first began, in seconds since the epoch."""
     seconds: Sequence[float]
+    peak_memory: int | None = None
+    postponed: Collection[int] = ()
+    """Positions of items that are tried again: they have no outcome yet, and no row."""
 
     def __len__(self) -> int:
-        """How many items."""
-        return len(self.keys)
+        """How many outcomes."""
+        return len(self.keys) - len(self.postponed)
 
     def __iter__(self) -> Iterator[Outcome]:
         """Yield a row for each."""
-        return map(NEW_OUTCOME, self._rows())
+        rows, postponed = map(NEW_OUTCOME, self._rows()), self.postponed
+        return (row for at, row in enumerate(rows) if at not in postponed) if postponed else rows
 
     @property
     def failures(self) -> list[Outcome]:
@@ -46,7 +50,7 @@ class Outcomes:
         errors = self.errors
         return zip(
             self.keys,
-            [FAILED if at in errors else DONE for at in range(len(self))]
+            [FAILED if at in errors else DONE for at in range(len(self.keys))]
             if errors
             else repeat(DONE),
             [result or None for result in self.results] if errors else self.results,
@@ -55,6 +59,7 @@ class Outcomes:
             repeat(self.worker),
             accumulate(self.seconds, initial=self.started),
             self.seconds,
+            repeat(self.peak_memory),
             strict=False,
         )
 

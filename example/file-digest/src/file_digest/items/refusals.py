@@ -26,6 +26,8 @@ def is_refusal(error: BaseException) -> bool:
         return False
     if isinstance(error, OSError) and error.filename:
         return True
+    if isinstance(error, (ConnectionError, TimeoutError)):
+        return False  # others are to blame, and may do better the next time
     return isinstance(error, (OSError, ValueError)) and _is_raised_by_job(error)
 
 

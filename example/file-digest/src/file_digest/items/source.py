@@ -1,5 +1,7 @@
 """Reads the items that ``job.items`` yields: lazily, in a thread, a bounded number ahead."""
 
+import logging
+import random
 import threading
 import time
 from collections import deque
@@ -7,16 +9,22 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from multiprocessing import connection
 
+from ..system.errors import describe
 from ..system.signals import Stop
 from ..system.text import text_of
 from .messages import ContractError, Item
 from .payloads import frozen
+from .refusals import is_refusal
+
+log = logging.getLogger(__name__)
 
 READ_AHEAD = 16
 BULK_ITEMS = 255
 BULK_SECONDS = 0.001
 LOOK_SECONDS = 1.0
 CLOSE_SECONDS = 0.2
+FIRST_BACK_OFF, MOST_BACK_OFF = 1.0, 60.0
+"""Seconds until ``call`` is called again that raised; doubled each time."""
 
 
 class Source:
@@ -27,17 +35,30 @@ class Source:
     items come from belongs to the thread that made it, as a database cursor does.
     """
 
-    def __init__(self, call: Callable[[], Iterable[Item]], wake: Callable[[], None]) -> None:
-        """Read what ``call`` returns; call ``wake``, from the thread, when there is news."""
-        self.call = call
-        self.wake = wake
+    def __init__(
+        self,
+        call: Callable[[], Iterable[Item]],
+        wake: Callable[[], None],
+        poll: float | None = None,
+    ) -> None:
+        """Prepare; ``start`` begins.
+
+        Args:
+            call: Returns the items.
+            wake: Called, from the thread, for each change.
+            poll: Seconds after which ``call`` is called again once all is read; None is never.
+        """
+        self.call, self.wake, self.poll = call, wake, poll
         self.ready: deque[Item] = deque()
         self.ahead = READ_AHEAD
         self.bulk = 0
         self.error: BaseException | None = None
         self.called = self.finished = self.stopped = False
         self.hungry = True
-        self.room, self.wanted = threading.Event(), threading.Event()
+        self.failures = 0
+        self.resting = False
+        """Whether all is read until ``call`` is called again."""
+        self.room, self.wanted, self.ended = (threading.Event() for _ in range(3))
         self.thread = threading.Thread(target=self._live, name="source", daemon=True)
 
     def start(self) -> None:
@@ -57,8 +78,8 @@ class Source:
     def stop(self) -> None:
         """Read no more. The thread itself may be blocked, so nobody waits for it."""
         self.stopped = True
-        self.room.set()
-        self.wanted.set()
+        for event in (self.room, self.wanted, self.ended):
+            event.set()
 
     def close(self) -> None:
         """Read no more, and let a generator of the owner's end in its thread, if it soon does."""
@@ -84,17 +105,38 @@ class Source:
         return self.finished and not self.ready
 
     def _live(self) -> None:
-        try:
-            items = _iterator(self.call())
-            self.called = True
+        delay: float | None = 0.0
+        while delay is not None and not self.ended.wait(delay):
+            self.resting = False
+            try:
+                self._read_all()
+                delay, self.failures = self.poll, 0
+            except BaseException as error:  # the owner's code: main reports whatever it raised
+                delay = self._back_off(error)
+            self.called = self.resting = True
             self.wake()
-            self.wanted.wait()
-            if not self.stopped:
-                self._read(items)
-        except BaseException as error:  # the owner's code: main reports whatever it raised
-            self.error = error
-        self.called = self.finished = True
+        self.finished = True
         self.wake()
+
+    def _read_all(self) -> None:
+        items = _iterator(self.call())
+        self.called = True
+        self.wake()
+        self.wanted.wait()
+        if not self.stopped:
+            self._read(items)
+
+    def _back_off(self, error: BaseException) -> float | None:
+        """Return after how many seconds to try again; None where that is never."""
+        refused = not self.called and is_refusal(error)
+        if self.poll is None or refused or not isinstance(error, Exception):
+            self.error = error
+            return None
+        delay = min(FIRST_BACK_OFF * 2.0**self.failures, MOST_BACK_OFF)
+        delay *= random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+        self.failures = min(self.failures + 1, 30)
+        log.error("items() raised, and is called again in %.1f s:\n%s", delay, describe(error))
+        return delay
 
     def _read(self, items: Iterator[Item]) -> None:
         began = time.perf_counter()

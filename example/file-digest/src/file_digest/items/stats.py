@@ -2,15 +2,22 @@
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from ..settings import Share
 from ..system.errors import error_name
 from .backlog import CurrentItems
 from .messages import DONE, FAILED
 from .outcomes import Change, Outcomes
 
 log = logging.getLogger(__name__)
+
+ENOUGH_FOR_SHARE = 20
+"""Of fewer items a share says nothing."""
+MOST_NAMES = 1_000
+"""An endless run may have an endless number of different errors."""
 
 
 @dataclass(slots=True)
@@ -28,6 +35,31 @@ class RunStats:
     """What stopped the run early."""
     twice: int = 0
     """Keys that came again, in this run."""
+    errors: Counter[str] = field(default_factory=Counter)
+    """How many items failed with an error, by its name."""
+    idle_since: float | None = None
+    """Since when there is nothing to do, by ``time.time``; None while there is."""
+    halted: bool = False
+    """Whether too many items failed."""
+
+    def exceeds(self, limit: Share | None) -> bool:
+        """Whether as many items have failed as ``--max-failures`` allows."""
+        if limit is None or not self.failed:
+            return False
+        if not limit.is_percentage:
+            return self.failed >= limit.amount
+        settled = self.done + self.failed
+        return settled >= ENOUGH_FOR_SHARE and 100 * self.failed >= limit.amount * settled
+
+    @property
+    def settled(self) -> int:
+        """Items that are done or failed, in this run."""
+        return self.done + self.failed
+
+    @property
+    def rate(self) -> float:
+        """Those a second."""
+        return self.settled / self.seconds if self.seconds else 0.0
 
     def add(self, outcomes: Outcomes) -> None:
         """Count outcomes, and log those that failed."""
@@ -35,8 +67,18 @@ class RunStats:
         self.done += len(outcomes) - len(failures)
         self.failed += len(failures)
         for outcome in failures:
-            log.warning("item %s failed: %s", outcome.key, error_name(outcome.error or ""))
+            name, at = error_name(outcome.error or ""), {"item": outcome.key}
+            if name in self.errors or len(self.errors) < MOST_NAMES:
+                self.errors[name] += 1
+            log.warning("item %s failed: %s", outcome.key, name, extra=at)
         self.seconds = time.monotonic() - self.began
+
+    def note_idle(self, *, idle: bool) -> None:
+        """Note whether there is nothing to do."""
+        if not idle:
+            self.idle_since = None
+        elif self.idle_since is None:
+            self.idle_since = time.time()
 
     def correct(self, changes: Iterable[Change]) -> None:
         """Count what the journal did not take as it came, and log it."""
@@ -45,7 +87,8 @@ class RunStats:
             self.failed -= change.was == FAILED
             if change.error:
                 self.failed += 1
-                log.warning("item %.200s failed: %s", change.key, change.error)
+                at = {"item": change.key}
+                log.warning("item %.200s failed: %s", change.key, change.error, extra=at)
             else:
                 self.twice += 1
                 log.warning("key %s was yielded twice: its first outcome stays", change.key)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, MutableSequence, Sequence
 from typing import Any
 
 from ..system.errors import describe
+from ..system.memory import peak_of_this_process
 from .messages import Report, Task, whole_task
 
 Work = Callable[[Any], Any]
@@ -46,11 +47,17 @@ class TaskRunner:
         take items back while one holds the GIL and the control thread cannot run.
         """
         self.work, self.slot, self.index = work, slot, index
+        self.retry: tuple[type[BaseException], ...] = ()
+        """What is worth another attempt where ``work`` raises it."""
         self.revoked = revoked or [0] * (index + 1)
         self.first = self.end = self.sent = 0
         self.todo: deque[Any] = deque()
+        self.keys: list[str] = []
+        self.key = ""
+        """The current item's key, if main told the keys."""
         self.results: list[str] = []
         self.errors: dict[int, str] = {}
+        self.retryable: list[int] = []
         self.seconds = array("d")
         """How long each item took; those of one stride took the same."""
         self.stride, self.each = 1, 0.0
@@ -68,10 +75,11 @@ class TaskRunner:
         payloads = pickle.loads(task.blob)
         with self.lock:
             self.results, self.errors, self.seconds = [], {}, array("d")
+            self.retryable = []
             self.first, self.end, self.sent = task.first, task.first + task.count, 0
             self.begun, self.start = time.time(), time.perf_counter()
             self.clock = self.sent_at = self.start
-            self.todo = deque(payloads)
+            self.todo, self.keys = deque(payloads), task.keys
 
     def run(self) -> None:
         """Run the items, stride by stride, unless main revokes them."""
@@ -81,6 +89,7 @@ class TaskRunner:
             with self.lock:
                 self._clock_in(at_hand=False)
         self.slot[self.index] = whole_task(self.first)
+        self.key = ""
 
     def _run_some(self, count: int) -> bool:
         """Run ``count`` items; record an exception, of whatever kind, as its item's error.
@@ -93,6 +102,7 @@ class TaskRunner:
         """
         work, slot, index, take = self.work, self.slot, self.index, self.todo.popleft
         revoked, done, next_one = self.revoked, self.results.append, self.first + len(self.results)
+        keys, first = self.keys, self.first
         for number in range(next_one, next_one + count):
             try:
                 payload = take()
@@ -102,12 +112,16 @@ class TaskRunner:
             if number < revoked[index]:
                 self.todo.appendleft(payload)
                 return False
+            if keys:
+                self.key = keys[number - first]
             try:
                 result = work(payload)
                 # For an int, what json writes, without the 1 µs that setting up an encoder takes.
                 done(repr(result) if type(result) is int else as_json(result))
             except BaseException as error:
                 self.errors[number - self.first] = describe(error)
+                if isinstance(error, self.retry):
+                    self.retryable.append(number - self.first)
                 done("")
         return True
 
@@ -154,7 +168,9 @@ class TaskRunner:
                 elapsed=self.clock - began,
                 seconds=self.seconds[start:stop],
                 errors={at - start: errors[at] for at in errors if start <= at < stop},
+                retryable=[at - start for at in self.retryable if start <= at < stop],
                 cpu=self.cpu - cpu,
+                peak_memory=peak_of_this_process(),
             )
 
     def release(self) -> range:

@@ -1,4 +1,4 @@
-"""What a process does whose records the listener does not take: wait, then go round it."""
+"""Fallback for a stalled listener: wait, then write to a file."""
 
 import errno
 import os
@@ -11,55 +11,57 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from .parts import open_for_us
+from .logfile import append, write_all
 from .state import CUT_OFF, LOST, STALLED, Counter, LogState
+from .wire import file_text
 
 if sys.platform != "win32":
     import fcntl
 
-MOST_TIMES = 6
-"""How often its patience a process waits in all while the listener writes, but for others only."""
+STALL_SECONDS = 5.0
+MOST_TIMEOUTS = 6
+"""How many of these a process waits in all while the listener writes, but for others only."""
 NOT_FROM_HERE = {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE}
 """What keeps a process from opening a file that main can open."""
 
 
-class Patience:
-    """How long to wait for room: while the listener writes, however slowly.
+class StallTimeout:
+    """Waits for room as long as the listener writes, however slowly.
 
-    Once it has stood still for ``seconds``, there is no further waiting until it moves again.
+    Once it has written nothing for ``seconds``, no record waits until it writes again.
     """
 
     def __init__(self, state: LogState, seconds: float) -> None:
         """Wait up to ``seconds``."""
         self.state, self.seconds = state, seconds
         self.seen = -1
-        self.ended = False
+        self.expired = False
 
-    def lasts(self, has_room: Callable[[float], bool]) -> bool:
-        """Return whether ``has_room``, which waits for some seconds, says so in time."""
-        if not self._has_moved() and self.ended:
+    def wait_for(self, has_room: Callable[[float], bool]) -> bool:
+        """Call ``has_room``, which waits for some seconds itself; return False at the timeout."""
+        if not self._has_written() and self.expired:
             return False
-        began = moved = time.monotonic()
+        began = latest = time.monotonic()
         while not has_room(self.seconds / 5):
             now = time.monotonic()
-            if self._has_moved():
-                moved = now
-            if now >= min(moved + self.seconds, began + self.seconds * MOST_TIMES):
+            if self._has_written():
+                latest = now
+            if now >= min(latest + self.seconds, began + self.seconds * MOST_TIMEOUTS):
                 return False
         return True
 
-    def _has_moved(self) -> bool:
-        before, self.seen = self.seen, self.state.moves
+    def _has_written(self) -> bool:
+        before, self.seen = self.seen, self.state.writes.value
         return self.seen != before
 
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """Where records go that the listener does not take: ``<log-file>.rescue``; for all processes.
+    """What all processes share for records that cannot reach the listener.
 
-    A process that cannot open that file, having no descriptor or another user's rights by now,
-    writes to one that main has opened beforehand and that has no name. Main collects what is there,
-    and so does the listener when main is gone.
+    They go to ``<log-file>.rescue``. A process that cannot open that file, for want of a descriptor
+    or of rights, writes to one that main has opened beforehand and that has no name. Main collects
+    what is there; the listener does when main is gone.
     """
 
     path: Path
@@ -85,7 +87,7 @@ class Fallback:
         """
         if sys.platform == "win32" or not self.spare:
             return
-        begin, end = self.state.collected, os.fstat(self.spare.fileno()).st_size
+        begin, end = self.state.collected.value, os.fstat(self.spare.fileno()).st_size
         if end <= begin:
             return
         data = os.pread(self.spare.fileno(), end - begin, begin)
@@ -95,11 +97,11 @@ class Fallback:
             if not for_good:
                 return
             Counter(self.state).add(LOST, data.count(b"\n"))
-        self.state.collected = end
+        self.state.collected.value = end
 
-    def news(self) -> list[str]:
-        """Return what there is to tell, since the last time, of records that are not in the log."""
-        counts = self.state.take_untold()
+    def take_warnings(self) -> list[str]:
+        """Return a sentence for each kind of records that newly went past the log."""
+        counts = self.state.take_unreported()
         told = {
             STALLED: "the log listener stood still or was slow: %d log records went to %s",
             CUT_OFF: "a process lost its way to the log listener: %d log records went to %s",
@@ -113,8 +115,8 @@ class Fallback:
             self.spare.close()
 
 
-class Rescue:
-    """One process's way to the rescue file."""
+class FallbackFile:
+    """Appends one process's records to the rescue file."""
 
     def __init__(self, fallback: Fallback) -> None:
         """Create nothing yet."""
@@ -124,9 +126,9 @@ class Rescue:
         self.torn = False
         """Whether the last line may be incomplete."""
 
-    def keep(self, line: bytes, reason: int) -> None:
+    def append(self, line: bytes, reason: int) -> None:
         """Append one record; count it as lost if that fails too, as on a full disk."""
-        line = b"\n" * self.torn + line
+        line = b"\n" * self.torn + file_text(line)
         try:
             self._append(line)
         except OSError:
@@ -158,26 +160,3 @@ def identity_of(descriptor: int) -> tuple[int, int] | None:
         found = os.fstat(descriptor)
         return found.st_dev, found.st_ino
     return None
-
-
-def append(path: Path, data: bytes) -> None:
-    """Append ``data`` to a file, at once.
-
-    Raises:
-        OSError: Not all of it could be written.
-    """
-    descriptor = open_for_us(path, os.O_WRONLY | os.O_APPEND)
-    try:
-        write_all(descriptor, data)
-    finally:
-        os.close(descriptor)
-
-
-def write_all(descriptor: int, data: bytes) -> None:
-    """Write all of it in one go.
-
-    Raises:
-        OSError: It is not all written.
-    """
-    if os.write(descriptor, data) < len(data):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

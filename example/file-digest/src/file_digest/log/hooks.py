@@ -16,6 +16,8 @@ While no handler is in use, all is as in the standard library.
 
 import logging
 import sys
+import threading
+from collections.abc import Mapping
 from typing import Any
 
 CALL_HANDLERS = logging.Logger.callHandlers
@@ -23,11 +25,12 @@ BASIC_CONFIG = logging.basicConfig
 DISABLE: Any = logging.Manager.disable
 
 
-class _Use:
-    """What this process logs to."""
+_handlers: tuple[logging.Handler, ...] = ()
+"""What the service logs to in this process."""
+_root_level = logging.NOTSET
 
-    handlers: tuple[logging.Handler, ...] = ()
-    level = logging.NOTSET
+
+_calling = threading.local()
 
 
 def install() -> None:
@@ -49,29 +52,79 @@ def use(*handlers: logging.Handler) -> tuple[logging.Handler, ...]:
 
     Their lowest level is the root logger's; what passes a logger, they get whatever their level.
     """
-    before, _Use.handlers = _Use.handlers, handlers
-    _Use.level = min((handler.level for handler in handlers), default=logging.NOTSET)
+    global _handlers, _root_level  # noqa: PLW0603 - one of each for a process
+    before, _handlers = _handlers, handlers
+    _root_level = min((handler.level for handler in handlers), default=logging.NOTSET)
     root: Any = logging.getLogger()
     root.setLevel(root.__dict__["level"])  # has all loggers forget what they know of levels
+    if not handlers:
+        _reset_levels()
     return before
+
+
+_levels: dict[str, tuple[int, int]] = {}
+"""Of a logger: its level before ours, and ours."""
+
+
+def set_levels(levels: Mapping[str, str]) -> None:
+    """Set loggers' levels; each only once, also in a forked child, so the job's own call wins."""
+    for name, level in levels.items():
+        if name not in _levels:
+            logger = logging.getLogger(name)
+            _levels[name] = logger.level, logging.getLevelNamesMapping()[level]
+            logger.setLevel(level)
+
+
+def level_for(name: str, usual: int) -> int:
+    """Return what ``set_levels`` has given a logger, else ``usual``."""
+    return _levels.get(name, (0, usual))[1]
+
+
+def _reset_levels() -> None:
+    """Put back what nobody else has set since."""
+    for name, (before, ours) in _levels.items():
+        if (logger := logging.getLogger(name)).level == ours:
+            logger.setLevel(before)
+    _levels.clear()
 
 
 def _call_handlers(logger: logging.Logger, record: logging.LogRecord) -> None:
     """Do what ``Logger.callHandlers`` does, after the service's own part."""
-    if not (ours := _Use.handlers):
+    if not (ours := _handlers):
         CALL_HANDLERS(logger, record)
         return
     for handler in ours:
         handler.handle(record)
     at: logging.Logger | None = logger
-    while at:
-        for handler in at.handlers:
-            if record.levelno >= handler.level:
-                try:
-                    handler.handle(record)
-                except Exception:  # a handler's trouble ends neither an item nor the run
-                    handler.handleError(record)
+    while at is not None:
+        if at.handlers:  # to iterate over an empty list takes four times as long as to look at it
+            for handler in at.handlers:
+                if record.levelno >= handler.level:
+                    _call(handler, record)
         at = at.parent if at.propagate else None
+
+
+def _call(handler: logging.Handler, record: logging.LogRecord) -> None:
+    """Call a handler of others'; its trouble ends neither an item nor the run."""
+    _calling.depth = depth = getattr(_calling, "depth", 0) + 1
+    try:
+        handler.handle(record)
+    except Exception:
+        handler.handleError(record)
+    finally:
+        _calling.depth = depth - 1
+
+
+def calls_others() -> bool:
+    """Whether this thread is in a handler that is not the service's."""
+    return getattr(_calling, "depth", 0) > 0
+
+
+def deliver(record: logging.LogRecord) -> None:
+    """Send a record to the one log, and to nobody else."""
+    if record.levelno >= _root_level:
+        for handler in _handlers:
+            handler.handle(record)
 
 
 def _set_attribute(logger: logging.Logger, name: str, value: object) -> None:
@@ -84,7 +137,7 @@ def _set_attribute(logger: logging.Logger, name: str, value: object) -> None:
 
 
 def _level(root: Any) -> int:
-    return _Use.level if _Use.handlers else int(root.__dict__["level"])
+    return _root_level if _handlers else int(root.__dict__["level"])
 
 
 def _set_level(root: Any, level: int) -> None:
@@ -92,12 +145,12 @@ def _set_level(root: Any, level: int) -> None:
 
 
 def _disable(manager: Any) -> int:
-    return logging.NOTSET if _Use.handlers else int(DISABLE.fget(manager))
+    return logging.NOTSET if _handlers else int(DISABLE.fget(manager))
 
 
 def _basic_config(**options: Any) -> None:
     """Do what ``logging.basicConfig`` does, unless ``logging.info`` and the like call it."""
-    if options or not _Use.handlers or _caller() != "logging":
+    if options or not _handlers or _caller() != "logging":
         BASIC_CONFIG(**options)
 
 

@@ -3,52 +3,16 @@
 import errno
 import glob
 import os
-import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from .logfile import FULL, open_for_writing, wait_for_space, write_all
 from .wire import Piece
 
-RETRY_SECONDS = 0.2
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}
-"""What may pass; with any other error another folder is tried."""
 
-TOLD: set[str] = set()
-
-
-def open_for_us(path: Path, flags: int) -> int:
-    """Open a file for writing, made if need be so that we can open it again, whatever the umask.
-
-    Raises:
-        OSError: It cannot be opened.
-    """
-    descriptor = os.open(path, flags | os.O_CREAT, 0o640)
-    if sys.platform != "win32" and not (mode := os.fstat(descriptor).st_mode) & 0o200:
-        with suppress(OSError):  # it is somebody else's
-            os.fchmod(descriptor, mode | 0o600)
-    return descriptor
-
-
-def wait_for_space(path: Path, error: OSError) -> None:
-    """Wait a moment before the next try, and tell on stderr why."""
-    # The pipe fills meanwhile, and the workers turn to their rescue file.
-    complain(f"{path} cannot be written", error)
-    time.sleep(RETRY_SECONDS)
-
-
-def complain(what: str, error: OSError) -> None:
-    """Tell on stderr, once for each kind of trouble: the log itself cannot be told."""
-    line = f"log listener: {what}: {error.strerror}\n"
-    if line not in TOLD:
-        TOLD.add(line)
-        with suppress(OSError):
-            sys.stderr.write(line)
-
-
-class Parts:
+class PartFiles:
     """The files of one log; where its folder takes none, they are in the system's for such."""
 
     def __init__(self, log_file: Path) -> None:
@@ -99,9 +63,8 @@ class Parts:
 
 
 def _write_at(path: Path, piece: Piece) -> None:
-    descriptor = open_for_us(path, os.O_WRONLY)
+    descriptor = open_for_writing(path, os.O_WRONLY)
     try:
-        if os.pwrite(descriptor, piece.data, piece.offset) < len(piece.data):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write_all(descriptor, piece.data, piece.offset)
     finally:
         os.close(descriptor)

@@ -6,27 +6,25 @@ import os
 import select
 import sys
 import time
-from collections.abc import Iterable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import ClassVar
 
-from .fallback import Fallback, Patience, Rescue, identity_of
-from .parts import Parts
+from ..system.files import high_duplicate
+from .fallback import Fallback, FallbackFile, StallTimeout, identity_of
+from .formats import SafeFormatter
+from .parts import PartFiles
 from .state import CUT_OFF, STALLED
-from .wire import ATOMIC, COMMAND, NEWLINE, cut
+from .wire import ATOMIC, COMMAND, cut
 
 if sys.platform != "win32":
     import fcntl
 
 PIPE_BYTES = 1 << 18
-"""How much the pipe holds where that can be set: more than comes while the listener naps."""
-HIGH, BELOW = 4096, 32
-"""Where a process has its end: so high, or that far below its limit of descriptors."""
-PATIENCE_SECONDS = 5.0
-TELL_SECONDS = 0.1
+"""How much the pipe holds where that can be set: more than comes between two reads."""
+COMMAND_TIMEOUT = 0.1
 SENT = -1
 
 
@@ -44,9 +42,9 @@ class PipeSender:
     """Part of the names of long records: chosen by chance, for this run alone."""
     fallback: Fallback
 
-    def handler(self, patience: float) -> logging.Handler:
+    def handler(self, formatter: SafeFormatter, stall_seconds: float) -> logging.Handler:
         """Return the handler that sends this process's records."""
-        return PipeHandler(self, patience)
+        return PipeHandler(self, formatter, stall_seconds)
 
 
 class PipeTransport:
@@ -67,9 +65,9 @@ class PipeTransport:
         """Whether a record could be sent without waiting."""
         return has_room(self.writer.fileno(), 0)
 
-    def tell(self, command: bytes) -> bool:
+    def send_command(self, command: bytes) -> bool:
         """Send the listener a command, behind all records so far; False if the pipe is full."""
-        deadline = time.monotonic() + TELL_SECONDS
+        deadline = time.monotonic() + COMMAND_TIMEOUT
         while has_room(self.writer.fileno(), max(0.0, deadline - time.monotonic())):
             with suppress(BlockingIOError):  # somebody else was faster
                 os.write(self.writer.fileno(), COMMAND + command + b"\n")
@@ -81,20 +79,17 @@ class PipeTransport:
         self.writer.close()
         self.reader.close()
         self.fallback.close()
-        Parts(self.log_file).remove_all(self.sender.run)
+        PartFiles(self.log_file).remove_all(self.sender.run)
 
 
 class WritingEnd:
     """A process's own end of the pipe, which it opens again if the job closes it."""
 
     def __init__(self, sender: PipeSender) -> None:
-        """Have it at a high number, where those who close a row of descriptors seldom come.
-
-        And where nobody else's file is to be found soon after: the lowest free number is given.
-        """
+        """Have it where the job seldom closes it."""
         self.given, self.origin = sender.writer.fileno(), sender.origin
         self.identity = identity_of(self.given)
-        self.descriptor = _move_up(self.given)
+        self.descriptor = high_duplicate(self.given)
 
     def has_room(self, seconds: float) -> bool:
         """Whether a write is possible within some seconds."""
@@ -103,13 +98,13 @@ class WritingEnd:
     def reopen(self) -> bool:
         """Find the pipe again: by the descriptor that came with the process, or through main's."""
         if identity_of(self.given) == self.identity:
-            self.descriptor = _move_up(self.given)
+            self.descriptor = high_duplicate(self.given)
             return True
         pid, number = self.origin
         with suppress(OSError):  # main is gone, or another user's
             opened = os.open(f"/proc/{pid}/fd/{number}", os.O_WRONLY | os.O_NONBLOCK)
             if identity_of(opened) == self.identity:
-                self.descriptor = _move_up(opened)
+                self.descriptor = high_duplicate(opened)
                 if self.descriptor == opened:
                     return True
             os.close(opened)
@@ -128,29 +123,22 @@ class PipeHandler(logging.Handler):
     waiting, until it moves again.
     """
 
-    def __init__(self, sender: PipeSender, patience: float = PATIENCE_SECONDS) -> None:
-        """Send through ``sender``'s pipe; wait up to ``patience`` seconds for room in it."""
+    def __init__(self, sender: PipeSender, formatter: SafeFormatter, stall_seconds: float) -> None:
+        """Send through ``sender``'s pipe; wait up to ``stall_seconds`` for room in it."""
         super().__init__()
+        self.formatter, self.line = formatter, formatter.line
         self.sender = sender  # which keeps the descriptor open that came with this process
-        self.patience = Patience(sender.fallback.state, patience)
-        self.end, self.rescue = WritingEnd(sender), Rescue(sender.fallback)
-        self.text_of = self.format
-
-    def setFormatter(self, fmt: logging.Formatter | None) -> None:  # noqa: N802 - logging's name
-        """Format with ``fmt`` from now on."""
-        super().setFormatter(fmt)
-        self.text_of = self.format if fmt is None else fmt.format
+        self.stall = StallTimeout(sender.fallback.state, stall_seconds)
+        self.end, self.fallback_file = WritingEnd(sender), FallbackFile(sender.fallback)
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Send one record; what threads send needs no lock unless it has to go another way."""
         try:
-            shown = self.text_of(record)
-            text = shown.encode() if shown.isascii() else shown.encode("utf-8", "backslashreplace")
+            line = self.line(record)
         except Exception:
             self.handleError(record)
             return False
-        line = (text.replace(b"\n", NEWLINE) if b"\n" in text else text) + b"\n"
-        if len(line) > ATOMIC or self.patience.ended:
+        if len(line) > ATOMIC or self.stall.expired:
             self._send(line)
             return True
         try:
@@ -159,11 +147,7 @@ class PipeHandler(logging.Handler):
             self._send(line)
         return True
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Send one record."""
-        self.handle(record)
-
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Let go of the pipe; not ``close``, which logging.shutdown() calls at any time."""
         self.end.close()
 
@@ -171,14 +155,11 @@ class PipeHandler(logging.Handler):
         """Send what needs more than one write, or has to wait."""
         with self.lock or nullcontext():
             lines = [line] if len(line) <= ATOMIC else cut(line, self.sender.run)
-            trouble = self._write_all(lines)
-            self.patience.ended = trouble == STALLED
+            results = map(self._write, lines)
+            trouble = next((result for result in results if result != SENT), SENT)
+            self.stall.expired = trouble == STALLED
             if trouble != SENT:
-                self.rescue.keep(line.replace(NEWLINE, b"\n"), trouble)
-
-    def _write_all(self, lines: Iterable[bytes]) -> int:
-        """Write line by line; return what hindered it."""
-        return next((trouble for line in lines if (trouble := self._write(line)) != SENT), SENT)
+                self.fallback_file.append(line, trouble)
 
     def _write(self, line: bytes) -> int:
         """Write all of it or nothing, see pipe(7); return what hindered it."""
@@ -187,7 +168,7 @@ class PipeHandler(logging.Handler):
             try:
                 os.write(self.end.descriptor, line)
             except BlockingIOError:
-                if not self.patience.lasts(self.end.has_room):
+                if not self.stall.wait_for(self.end.has_room):
                     return STALLED
             except BrokenPipeError:  # main and listener are gone
                 return CUT_OFF
@@ -199,17 +180,13 @@ class PipeHandler(logging.Handler):
                 return SENT
 
 
+def has_atomic_pipes() -> bool:
+    """Whether writes to a pipe are all or nothing, as POSIX has it."""
+    return sys.platform != "win32"
+
+
 def has_room(pipe: int, seconds: float) -> bool:
     """Whether a write to a pipe is possible now or within some seconds."""
     poll = select.poll()
     poll.register(pipe, select.POLLOUT)
     return bool(poll.poll(seconds * 1000))
-
-
-def _move_up(descriptor: int) -> int:
-    """Return a duplicate at a high number, or the descriptor itself where there is none."""
-    if sys.platform != "win32":
-        with suppress(OSError, ValueError):
-            lowest = min(os.sysconf("SC_OPEN_MAX"), HIGH) - BELOW
-            return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, lowest)
-    return descriptor

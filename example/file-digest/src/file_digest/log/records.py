@@ -6,12 +6,12 @@ have filled it in, so any handler may be added anywhere.
 """
 
 import logging
-import multiprocessing
 import os
 import sys
 import threading
 import time
 from collections.abc import Mapping
+from multiprocessing import process
 from typing import Any
 
 LOGGING = logging.Logger.info.__code__.co_filename
@@ -24,7 +24,7 @@ _first: Any = logging.LogRecord("", 0, "", 0, "", (), None)
 STARTED = int(_first.created * 1e9 - _first.relativeCreated * 1e6)
 """When logging was imported, in nanoseconds."""
 
-_get_frame, _new = sys._getframe, object.__new__  # noqa: SLF001 - as logging itself does it
+_get_frame, _new, _now = sys._getframe, object.__new__, time.time_ns  # noqa: SLF001 - as logging
 _levels: dict[Any, str] = logging._levelToName  # noqa: SLF001 - as above
 _local = threading.local()
 _names: dict[str, tuple[str, str]] = {}
@@ -75,14 +75,14 @@ def make_record(  # noqa: PLR0913, PLR0917 - a record factory's arguments, all i
         return logging.LogRecord(
             name, level, pathname, lineno, msg, args, exc_info, func, sinfo, **others
         )
-    now = time.time_ns()
+    now = _now()
     if args and len(args) == 1 and type(args[0]) not in ATOMS:
         args = args[0] if isinstance(args[0], Mapping) and args[0] else args
     record: Any = _new(logging.LogRecord)
     record.name, record.msg, record.args = name, msg, args
-    record.levelname, record.levelno = _levels.get(level) or logging.getLevelName(level), level
-    record.pathname = pathname
-    record.filename, record.module = _names.get(pathname) or _names_of(pathname)
+    record.levelname = _levels[level] if level in _levels else logging.getLevelName(level)
+    record.levelno, record.pathname = level, pathname
+    record.filename, record.module = _names[pathname] if pathname in _names else _names_of(pathname)
     record.exc_info, record.exc_text, record.stack_info = exc_info, None, sinfo
     record.lineno, record.funcName = lineno, func
     record.created, record.msecs = now / 1e9, now // 1_000_000 % 1000 + 0.0
@@ -92,7 +92,8 @@ def make_record(  # noqa: PLR0913, PLR0917 - a record factory's arguments, all i
     except AttributeError:
         record.thread, thread = _local.here = threading.get_ident(), threading.current_thread()
     record.threadName = thread.name
-    record.processName, record.process = multiprocessing.current_process().name, _process_id
+    record.processName = process._current_process.name  # type: ignore[attr-defined] # noqa: SLF001 - saves a call
+    record.process = _process_id
     if HAS_TASKS:
         record.taskName = _task_name()
     made: logging.LogRecord = record

@@ -6,7 +6,7 @@ outlives the process that is killed, and needs no descriptor that a job could cl
 
 import os
 from ctypes import Array, c_longlong
-from multiprocessing.sharedctypes import RawArray
+from multiprocessing.sharedctypes import RawArray, RawValue
 
 STALLED, CUT_OFF, LOST = KINDS = range(3)
 """Why a record went to the rescue file: the listener stood still; its process has no way to the
@@ -14,7 +14,6 @@ listener any more. Or it could not be written there, either."""
 
 SLOTS = 512
 """One for each process whose records go another way; those that are killed leave theirs behind."""
-MOVES, COLLECTED, TOLD, FIRST_SLOT = 0, 1, 2, 2 + len(KINDS)
 
 
 class LogState:
@@ -22,38 +21,24 @@ class LogState:
 
     def __init__(self) -> None:
         """Begin with zeros."""
-        self.cells: Array[c_longlong] = RawArray(c_longlong, FIRST_SLOT + SLOTS * len(KINDS))
-
-    @property
-    def moves(self) -> int:
+        self.writes = RawValue(c_longlong)
         """How often the listener has written."""
-        return self.cells[MOVES]
-
-    def note_move(self) -> None:
-        """Tell that the listener has written; only the listener does."""
-        self.cells[MOVES] += 1
-
-    @property
-    def collected(self) -> int:
+        self.collected = RawValue(c_longlong)
         """How many bytes of the spare file are in the rescue file."""
-        return self.cells[COLLECTED]
-
-    @collected.setter
-    def collected(self, count: int) -> None:
-        self.cells[COLLECTED] = count
+        self.slots: Array[c_longlong] = RawArray(c_longlong, SLOTS * len(KINDS))
+        self.reported: Array[c_longlong] = RawArray(c_longlong, len(KINDS))
 
     def totals(self) -> list[int]:
         """Return how many records of each kind there are, of all processes."""
-        slots = self.cells[FIRST_SLOT:]
+        slots = self.slots[:]
         return [sum(slots[kind :: len(KINDS)]) for kind in KINDS]
 
-    def take_untold(self) -> list[int]:
+    def take_unreported(self) -> list[int]:
         """Return what was added to the totals since the last time."""
-        totals = self.totals()
-        told = self.cells[TOLD:FIRST_SLOT]
+        added = [total - self.reported[kind] for kind, total in enumerate(self.totals())]
         for kind in KINDS:
-            self.cells[TOLD + kind] = totals[kind]
-        return [now - before for now, before in zip(totals, told, strict=True)]
+            self.reported[kind] += added[kind]
+        return added
 
 
 class Counter:
@@ -61,13 +46,13 @@ class Counter:
 
     def __init__(self, state: LogState) -> None:
         """Take none yet."""
-        self.cells, self.owner, self.slot = state.cells, 0, 0
+        self.slots, self.owner, self.slot = state.slots, 0, 0
 
     def add(self, kind: int, count: int = 1) -> None:
         """Count records."""
         if self.owner != os.getpid():  # a forked child takes one of its own
             self.owner, self.slot = os.getpid(), self._free_slot()
-        self.cells[self.slot + kind] += count
+        self.slots[self.slot + kind] += count
 
     def _free_slot(self) -> int:
         """Return one that nobody has used, sought from a place that is chosen by chance.
@@ -76,7 +61,7 @@ class Counter:
         """
         start = int.from_bytes(os.urandom(4), "little")
         for number in range(start, start + SLOTS):
-            slot = FIRST_SLOT + number % SLOTS * len(KINDS)
-            if not any(self.cells[slot : slot + len(KINDS)]):
+            slot = number % SLOTS * len(KINDS)
+            if not any(self.slots[slot : slot + len(KINDS)]):
                 return slot
-        return FIRST_SLOT + start % SLOTS * len(KINDS)
+        return start % SLOTS * len(KINDS)

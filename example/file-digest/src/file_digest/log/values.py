@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 from pythonjsonlogger.json import JsonEncoder
+
+from ..system.text import text_of
 
 DEEPEST = 30
 """Levels of containers within containers; what lies deeper is shown as text."""
@@ -13,14 +14,7 @@ DEEPEST = 30
 _known = JsonEncoder().default
 
 
-def shown_safely(value: object, show: Any = repr) -> str:
-    """Return ``show(value)``, or what can be said of a value that raises at that."""
-    with suppress(Exception):
-        return str(show(value))
-    return f"<{type(value).__name__} that cannot be shown>"
-
-
-def plain(value: object, inside: tuple[int, ...] = ()) -> Any:
+def json_value(value: object, inside: tuple[int, ...] = ()) -> Any:
     """Return a value as strict JSON has it.
 
     NaN and the infinities become their names, an integer that Python does not write in decimals its
@@ -36,29 +30,29 @@ def plain(value: object, inside: tuple[int, ...] = ()) -> Any:
         if isinstance(value, int | float | str):
             return _atom(value)
         if id(value) in inside or len(inside) == DEEPEST:
-            return shown_safely(value)
-        return _contained(value, (*inside, id(value)))
+            return text_of(value)
+        return _container(value, (*inside, id(value)))
     except Exception:  # the object's own code, which may raise anything
-        return shown_safely(value)
+        return text_of(value)
 
 
-def put(fields: dict[str, Any], name: object, value: object) -> None:
+def add_field(fields: dict[str, Any], name: object, value: object) -> None:
     """Add a field; one whose name is taken gets underscores behind it."""
-    free = name if type(name) is str else shown_safely(name, str)
+    free = name if type(name) is str else text_of(name, str)
     while free in fields:
         free += "_"
     fields[free] = value
 
 
-def _contained(value: object, inside: tuple[int, ...]) -> Any:
+def _container(value: object, inside: tuple[int, ...]) -> Any:
     if isinstance(value, Mapping):
         fields: dict[str, Any] = {}
         for name, each in list(value.items()):
-            put(fields, name, plain(each, inside))
+            add_field(fields, name, json_value(each, inside))
         return fields
     if isinstance(value, list | tuple | set | frozenset):
-        return [plain(each, inside) for each in list(value)]
-    return plain(_known(value), inside)
+        return [json_value(each, inside) for each in list(value)]
+    return json_value(_known(value), inside)
 
 
 def _atom(value: float | str) -> int | float | str:
@@ -66,19 +60,11 @@ def _atom(value: float | str) -> int | float | str:
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, int):
-        return _integer(int(value))
-    return float(value) if math.isfinite(value) else _not_finite(value)
-
-
-def _integer(value: int) -> int | str:
-    try:
-        str(value)
-    except ValueError:  # https://docs.python.org/3/library/stdtypes.html#int-max-str-digits
-        return hex(value)
-    return value
-
-
-def _not_finite(value: float) -> str:
-    if math.isnan(value):
-        return "NaN"
-    return "Infinity" if value > 0 else "-Infinity"
+        try:
+            str(number := int(value))
+        except ValueError:  # https://docs.python.org/3/library/stdtypes.html#int-max-str-digits
+            return hex(value)
+        return number
+    if math.isfinite(value):
+        return float(value)
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"

@@ -66,6 +66,16 @@ def included_in(line: bytes) -> tuple[str, int]:
     return (match[1].decode(), int(match[2])) if match else ("", 0)
 
 
+def wire_line(text: str) -> bytes:
+    """Return a record's text as one line; what UTF-8 cannot hold is escaped."""
+    return text.encode("utf-8", "backslashreplace").replace(b"\n", NEWLINE) + b"\n"
+
+
+def file_text(lines: bytes) -> bytes:
+    """Return what is to be in the file for lines of the wire."""
+    return lines.replace(NEWLINE, b"\n")
+
+
 def is_command(line: bytes) -> bool:
     """Whether a line is no record and stands for none."""
     return line.startswith(COMMAND) and not line.startswith(INCLUDE)

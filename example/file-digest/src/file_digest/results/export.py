@@ -11,7 +11,7 @@ from typing import Any
 
 from ..items.messages import Outcome
 from ..system.files import replacing
-from ..system.streams import PatientWriter
+from ..system.streams import WaitingWriter
 from .reading import rows
 
 CHUNK_ROWS = 500
@@ -43,7 +43,7 @@ def write(
             file.writelines(lines)
         return
     with open(1, "wb", buffering=0, closefd=False) as descriptor:
-        writer = PatientWriter(descriptor)
+        writer = WaitingWriter(descriptor)
         while text := "".join(islice(lines, CHUNK_ROWS)):
             writer.write(text.encode())
 
@@ -58,7 +58,7 @@ def _json_lines(outcomes: Iterator[Outcome]) -> Iterator[str]:
 
 def _json_values(key: str, status: str, result: str | None, *more: Any) -> tuple[str, ...]:
     """Return an outcome's values as JSON; its result is that already, and stays as it is."""
-    error, attempts, worker, started, seconds = more
+    error, attempts, worker, started, seconds, peak_memory = more
     if result and not (result.isascii() and result.isprintable()):
         result = NOT_IN_A_LINE.sub(_in_a_line, result)
     return (
@@ -70,6 +70,7 @@ def _json_values(key: str, status: str, result: str | None, *more: Any) -> tuple
         quoted(worker),
         float.__repr__(started),
         float.__repr__(seconds),
+        "null" if peak_memory is None else int.__repr__(peak_memory),
     )
 
 

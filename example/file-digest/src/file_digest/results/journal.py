@@ -13,6 +13,7 @@ from ..items.outcomes import Change, Outcomes
 from ..system.files import shown
 from .database import JournalError, ask, check, explained, lock, open_to_write
 from .keys import real_file
+from .known import PassedKeys, settled, settled_keys
 from .recording import insert, key_in
 
 COMMIT_SECONDS = 0.5
@@ -22,12 +23,13 @@ COMMIT_ROWS = 5_000
 class Journal:
     """The journal of a run; main is its only writer."""
 
-    def __init__(self, path: Path, *, retry_failed: bool = False) -> None:
+    def __init__(self, path: Path, *, retry_failed: bool = False, polls: bool = False) -> None:
         """Open or create a journal.
 
         Args:
             path: The SQLite file.
             retry_failed: Whether items that failed earlier count as unfinished.
+            polls: Whether keys come again and again as a matter of course.
 
         Raises:
             JournalError: It is no journal, cannot be written, or another run works on it; or a
@@ -58,6 +60,8 @@ class Journal:
         self.retried: set[str] = set()
         """Stored keys that have a row of an earlier run, which is to be replaced."""
         self.changes: list[Change] = []
+        self.polls, self.passed, self.under_way = polls, PassedKeys(), set[str]()
+        """What came in this run, roughly, and what of it has no outcome that is committed."""
 
     def __enter__(self) -> Self:
         """Return the journal itself."""
@@ -71,16 +75,22 @@ class Journal:
             self.database.close()
             self.lock.close()
 
-    def unfinished(self, pairs: list[Item]) -> list[Item]:
-        """Leave out the items that have an outcome, of an earlier run or of this one.
+    def admit(self, pairs: list[Item]) -> list[Item]:
+        """Return the items to do, each key once; from now on they are under way.
+
+        Left out is what has an outcome, is under way, or came before in this run.
 
         Raises:
             JournalError: The file is damaged.
         """
-        if not self.earlier:
-            return pairs  # a key that comes again is found when it is committed
+        keys = [key for key, _ in pairs]
+        again = self.passed.add(keys)
+        if not (self.earlier or again):
+            self.under_way.update(keys)
+            return pairs
         with explained(self.path, "cannot be read"):
-            return [pair for pair in pairs if not self._is_settled(pair[0])]
+            known = settled(self.database, keys if self.earlier else list(again))
+        return [pair for pair in pairs if self._admits(pair[0], *known.get(pair[0], ("", 0)))]
 
     def record(self, outcomes: Outcomes | Sequence[Outcome]) -> None:
         """Take outcomes in; they are committed in batches, at the latest ``COMMIT_SECONDS`` later.
@@ -108,6 +118,8 @@ class Journal:
         pending = partial(chain.from_iterable, self.pending)
         with explained(self.path, "cannot be written"):
             self.changes += insert(self.database, pending, self.rows, self.retried, self.events)
+        for some in self.pending:
+            self.under_way.difference_update(settled_keys(some))
         self.pending.clear()
         self.events.pending.clear()
         self.rows = 0
@@ -118,16 +130,16 @@ class Journal:
         changes, self.changes = self.changes, []
         return changes
 
-    def _is_settled(self, key: str) -> bool:
-        stored = key_in(self.database, key)
-        query = "SELECT status, rowid FROM outcomes WHERE key = ?"
-        status, number = self.database.execute(query, (stored,)).fetchone() or ("", 0)
-        if number > self.earlier:
-            self.changes.append(Change(key, None, None))
-        elif status in self.final:
-            self.skipped[status] += 1
-        else:
-            if status:
-                self.retried.add(stored)
+    def _admits(self, key: str, status: str, number: int) -> bool:
+        """Admit a key, given status and row number of its outcome, if it has one."""
+        if key in self.under_way or number > self.earlier:
+            if not self.polls:
+                self.changes.append(Change(key, None, None))
             return False
+        if status in self.final:
+            self.skipped[status] += 1
+            return False
+        if status:
+            self.retried.add(key_in(self.database, key))
+        self.under_way.add(key)
         return True

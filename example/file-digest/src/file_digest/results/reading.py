@@ -19,15 +19,16 @@ from . import schema
 from .database import explained, open_to_read
 
 COLUMNS = list(Outcome._fields)
-QUERY = f"""
-SELECT rowid, {", ".join(COLUMNS)}, json_valid(result) FROM outcomes
-WHERE rowid > ? ORDER BY rowid LIMIT 500
-"""  # noqa: S608 - the names are our own
+QUERY = """
+SELECT rowid, {}, json_valid(result) FROM outcomes WHERE rowid > ? ORDER BY rowid LIMIT 500
+"""
 EVENTS = f"SELECT rowid, {', '.join(WorkerEvent._fields)} FROM events ORDER BY rowid"  # noqa: S608
+STARTED, SECONDS = COLUMNS.index("started"), COLUMNS.index("seconds")
 NOTHING = type(None)
 KINDS: dict[str, set[type]] = {name: {str} for name in COLUMNS}
 KINDS |= {"result": {str, NOTHING}, "error": {str, NOTHING}}
 KINDS |= {"attempts": {int}, "started": {float}, "seconds": {float}}
+KINDS |= {"peak_memory": {int, NOTHING}}
 """What runs record in each column."""
 EVENT_KINDS: dict[str, set[type]] = {
     "at": {float},
@@ -110,13 +111,14 @@ def _each_outcome(
 def _chunks(database: sqlite3.Connection) -> Iterator[list[tuple[Any, ...]]]:
     """Yield the rows as they are, also those whose text is no UTF-8, which end a query."""
     database.execute("BEGIN")  # so that all queries see the same, whatever a run writes meanwhile
-    last = -1 << 63
+    last, has = -1 << 63, schema.outcome_columns(schema.version_of(database))
+    query = QUERY.format(", ".join(name if name in has else "NULL" for name in COLUMNS))
     while True:
         try:
-            chunk = database.execute(QUERY, (last,)).fetchall()
+            chunk = database.execute(query, (last,)).fetchall()
         except sqlite3.OperationalError:
             database.text_factory = bytes
-            chunk = database.execute(QUERY, (last,)).fetchall()
+            chunk = database.execute(query, (last,)).fetchall()
             database.text_factory = str
         if not chunk:
             return
@@ -131,7 +133,7 @@ def _are_as_recorded(columns: list[tuple[Any, ...]]) -> bool:
     return (
         all({*map(type, column)} <= kind for column, kind in kinds)
         and 0 not in result_is_json
-        and isfinite(sum(values[-1]) + sum(values[-2]))
+        and isfinite(sum(map(sum, (values[STARTED], values[SECONDS]))))
     )
 
 

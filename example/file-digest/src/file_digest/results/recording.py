@@ -10,8 +10,8 @@ from ..items.outcomes import Change
 from ..system.errors import error_name
 from .keys import storable, storable_row, stored_key
 
-INSERT = "INSERT OR IGNORE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-REPLACE = "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+INSERT = "INSERT OR IGNORE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+REPLACE = "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 INSERT_EVENT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 DROP_EVENTS = "DELETE FROM events WHERE rowid <= (SELECT MAX(rowid) FROM events) - ?"
 TOO_LARGE = (sqlite3.DataError, sqlite3.InterfaceError, OverflowError)

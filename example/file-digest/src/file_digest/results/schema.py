@@ -39,15 +39,15 @@ CREATE TABLE events (
     seconds REAL
 )
 """
-STEPS = (OUTCOMES, EVENTS)
+PEAK_MEMORY = "ALTER TABLE outcomes ADD COLUMN peak_memory INTEGER"
+STEPS = (OUTCOMES, EVENTS, PEAK_MEMORY)
 """What each version added to the one before it. Only ever append: a file goes through those that it
 lacks, and a new file through all."""
 VERSION = len(STEPS)
 UNMARKED = 1
 """The version whose files have neither number set."""
 HAS_EVENTS = 2
-TABLES = (("outcomes", UNMARKED, Outcome._fields), ("events", HAS_EVENTS, WorkerEvent._fields))
-"""Name, version that added it, columns."""
+HAS_PEAK_MEMORY = 3
 
 
 def version_of(database: sqlite3.Connection) -> int:
@@ -70,10 +70,18 @@ def refusal(database: sqlite3.Connection) -> str:
         application, number = _marks(database)
         marks = f"application_id {application}, user_version {number}"
         return f"is not a results file: it belongs to another application ({marks})"
-    for table, since, columns in TABLES:
-        if version >= since and not _has(database, table, columns):
+    tables = {"outcomes": outcome_columns(version)}
+    tables |= {"events": WorkerEvent._fields} if version >= HAS_EVENTS else {}
+    for table, columns in tables.items():
+        if not _has(database, table, columns):
             return f"is not a results file: it has no table '{table}' of ours"
     return ""
+
+
+def outcome_columns(version: int) -> tuple[str, ...]:
+    """Return the columns that the table of outcomes has in a version."""
+    added = () if version >= HAS_PEAK_MEMORY else ("peak_memory",)
+    return tuple(name for name in Outcome._fields if name not in added)
 
 
 def create(path: Path) -> None:

@@ -25,8 +25,16 @@ class WorkersCannotStartError(Exception):
     """Workers died before they were ready, again and again; the message says why."""
 
 
-class EngineRefusedError(Exception):
+class RefusedError(Exception):
+    """What was asked for cannot be done; the message is one line, and nothing was touched."""
+
+
+class EngineRefusedError(RefusedError):
     """The requested engine is unusable, such as a cluster that nobody can reach."""
+
+
+class ScaleError(Exception):
+    """Nothing can be measured; the message is one line that says why."""
 
 
 class EngineLostError(Exception):

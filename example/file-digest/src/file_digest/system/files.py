@@ -2,14 +2,22 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from errno import EACCES, EISDIR, ENAMETOOLONG, ENOTDIR, ENXIO
 from pathlib import Path
 from typing import TextIO
 
 from .text import visible
 
+if sys.platform != "win32":
+    import fcntl
+
+STDOUT = Path("-")
+"""Stands for standard output where a file is meant; a path that was given is absolute."""
+HIGH, BELOW = 4096, 32
+"""Where a duplicate is meant to be: so high, or that far below the limit of descriptors."""
 MOST_NAME_BYTES = 255
 """Where the system does not tell how long a file's name may be."""
 
@@ -61,6 +69,8 @@ def leave_lost_folder() -> None:
 def shown(path: str | Path) -> str:
     """Return a path as a person wrote it, also of a file beside it, safe for a terminal."""
     text = str(path)
+    if path == STDOUT:
+        return "standard output"
     known = max((prefix for prefix in _given if text.startswith(prefix)), key=len, default="")
     return visible(_given.get(known, "") + text[len(known) :])
 
@@ -123,3 +133,16 @@ def replacing(path: Path) -> Iterator[TextIO]:
     finally:
         unfinished.unlink(missing_ok=True)
         signal.signal(signal.SIGINT, before)
+
+
+def high_duplicate(descriptor: int) -> int:
+    """Return a duplicate where those who close a row of descriptors seldom come.
+
+    And where nobody else's file is to be found soon after: the lowest free number is given. It is
+    the descriptor itself where there is no such number.
+    """
+    if sys.platform != "win32":
+        with suppress(OSError, ValueError):
+            lowest = min(os.sysconf("SC_OPEN_MAX"), HIGH) - BELOW
+            return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, lowest)
+    return descriptor

@@ -27,7 +27,7 @@ LOST_TRACK = 255
 UNKNOWN = 1_000
 """Instead of an exit code that nobody can tell any more."""
 
-NAP_SECONDS = 0.001
+POLL_INTERVAL = 0.001
 
 
 class Ending(Protocol):
@@ -144,7 +144,7 @@ def exitcode_of(process: BaseProcess) -> int | None:
         try:
             pid, status = os.waitpid(popen.pid, os.WNOHANG)
         except ChildProcessError:
-            time.sleep(NAP_SECONDS)  # another thread of ours may have asked: it will tell
+            time.sleep(POLL_INTERVAL)  # another thread of ours may have asked: it will tell
             popen.returncode = UNKNOWN if popen.returncode is None else popen.returncode
         else:
             popen.returncode = os.waitstatus_to_exitcode(status) if pid else None
@@ -162,11 +162,11 @@ def await_end(process: Ending, seconds: float) -> None:
     if process.exitcode is None:
         connection.wait([process.sentinel], seconds)
     while process.exitcode is None and time.monotonic() < deadline:
-        time.sleep(NAP_SECONDS)
+        time.sleep(POLL_INTERVAL)
 
 
-def join_all(processes: Iterable[BaseProcess], seconds: float) -> None:
-    """Wait until they have ended, ``seconds`` in all, then kill those that have not.
+def join_all(processes: Iterable[BaseProcess], seconds: float) -> list[BaseProcess]:
+    """Wait until they have ended, ``seconds`` in all, then kill and return those that have not.
 
     What they started and left is killed as well.
     """
@@ -177,11 +177,12 @@ def join_all(processes: Iterable[BaseProcess], seconds: float) -> None:
         if left <= 0:
             break
         if connection.wait([process.sentinel for process in alive], left):
-            time.sleep(NAP_SECONDS)  # one that closed its descriptors may live on
+            time.sleep(POLL_INTERVAL)  # one that closed its descriptors may live on
     for process in processes:
         kill(process)
     for process in processes:
         process.join(1.0)
+    return alive
 
 
 def continue_helpers() -> None:

@@ -10,23 +10,30 @@ import io
 import os
 import select
 import sys
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, TextIO
 
-PATIENCE_SECONDS = 60.0
+from .files import high_duplicate
+
+WRITE_TIMEOUT = 60.0
 """How long to wait for room where a descriptor does not block, before it counts as unread."""
 HURRY_SECONDS = 1.0
 """The same while a run goes on: it waits for nobody, whether the descriptor blocks or not."""
+STDOUT_NUMBER, STDERR_NUMBER = 1, 2
 PIECE = 512
 """Wherever there is room at all, in a pipe or a terminal, so many bytes fit without blocking."""
 NOBODY_READS = {errno.EPIPE, errno.EIO, errno.EBADF, errno.ENXIO, errno.ETIMEDOUT}
 
 _screens: dict[str, "Screen"] = {}
-_texts: dict[str, TextIO] = {}
+_texts: dict[str, "ScreenText"] = {}
 _closed: set[str] = set()
+_lent: list[int] = []
+"""Where standard output is by now, once the log has it."""
 
 
-class PatientWriter(io.RawIOBase):
+class WaitingWriter(io.RawIOBase):
     """Writes all that it is given, and waits for room where its descriptor does not block.
 
     A terminal's O_NONBLOCK is shared by all programs that have it open, and any of them may set it:
@@ -35,7 +42,7 @@ class PatientWriter(io.RawIOBase):
 
     def __init__(self, raw: Any) -> None:
         """Write to ``raw``, which knows its descriptor."""
-        self.raw, self.seconds = raw, PATIENCE_SECONDS
+        self.raw, self.seconds = raw, WRITE_TIMEOUT
 
     def writable(self) -> bool:
         """Say so."""
@@ -65,7 +72,7 @@ class PatientWriter(io.RawIOBase):
         return size
 
 
-class Screen(PatientWriter):
+class Screen(WaitingWriter):
     """Writes for a person: what cannot be written is dropped, and ``error`` tells why."""
 
     def __init__(self, raw: Any, kept: object) -> None:
@@ -73,25 +80,48 @@ class Screen(PatientWriter):
         super().__init__(raw)
         self.kept = kept
         self.error: OSError | None = None
+        self.sink: Callable[[bytes], bool] | None = None
+        self.number = int(raw.fileno())
         self.hurried = self.stuck = False
 
     def write(self, data: Any) -> int:
         """Write as much of it as can be; return its length all the same."""
+        if self.sink and self.sink(bytes(data)):
+            return len(data)
         view = memoryview(data).cast("B")
         size, most = len(view), PIECE if self.hurried else len(view)
         try:
-            while view and not (self.hurried and not self.has_room()):
+            while view and not (self.hurried and not self.await_room()):
                 written = self.raw.write(view[:most])
-                if written is None and not self.has_room():
+                if written is None and not self.await_room():
                     break
                 view = view[written or 0 :]
         except OSError as error:
             self.error = self.error or error
         return size
 
-    def has_room(self) -> bool:
-        """Wait for room; but only once, until there was some again."""
-        self.stuck = not has_room(self.fileno(), 0.0 if self.stuck else self.seconds)
+    def fileno(self) -> int:
+        """Return the descriptor that programs take for it."""
+        return self.number
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal."""
+        return super().isatty() and not self.sink
+
+    def redirect(self, descriptor: int, sink: Callable[[bytes], bool]) -> None:
+        """Pass on what is written to ``sink``; what that does not take goes where it went before.
+
+        What others write to the descriptor goes to ``descriptor`` from now on.
+        """
+        before = high_duplicate(self.number)
+        before = os.dup(before) if before == self.number else before
+        self.raw = open(before, "wb", buffering=0)  # noqa: SIM115 - for good
+        os.dup2(descriptor, self.number)
+        self.sink = sink
+
+    def await_room(self) -> bool:
+        """Wait for room, and return whether there is some; only once, until there was again."""
+        self.stuck = not has_room(int(self.raw.fileno()), 0.0 if self.stuck else self.seconds)
         return not self.stuck
 
 
@@ -113,7 +143,7 @@ def has_room(descriptor: int, seconds: float) -> bool:
         return True
 
 
-def protect(seconds: float = PATIENCE_SECONDS) -> None:
+def protect(seconds: float = WRITE_TIMEOUT) -> None:
     """Have standard output and standard error of this process never fail.
 
     One that was closed becomes one that nobody reads.
@@ -145,6 +175,22 @@ def _protected(name: str, text: io.TextIOWrapper, raw: Any) -> TextIO:
         write_through=text.write_through,
     )
     return _texts[name]
+
+
+def redirect(descriptor: int, sink: Callable[[str, bytes], bool]) -> None:
+    """Pass on what this process prints to ``sink``, with the name of the stream, line by line.
+
+    Args:
+        descriptor: Where goes what C code and programs write to descriptors 1 and 2.
+        sink: Returns whether it took what it was given; if not, that goes where it went before.
+    """
+    for name, screen in _screens.items():
+        if name in _closed:  # its number may be something else's
+            continue
+        _texts[name].flush()
+        screen.redirect(descriptor, partial(sink, name))
+        # Without errors= they would be strict again, and print() of a file's odd name would raise.
+        _texts[name].reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
 
 
 def hurry() -> None:
@@ -191,9 +237,36 @@ def tell(*lines: str, error: bool = False) -> None:
         text.flush()
 
 
+def nobody_reads() -> bool:
+    """Whether who read standard output has gone, as head does."""
+    return bool((screen := _screens.get("stdout")) and screen.error)
+
+
+def lend_stdout() -> int:
+    """Keep standard output for the log; what is printed goes to standard error from now on.
+
+    That holds for processes that are started later, too.
+
+    Returns:
+        A descriptor, the same each time.
+
+    Raises:
+        OSError: It is closed.
+    """
+    if not _lent:
+        if stdout_is_closed():
+            raise OSError(errno.EBADF, "standard output is closed")
+        stdout().flush()
+        kept = high_duplicate(STDOUT_NUMBER)
+        _lent.append(os.dup(kept) if kept == STDOUT_NUMBER else kept)
+        error = os.open(os.devnull, os.O_WRONLY) if "stderr" in _closed else STDERR_NUMBER
+        os.dup2(error, STDOUT_NUMBER)
+    return _lent[0]
+
+
 def take_problem() -> str | None:
     """Return once why standard output could not be written; None if it was, or nobody reads it."""
-    screen = _screens.get("stdout")
+    screen = None if _lent else _screens.get("stdout")
     if not screen or not screen.error:
         return None
     error, screen.error = screen.error, None

@@ -3,12 +3,9 @@
 from multiprocessing.process import BaseProcess
 
 from ..items.messages import Task
-from ..settings import EngineOption
 from ..system.processes import start_process
 from ..worker import WorkerArgs, worker_main
 from .manager import ProcessManager, Worker
-
-OPTIONS: tuple[EngineOption, ...] = ()
 
 
 class WorkerManager(ProcessManager):

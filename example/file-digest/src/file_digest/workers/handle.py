@@ -2,9 +2,11 @@
 
 import logging
 import random
+import sys
 from dataclasses import dataclass
 
-from ..items.backlog import Backlog, Batch, WorkerDeath
+from ..items.backlog import Backlog
+from ..items.batch import Batch, WorkerDeath
 from ..items.in_flight import Answer, InFlight
 from ..items.messages import IDLE, Ready, StartFailed
 from ..items.outcomes import Outcomes
@@ -13,8 +15,10 @@ from ..system.errors import WorkersCannotStartError
 
 log = logging.getLogger(__name__)
 
-START_TIMEOUT = 60.0
 START_ATTEMPTS = 5
+LEFT = "it has left"
+"""Why a worker is gone that was told to leave, and did so in good order."""
+UNENDED = "lifespan() did not end within the grace period"
 BACK_OFF_SECONDS = 0.05
 MOST_BACK_OFF_SECONDS = 5.0
 
@@ -36,8 +40,22 @@ class WorkerHandle:
         self.ready = self.stalled = False
         self.proven = False
         """Whether it ever began a task."""
+        self.has_lifespan = False
+        """Whether it has something to tear down at its end."""
+        self.leave_by = float("inf")
+        """When it is to be gone, once it was told to leave."""
+        self.items_left = sys.maxsize
+        """How many items it may still be given."""
+        self.memory = 0
+        """What it used when somebody last looked, in bytes."""
+        self.retiring = ""
+        """Why it is to be replaced, once it has done what it holds."""
         self.reason = ""
         """Why it is to end, or could not start."""
+        self.stack = ""
+        """Where it was when it was killed or crashed, if it said so."""
+        self.asked_at: float | None = None
+        """When it was asked for its stack, until it is killed."""
         self.current = IDLE
         self.started = self.since = self.clock.now()
         self.revocations = 0
@@ -49,6 +67,11 @@ class WorkerHandle:
         return bool(self.in_flight)
 
     @property
+    def leaving(self) -> bool:
+        """Whether it was told to leave."""
+        return self.leave_by < float("inf")
+
+    @property
     def key(self) -> str | None:
         """The key of its current item, if it is at one."""
         return self.in_flight.key(self.current)
@@ -56,12 +79,15 @@ class WorkerHandle:
     def has_room(self, depth: int) -> bool:
         """Whether it may have another batch, where ``depth`` at a time are the most."""
         few = len(self.in_flight.batches) < depth  # first, for it rules out most
-        return few and self.ready and not (self.stalled or self.reason)
+        ends = self.reason or self.leaving or self.retiring
+        return few and self.ready and not (self.stalled or ends)
 
-    def overdue(self, now: float, limit: float | None) -> str:
+    def overdue(self, now: float, limit: float | None, start_timeout: float) -> str:
         """Return why it is to be killed, or nothing, where an item may take ``limit`` seconds."""
-        if not self.ready and now - self.started > START_TIMEOUT:
-            return f"not ready after {START_TIMEOUT:g} s"
+        if not self.ready and now - self.started > start_timeout:
+            return f"not ready after {start_timeout:g} s"
+        if now > self.leave_by:
+            return UNENDED
         if limit and self.busy and now - self.since > limit:
             return f"timed out after {limit:g} s"
         return ""
@@ -70,15 +96,27 @@ class WorkerHandle:
         """Whether items have waited for ``seconds`` behind its current one."""
         return now - self.since > seconds and self.in_flight.open_items > 1
 
-    def became_ready(self) -> None:
-        """Note that it can do tasks."""
-        self.ready = True
+    def became_ready(self, *, has_lifespan: bool, items: int | None) -> None:
+        """Note that it can do tasks, and how many items before it is replaced, if that matters."""
+        self.ready, self.has_lifespan = True, has_lifespan
+        self.items_left = items or sys.maxsize
+
+    def retire(self, reason: str) -> None:
+        """Note why it is to be replaced; it gets nothing more."""
+        self.retiring = self.retiring or reason
+
+    def leave(self, seconds: float) -> None:
+        """Note that it was told to leave, and may take so long."""
+        self.leave_by = self.clock.now() + seconds
 
     def assign(self, batch: Batch) -> None:
         """Note that it was given a batch."""
         if not self.busy:
             self._progressed()
         self.in_flight.put(batch)
+        self.items_left -= len(batch.pairs)
+        if self.items_left <= 0:
+            self.retire("it has had its number of items")
 
     def observe(self, current: int) -> None:
         """Note which item it is at; one that ever began a task is proven."""
@@ -105,8 +143,9 @@ class WorkerHandle:
     def died(self, how: str) -> list[Outcomes]:
         """Blame its current item, take back all others; ``reason`` says why from now on."""
         self.expired(how)
-        seconds = self.clock.now() - self.since
-        return self.in_flight.lose(self.current, WorkerDeath(self.name, self.reason, seconds))
+        seconds, memory = self.clock.now() - self.since, self.memory or None
+        death = WorkerDeath(self.name, self.reason, seconds, self.stack, memory)
+        return self.in_flight.lose(self.current, death)
 
     def _progressed(self) -> None:
         self.since, self.revocations = self.clock.now(), 0

@@ -4,23 +4,29 @@ Main shares nothing with a worker that a killed one could spoil: a socket pair o
 two integers in shared memory, see ``SharedState``.
 """
 
+import logging
 import selectors
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from itertools import count
+from multiprocessing import util
 from multiprocessing.process import BaseProcess
 from multiprocessing.sharedctypes import RawArray
+from pathlib import Path
 
 from ..configurer import LogSetup
 from ..items.backlog import Backlog
 from ..items.batch_size import BATCH_SECONDS
-from ..items.messages import IDLE, Revoke, Task
+from ..items.messages import IDLE, Revoke, Shutdown, Task
+from ..log.output import HAS_NAMED_PIPES, OutputPipe
 from ..settings import Settings
+from ..system import stacks
 from ..system.clock import Clock
 from ..system.inheritance import keep
 from ..system.leaving import SHUTDOWN_TIMEOUT
 from ..system.lifeline import Lifeline
+from ..system.memory import used_by
 from ..system.processes import (
     await_end,
     context_for,
@@ -32,7 +38,9 @@ from ..system.processes import (
 from ..system.signals import Stop
 from ..worker import SharedState, ToMain, ToWorker, WorkerArgs
 from .connection import WorkerConnection
-from .handle import Event, Gone, WorkerHandle
+from .handle import LEFT, UNENDED, Event, Gone, WorkerHandle
+
+log = logging.getLogger(__name__)
 
 
 class Worker(WorkerHandle):
@@ -46,9 +54,13 @@ class Worker(WorkerHandle):
         process: BaseProcess,
         connection: WorkerConnection,
     ) -> None:
-        """Describe a process that was just started, in place ``index``."""
+        """Describe a process that was just started, with its numbers at ``index``."""
         super().__init__(process.name, backlog, clock)
         self.index, self.process, self.connection = index, process, connection
+        self.output: OutputPipe | None = None
+        self.stack_file = ""
+        self.succeeded = False
+        """Whether its place is free for its successor, or has it."""
 
     @property
     def exitcode(self) -> int | None:
@@ -73,7 +85,7 @@ class ProcessManager(ABC):
     BATCH_SECONDS = BATCH_SECONDS
     REVOKE_SECONDS = 0.1
     """How long a worker may be at one item before what waits behind it is taken back."""
-    DESCRIPTORS = 4
+    DESCRIPTORS = 5
     """Files, pipes and sockets that main has open for a worker."""
 
     def __init__(self, backlog: Backlog, settings: Settings, logs: LogSetup, stop: Stop) -> None:
@@ -83,8 +95,9 @@ class ProcessManager(ABC):
         self.selector.register(stop.waker, selectors.EVENT_READ, None)
         self.context = context_for(settings.start_method)
         self.lifeline = Lifeline()
-        places = settings.workers
-        self.shared = SharedState(RawArray("q", [IDLE] * places), RawArray("q", places))
+        self.places = places = settings.workers
+        self.shared = SharedState(RawArray("q", [IDLE] * 2 * places), RawArray("q", 2 * places))
+        self.capture_output = settings.capture_output and HAS_NAMED_PIPES
         self.free, self.numbers = list(range(places))[::-1], count(1)
         self.workers: list[Worker] = []
 
@@ -94,24 +107,39 @@ class ProcessManager(ABC):
         return bool(self.free)
 
     def start_one(self) -> None:
-        """Start a worker in a free place.
+        """Start a worker in a free place; of the two numbers of a place, one is a successor's.
 
         Raises:
             OSError, RuntimeError: No more processes, threads or descriptors are to be had.
         """
         ours, theirs = keep(socket.socketpair)
-        args = WorkerArgs(theirs, self.shared, self.free[-1], self.lifeline.end, self.logs)
+        index, place = self.free[-1], self.free[-1] % self.places
+        name = f"worker-{next(self.numbers)}"
+        output = OutputPipe(name) if self.capture_output else None
+        args = WorkerArgs(
+            theirs,
+            self.shared,
+            index,
+            place,
+            self.lifeline.end,
+            self.logs,
+            output=output.path if output else "",
+            stack=str(Path(util.get_temp_dir(), f"{name}.stack")),
+        )
         try:
-            process = self._start_process(args, f"worker-{next(self.numbers)}")
+            process = self._start_process(args, name)
         except BaseException:
             ours.close()
             raise
         finally:
             theirs.close()  # or the end of a dead worker's stream is never seen
-        connection, index = WorkerConnection(ours), self.free.pop()
-        worker = Worker(self.backlog, self.stop.clock, index, process, connection)
+        self.free.pop()
+        worker = Worker(self.backlog, self.stop.clock, index, process, WorkerConnection(ours))
+        worker.output, worker.stack_file = output, args.stack
         self.workers.append(worker)
         self.selector.register(ours, selectors.EVENT_READ, worker)
+        if output:
+            self.selector.register(output, selectors.EVENT_READ, worker)
 
     def poll(self, seconds: float) -> Iterator[tuple[Worker, Event]]:
         """Wait for events that long at most, and yield those that are there."""
@@ -122,7 +150,9 @@ class ProcessManager(ABC):
             if events & selectors.EVENT_WRITE:
                 key.data.connection.flush()
                 self._select(key.data)
-            if events & selectors.EVENT_READ:
+            if key.fileobj is key.data.output:
+                self._log_output(key.data)
+            elif events & selectors.EVENT_READ:
                 yield from self._receive(key.data)
 
     @abstractmethod
@@ -143,6 +173,32 @@ class ProcessManager(ABC):
         if worker.current >= 0 or stopping:
             # Not during a whole task: to be revoked each time, it would never be done.
             self.shared.revoked[worker.index] = self.backlog.number
+
+    def prepare_successor(self, worker: Worker) -> bool:
+        """Free a worker's place for a successor beside it; return whether that is ready."""
+        index = (worker.index + self.places) % (2 * self.places)
+        other = next((one for one in self.workers if one.index == index), None)
+        if other or worker.succeeded:  # or its predecessor is still about to leave
+            return other is not None and other.ready and not other.leaving
+        worker.succeeded = True
+        self.free.append(index)
+        return False
+
+    def leave(self, worker: Worker, *, replaced: bool) -> None:  # noqa: ARG002 - dask's needs it
+        """Have an idle worker leave in good order; that it is gone is an event."""
+        self._send(worker, Shutdown())
+
+    def ask_for_stack(self, worker: Worker) -> bool:
+        """Ask a worker for its stack; False where it cannot be asked."""
+        return stacks.ask(worker.process.pid or 0)
+
+    def has_stack(self, worker: Worker) -> bool:
+        """Whether a worker has written its stack."""
+        return stacks.is_there(worker.stack_file)
+
+    def memory_of(self, worker: Worker) -> int:
+        """Return how much memory a worker uses, in bytes."""
+        return used_by(worker.process.pid or 0)
 
     def kill(self, worker: Worker) -> None:
         """Kill a worker and what it started; that it is gone is an event."""
@@ -166,14 +222,18 @@ class ProcessManager(ABC):
         await_end(worker, 1.0)
         ended = worker.exitcode is not None
         how = f"worker died: {how_it_ended(worker.exitcode)}"
+        how = LEFT if worker.leaving and worker.exitcode == 0 else how
         kill(worker.process)  # or, where it has ended, what it left
         messages = list(worker.connection.drain())
         worker.observe(self.shared.current[worker.index])
         self.selector.unregister(worker.connection.sock)
         worker.connection.close()
+        self._close_output(worker)
+        worker.stack = stacks.take(worker.stack_file)
         self.workers.remove(worker)
         self.shared.current[worker.index] = IDLE
-        self.free.append(worker.index)
+        if not worker.succeeded:
+            self.free.append(worker.index)
         return messages, how if ended else "worker closed its connection to main"
 
     def end(self, *, stopping: bool) -> None:
@@ -185,9 +245,14 @@ class ProcessManager(ABC):
                 kill(worker.process)
             worker.connection.shutdown()
         processes = [worker.process for worker in self.workers]
-        join_all(processes, self.stop.seconds_for_idle if busy else SHUTDOWN_TIMEOUT + flush)
+        seconds = self.stop.seconds_for_idle if busy else SHUTDOWN_TIMEOUT + flush
+        late = join_all(processes, seconds)
+        for worker in self.workers:
+            if worker.leaving and (worker.reason or worker.process in late):
+                log.warning("%s was killed: %s", worker.name, UNENDED)
         for worker in self.workers:
             worker.connection.close()
+            self._close_output(worker)
         self.lifeline.close()
         self.selector.close()
 
@@ -205,6 +270,16 @@ class ProcessManager(ABC):
                 yield worker, message
         except EOFError:
             yield worker, Gone()
+
+    def _log_output(self, worker: Worker) -> None:
+        worker.observe(self.shared.current[worker.index])
+        if worker.output:
+            worker.output.log_lines(worker.process.pid or 0, worker.key)
+
+    def _close_output(self, worker: Worker) -> None:
+        if worker.output:
+            self.selector.unregister(worker.output)
+            worker.output.close(worker.process.pid or 0, worker.key)
 
     def _send(self, worker: Worker, message: ToWorker) -> None:
         worker.connection.send(message)

@@ -11,23 +11,30 @@ told and ended; here it is decided when.
 
 import logging
 from collections.abc import Generator
+from math import inf
 
 from ..configurer import LogSetup
 from ..items.backlog import Backlog
+from ..items.batch import Batch
 from ..items.batch_size import BatchSizer
 from ..items.events import DIED, START_FAILED, STARTED
-from ..items.messages import Ready, StartFailed
+from ..items.messages import Ready, StartFailed, Task
 from ..items.outcomes import NO_OUTCOMES, Outcomes
 from ..settings import Settings
 from ..system.capacity import reason_for
+from ..system.memory import size_text
 from ..system.signals import Stop
+from ..system.stacks import ANSWER_SECONDS
 from .engine import WorkerManager
-from .handle import Event, Gone, RestartBackoff
+from .handle import LEFT, Event, Gone, RestartBackoff
 from .manager import Worker
 
 log = logging.getLogger(__name__)
 
 TICK = 0.1
+IDLE_TICK = 1.0
+KILL_FACTOR = 2
+"""How many times as much as its limit a worker may use until its item is done."""
 
 
 def run(backlog: Backlog, settings: Settings, logs: LogSetup, stop: Stop) -> Generator[Outcomes]:
@@ -40,9 +47,10 @@ def run(backlog: Backlog, settings: Settings, logs: LogSetup, stop: Stop) -> Gen
         WorkersCannotStartError: They died at their start, again and again, in spite of back-off.
         EngineRefusedError, EngineLostError: The engine is unusable, or is gone.
     """
+    backlog.named = logs.shows_items
     supervisor = Supervisor(backlog, settings, WorkerManager(backlog, settings, logs, stop), stop)
     try:
-        while supervisor.has_work:
+        while supervisor.has_work or supervisor.dismiss():
             yield from supervisor.turn() or [NO_OUTCOMES]
     finally:
         supervisor.end()
@@ -73,18 +81,32 @@ class Supervisor:
 
     def turn(self) -> list[Outcomes]:
         """Hand out batches, wait for events at most a tick, and return the outcomes."""
-        if self.stop.requested and not self.stopping:
-            self._begin_stop()
+        if self.stop.requested or self.backlog.halted:
+            self._go_on_stopping()
         self.backlog.fill()
-        if self.backlog.has_some and not self.backlog.stopped:
+        recycling = self.settings.recycles and self._recycle()
+        if (self.backlog.has_some or recycling) and not self.backlog.stopped:
             self._start_missing()
         self._feed()
         outcomes = self.backlog.take_failed()
-        for worker, event in self.manager.poll(0 if outcomes else self.tick):
+        for worker, event in self.manager.poll(0 if outcomes else self._patience):
             outcomes += self._take(worker, event)
         if self.clock.now() >= self.next_look:
             outcomes += self._look_after_workers()
         return outcomes
+
+    @property
+    def _patience(self) -> float:
+        """How long to wait for an event; while there is nothing to do, longer."""
+        idle = self.backlog.is_idle and not any(worker.busy for worker in self.manager.workers)
+        return max(self.tick, IDLE_TICK) if idle else self.tick
+
+    def dismiss(self) -> bool:
+        """Have idle workers end their lifespan; return whether one is at it, and time is left."""
+        for worker in self.manager.workers:
+            if worker.has_lifespan and not (worker.busy or worker.leaving):
+                self._let_go(worker)
+        return any(worker.leaving for worker in self.manager.workers) and not self.stop.time_is_up
 
     def end(self) -> None:
         """End all workers; where one still has an item, at once."""
@@ -94,10 +116,16 @@ class Supervisor:
             self.backlog.events.note_cut_off(self.backlog.current_items)
         self.manager.end(stopping=self.stop.requested)
 
+    def _go_on_stopping(self) -> None:
+        """Let the running items finish, and no other begin; who has none left ends at once."""
+        if not self.stopping:
+            self._begin_stop()
+        if self.stop.requested and self.stop.deadline is None:
+            self.stop.begin_grace()
+        self.dismiss()
+
     def _begin_stop(self) -> None:
-        """Let the running items finish, and no other begin."""
         self.stopping = True
-        self.stop.begin_grace()
         self.backlog.stop()
         for worker in self.manager.workers:
             if worker.busy:
@@ -117,6 +145,23 @@ class Supervisor:
             except (OSError, RuntimeError) as error:  # no more processes, threads or descriptors
                 self._start_failed(self.clock.now(), reason_for(error))
 
+    def _recycle(self) -> bool:
+        """Let those go whose successors are ready; return whether any successor is wanted."""
+        if self.backlog.exhausted:
+            return False
+        retiring = [one for one in self.manager.workers if one.retiring and not one.leaving]
+        for worker in retiring:
+            ready = self.manager.prepare_successor(worker)
+            # One that cannot start beside it may start after it: there may be one GPU for both.
+            if not worker.busy and (ready or self.backoff.failures):
+                log.info("%s is recycled: %s", worker.name, worker.retiring)
+                self._let_go(worker)
+        return bool(retiring)
+
+    def _let_go(self, worker: Worker) -> None:
+        worker.leave(self.settings.grace)
+        self.manager.leave(worker, replaced=not self.backlog.exhausted)
+
     def _start_failed(self, started: float, reason: str, worker: str = "") -> None:
         self.backlog.events.note(START_FAILED, worker, reason)
         others_work = any(worker.proven for worker in self.manager.workers)
@@ -128,16 +173,19 @@ class Supervisor:
         for wanted in range(1, depth + 1):
             for worker in self.manager.workers:
                 if worker.has_room(wanted):
-                    if not (work := self.backlog.next_batch(only_full=worker.busy)):
+                    if not (work := self._batch_for(worker)):
                         return
                     batch, task = work
                     worker.assign(batch)
                     self.manager.submit(worker, task)
 
+    def _batch_for(self, worker: Worker) -> tuple[Batch, Task] | None:
+        return self.backlog.next_batch(only_full=worker.busy, most=worker.items_left)
+
     def _take(self, worker: Worker, event: Event) -> list[Outcomes]:
         match event:
-            case Ready(pid):
-                worker.became_ready()
+            case Ready(pid, has_lifespan):
+                worker.became_ready(has_lifespan=has_lifespan, items=self.settings.recycle_after)
                 log.info("%s is ready, pid %d", worker.name, pid)
                 self.backlog.events.note(STARTED, worker.name, pid=pid)
             case StartFailed(reason):
@@ -159,14 +207,44 @@ class Supervisor:
         self.next_look = now + self.tick
         for worker in self.manager.workers:
             if worker.reason:
-                continue  # it is dying
-            if reason := worker.overdue(now, limit):
+                self._kill_once_asked(worker, now)
+            elif reason := worker.overdue(now, limit, self.settings.start_timeout):
+                worker.expired(reason)
+                worker.asked_at = now
+                if not self.manager.ask_for_stack(worker):
+                    self._kill_once_asked(worker, inf)
+            elif reason := self._look_at_memory(worker):
                 worker.expired(reason)
                 self.manager.kill(worker)
             elif worker.holds_up_others(now, self.manager.REVOKE_SECONDS):
                 self._revoke(worker)
         self._note_current_items()
         return outcomes
+
+    def _kill_once_asked(self, worker: Worker, now: float) -> None:
+        """Kill a worker that has said where it is, or does not say it in time."""
+        if worker.asked_at is None:
+            return  # it was killed
+        if self.manager.has_stack(worker) or now > worker.asked_at + ANSWER_SECONDS:
+            worker.asked_at = None
+            self.manager.kill(worker)
+
+    def _look_at_memory(self, worker: Worker) -> str:
+        """Have a worker replaced that uses too much; return why, if it is to be killed."""
+        limit = self.settings.worker_memory
+        if not (limit and worker.proven) or worker.leaving:
+            return ""
+        worker.memory = self.manager.memory_of(worker)
+        if worker.memory <= limit:
+            return ""
+        reason = f"worker used {size_text(worker.memory)}, the limit is {size_text(limit)}"
+        if worker.busy and worker.memory > KILL_FACTOR * limit:
+            return reason
+        if not worker.retiring:
+            worker.retire(reason)
+            if worker.busy:
+                self._revoke(worker)
+        return ""
 
     def _note_current_items(self) -> None:
         stood, at = self.clock.stood, [(worker, worker.key) for worker in self.manager.workers]
@@ -183,7 +261,9 @@ class Supervisor:
             outcomes += self._take(worker, answer)
         started = worker.ready and (worker.proven or not worker.busy)
         outcomes += worker.died(how)
-        if started:
+        if worker.reason == LEFT:
+            log.info("%s has left", worker.name)
+        elif started:
             log.warning("%s is gone: %s", worker.name, worker.reason)
             self.backlog.events.note(DIED, worker.name, worker.reason)
         else:

@@ -1,16 +1,18 @@
-"""The ledger copies every record exactly once, at whatever step a listener is killed."""
+"""The buffer copies every record exactly once, at whatever step a listener is killed."""
 
-import itertools
 import os
 from collections.abc import Callable, Iterator
+from itertools import count, product
 from pathlib import Path
 
 import pytest
-from ledgers import Killed, Pipe
 
-from file_digest.log import parts
-from file_digest.log.recovery import ROOM, Ledger, LogFile
+from file_digest.log import logfile
+from file_digest.log.logfile import LogFile
+from file_digest.log.recovery import ROOM, RecoveryBuffer
 from file_digest.log.wire import COMMAND, INCLUDE, NEWLINE
+
+from .support.recovery_files import Killed, Pipe
 
 
 @pytest.fixture
@@ -64,13 +66,13 @@ SCENES = [short_records, long_records, commands_between, many_records]
 
 # The files that a killed listener had open are closed for it, as the system would.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("max_bytes", [0, 100])
-@pytest.mark.parametrize("scene", SCENES)
+@pytest.mark.faults
+@pytest.mark.parametrize(("scene", "max_bytes"), [*product(SCENES, [0, 100])])
 def test_a_kill_at_any_step_neither_loses_nor_repeats_a_record(
     make_pipe: Callable[..., Pipe], scene: Callable[[Pipe], bytes], max_bytes: int
 ) -> None:
-    """Killed before any line of the ledger's code, twice, the log is as without a kill."""
-    for step in itertools.count():
+    """Killed before any line of the recovery buffer's code, twice, the log is as without a kill."""
+    for step in count():
         pipe = make_pipe(max_bytes=max_bytes)
         expected = scene(pipe)
         was_killed = pipe.listen_until(step)
@@ -91,7 +93,7 @@ def test_a_kill_in_the_middle_of_a_write_neither_loses_nor_tears_a_record(
 ) -> None:
     """The kernel may have taken any part of a write when the listener dies."""
     write = os.write
-    for size in itertools.count():
+    for size in count():
         pipe = make_pipe(max_bytes=100)
         expected = scene(pipe)
 
@@ -128,8 +130,8 @@ def test_a_record_read_in_two_halves_is_written_once_and_whole(
     assert pipe.text() == b"one\ntwo\n"
 
 
-def test_more_than_the_ledger_holds_passes_through_it(make_pipe: Callable[..., Pipe]) -> None:
-    """Ten times the ledger's room goes through in order."""
+def test_more_than_the_buffer_holds_passes_through_it(make_pipe: Callable[..., Pipe]) -> None:
+    """Ten times the recovery buffer's room goes through in order."""
     pipe, sent = make_pipe(), b""
     while len(sent) < 10 * ROOM:
         block = b"".join(b"%d\n" % (len(sent) + n) for n in range(5_000))
@@ -171,8 +173,8 @@ def test_whoever_changes_the_log_meanwhile_costs_no_later_record(
     pipe.listen()
     pipe.send(b"one\ntwo\n")
     file = LogFile(*pipe.options)
-    ledger = Ledger(pipe.shared, file)
-    ledger.read(pipe.reader)
+    buffer = RecoveryBuffer(pipe.shared, file)
+    buffer.read(pipe.reader)
     os.write(file.descriptor, b"one\ntwo\n"[:written])
     file.close()
     before = pipe.text() if change is not append_a_record else b""
@@ -258,7 +260,7 @@ def test_a_full_disk_is_waited_for(
 
     pipe.send(b"one\n", b"two\n", b"three\n")
     monkeypatch.setattr(os, "write", write_some)
-    monkeypatch.setattr(parts, "RETRY_SECONDS", 0)
+    monkeypatch.setattr(logfile, "RETRY_SECONDS", 0)
     pipe.listen()
     monkeypatch.undo()
     assert pipe.text() == b"one\ntwo\nthree\n"

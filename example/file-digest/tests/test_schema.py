@@ -10,10 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-import old_journals
 import pytest
-from disks import can_mount
-from service import Service
 
 from file_digest.items.events import STARTED, WorkerEvent
 from file_digest.items.messages import DONE, Outcome
@@ -22,7 +19,11 @@ from file_digest.results.database import JournalError, check
 from file_digest.results.journal import Journal
 from file_digest.results.reading import summarize
 
-OLD = [Outcome._make(row) for row in old_journals.OUTCOMES]
+from .support import old_journals
+from .support.disks import can_mount
+from .support.service import Service
+
+OLD = [Outcome(*row) for row in old_journals.OUTCOMES]
 NEW = Outcome("three", DONE, "3", None, 1, "worker-1", 1_800_000_002.0, 0.5)
 EVENT = WorkerEvent(1_800_000_002.0, "worker-1", STARTED, 41)
 LEFT = [old_journals.finished, old_journals.killed]
@@ -56,7 +57,7 @@ def assert_goes_on(path: Path) -> None:
     """Make sure that a run goes on with the journal, which is of this version afterwards."""
     with Journal(path) as journal:
         pairs = [(outcome.key, None) for outcome in (*OLD, NEW)]
-        assert [key for key, _ in journal.unfinished(pairs)] == ["three"]
+        assert [key for key, _ in journal.admit(pairs)] == ["three"]
         journal.events.pending.append(EVENT)
         journal.record([NEW])
     assert (rows(path), worker_events(path)) == ([*OLD, NEW], [EVENT])
@@ -182,6 +183,7 @@ os._exit(0)
 """
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("leave", LEFT)
 def test_a_migration_that_is_killed_leaves_the_old_or_the_new(tmp_path: Path, leave: Leave) -> None:
     """SIGKILL before each statement in turn: it can be read at once, and a run goes on with it."""
@@ -256,21 +258,12 @@ def test_an_older_journal_is_read_where_nothing_can_be_written(
             Journal(path)
 
 
-JOB = """
-    def items(inputs):
-        return ((name, name) for name in ("one", "two", "three"))
-
-    def work(payload):
-        return payload
-"""
-
-
 @pytest.mark.parametrize("leave", LEFT)
 def test_the_service_finishes_what_an_earlier_version_began(
     service: Callable[..., Service], leave: Leave
 ) -> None:
     """status, export and timeline before the run as after it; the run does only what is left."""
-    one = service(JOB)
+    one = service("three")
     leave(one.results)
     results = ("--results", str(one.results))
     assert "1 done, 1 failed" in one.command("status", *results).stdout
@@ -288,7 +281,7 @@ def test_the_service_finishes_what_an_earlier_version_began(
 
 def test_the_service_refuses_a_newer_journal_in_one_line(service: Callable[..., Service]) -> None:
     """Every command does, with exit code 2."""
-    one = service(JOB)
+    one = service("three")
     marked(schema.APPLICATION_ID, schema.VERSION + 1)(one.results)
     shutil.copy(one.results, one.folder / "copy.db")
     results = ("--results", str(one.results))

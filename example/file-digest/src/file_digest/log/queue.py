@@ -19,19 +19,18 @@ from pathlib import Path
 from queue import Full
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .fallback import Fallback, Patience, Rescue
-from .formats import settled
+from .fallback import Fallback, FallbackFile, StallTimeout
+from .formats import SafeFormatter, snapshot
 from .state import CUT_OFF, STALLED
 
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue
 
-PATIENCE_SECONDS = 5.0
 QUEUE_RECORDS = 1_000
 """How many may wait in all processes; few, because those of a killed process are lost, and because
 a process sends the rest of its own before it ends."""
-NAP_SECONDS = 0.002
-TELL_SECONDS = 0.1
+POLL_INTERVAL = 0.002
+COMMAND_TIMEOUT = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +43,9 @@ class QueueSender:
     log_file: Path
     fallback: Fallback
 
-    def handler(self, patience: float) -> logging.Handler:
+    def handler(self, formatter: SafeFormatter, stall_seconds: float) -> logging.Handler:
         """Return the handler that sends this process's records."""
-        return PatientQueueHandler(self, patience)
+        return WaitingQueueHandler(self, formatter, stall_seconds)
 
 
 class QueueTransport:
@@ -62,10 +61,10 @@ class QueueTransport:
         """Whether a record could be sent without waiting."""
         return not self.queue.full()
 
-    def tell(self, command: bytes) -> bool:
+    def send_command(self, command: bytes) -> bool:
         """Send the listener a command, behind the records so far; False if the queue is full."""
         try:
-            self.queue.put(command, timeout=TELL_SECONDS)
+            self.queue.put(command, timeout=COMMAND_TIMEOUT)
         except Full:
             return False
         return True
@@ -77,14 +76,15 @@ class QueueTransport:
         self.fallback.close()
 
 
-class PatientQueueHandler(logging.handlers.QueueHandler):
+class WaitingQueueHandler(logging.handlers.QueueHandler):
     """A QueueHandler that waits for a full queue, a bounded time, instead of losing the record."""
 
-    def __init__(self, sender: QueueSender, patience: float = PATIENCE_SECONDS) -> None:
-        """Send through ``sender``'s queue; wait up to ``patience`` seconds for room in it."""
+    def __init__(self, sender: QueueSender, formatter: SafeFormatter, stall_seconds: float) -> None:
+        """Send through ``sender``'s queue; wait up to ``stall_seconds`` for room in it."""
         super().__init__(sender.queue)
-        self.records, self.patience = sender.queue, Patience(sender.fallback.state, patience)
-        self.rescue = Rescue(sender.fallback)
+        self.formatter, self.line = formatter, formatter.line
+        self.records, self.stall = sender.queue, StallTimeout(sender.fallback.state, stall_seconds)
+        self.fallback_file = FallbackFile(sender.fallback)
         self.waiting: deque[logging.LogRecord] = deque()
         self.busy = False
         # Told by the thread that sends; concurrent.futures listens to it in the same way.
@@ -92,7 +92,7 @@ class PatientQueueHandler(logging.handlers.QueueHandler):
 
     def prepare(self, record: logging.LogRecord) -> Any:
         """Return the record with its text made, and with nothing in it that might not pickle."""
-        return settled(record)
+        return snapshot(record)
 
     def enqueue(self, record: logging.LogRecord) -> None:
         """Send a record; one of a signal handler that interrupts this comes after it.
@@ -109,13 +109,13 @@ class PatientQueueHandler(logging.handlers.QueueHandler):
 
     def _send(self, record: logging.LogRecord) -> None:
         """Put it into the queue, or into the rescue file when the listener stands still."""
-        sent = self._put(record) or self.patience.lasts(partial(self._put_within, record))
-        self.patience.ended = not sent
+        sent = self._put(record) or self.stall.wait_for(partial(self._put_within, record))
+        self.stall.expired = not sent
         if not sent:
             self._keep(record, STALLED)
 
     def _keep(self, record: logging.LogRecord, reason: int) -> None:
-        self.rescue.keep(self.format(record).encode("utf-8", "backslashreplace") + b"\n", reason)
+        self.fallback_file.append(self.line(record), reason)
 
     def _undelivered(self, _error: Exception, record: logging.LogRecord) -> None:
         """Save a record that could not be sent, because the job closed the descriptor."""
@@ -133,5 +133,5 @@ class PatientQueueHandler(logging.handlers.QueueHandler):
         while not self._put(record):
             if time.monotonic() > deadline:
                 return False
-            time.sleep(NAP_SECONDS)
+            time.sleep(POLL_INTERVAL)
         return True

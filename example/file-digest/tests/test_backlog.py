@@ -10,13 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from service import wait_for
 
-from file_digest.items.backlog import (
-    Backlog,
-    Batch,
-    WorkerDeath,
-)
+from file_digest.items.backlog import Backlog
+from file_digest.items.batch import Batch, WorkerDeath
 from file_digest.items.batch_size import (
     BATCH_BYTES,
     BatchSizer,
@@ -31,6 +27,8 @@ from file_digest.items.messages import (
 )
 from file_digest.items.outcomes import Outcomes
 from file_digest.items.source import Source
+
+from .support.service import wait_for
 
 KILLED = WorkerDeath("worker-1", "worker died: SIGKILL", 0.5)
 

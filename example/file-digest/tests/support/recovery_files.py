@@ -1,4 +1,4 @@
-"""A pipe with a ledger and a log at its end, and a listener that dies at a given step."""
+"""A pipe with a buffer and a log at its end, and a listener that dies at a given step."""
 
 import os
 import select
@@ -8,17 +8,21 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from file_digest.log.parts import Parts
+from file_digest.log.logfile import LogFile
+from file_digest.log.parts import PartFiles
 from file_digest.log.recovery import (
-    Ledger,
-    LogFile,
+    RecoveryBuffer,
     Shared,
-    copy,
-    new_ledger,
+    copy_records,
+    new_shared_bytes,
 )
+from file_digest.log.stream import LogStream
 from file_digest.log.wire import cut
 
-SOURCES = {LogFile.append.__code__.co_filename, Parts.add.__code__.co_filename}
+SOURCES = {
+    method.__code__.co_filename
+    for method in (LogFile.append, LogStream.append, PartFiles.add, RecoveryBuffer.read)
+}
 
 
 class Killed(BaseException):
@@ -26,7 +30,7 @@ class Killed(BaseException):
 
 
 class Death:
-    """Ends this process before the given line of the ledger's code."""
+    """Ends this process before the given line of the listener's code."""
 
     def __init__(self, step: int) -> None:
         """Count from 0."""
@@ -51,7 +55,7 @@ class Pipe:
         self.options = folder / "the.log", max_bytes, backups
         self.log = self.options[0]
         self.reader, self.writer = os.pipe()
-        self.shared: Shared = new_ledger()
+        self.shared: Shared = new_shared_bytes()
         self.commands: list[bytes] = []
 
     def send(self, *lines: bytes) -> None:
@@ -63,18 +67,22 @@ class Pipe:
         """Send a record in pieces."""
         self.send(*cut(record, "run", 30))
 
+    def open_log(self) -> LogFile | LogStream:
+        """Open what a listener writes to."""
+        return LogFile(*self.options)
+
     def listen(self) -> None:
         """Do what a listener does, until the pipe is empty."""
-        file = LogFile(*self.options)
-        ledger = Ledger(self.shared, file)
-        self.commands += copy(ledger, file)
+        file = self.open_log()
+        buffer = RecoveryBuffer(self.shared, file)
+        self.commands += copy_records(buffer, file)
         while select.select([self.reader], [], [], 0)[0]:
-            ledger.read(self.reader)
-            self.commands += copy(ledger, file)
+            buffer.read(self.reader)
+            self.commands += copy_records(buffer, file)
         file.close()
 
     def listen_until(self, step: int) -> bool:
-        """Listen, but die before that line of the ledger's code; False if it came to its end."""
+        """Listen, but die before that line of the code; False if it came to its end."""
         before, trace = set(os.listdir("/dev/fd")), sys.gettrace()
         sys.settrace(Death(step).trace)
         try:

@@ -3,31 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from service import Run, Service, wait_for
+from .service import Run, Service, wait_for
 
 Services = Callable[..., Service]
 
-JOB = """
-    import ctypes, logging, os, random, signal, sys, time
-    from pathlib import Path
-
-    log = logging.getLogger(__name__)
-
-    def items(inputs):
-        return ((f"item-{number}", number) for number in range(int(inputs[0])))
-
-    def note(name, number):
-        descriptor = os.open(name, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        os.write(descriptor, b"%d\\n" % number)
-        os.close(descriptor)
-
-    def work(payload):
-        note("began", payload)
-        exec(Path("behaviour").read_text(), globals())
-        log.info("item-%d was done", payload)
-        note("logged", payload)
-        return payload
-"""
 QUICK = ""
 SHORT = "time.sleep(random.random() * 0.2)"
 ENDLESS = "time.sleep(1_000)"
@@ -36,9 +15,9 @@ ENDLESS = "time.sleep(1_000)"
 class Bench:
     """A service whose items do what the file ``behaviour`` says."""
 
-    def __init__(self, service: Services, behaviour: str, job: str = JOB) -> None:
+    def __init__(self, service: Services, behaviour: str) -> None:
         """Have each item execute ``behaviour``."""
-        self.service = service(job)
+        self.service = service("behaving")
         self.behave(behaviour)
 
     def behave(self, behaviour: str) -> None:

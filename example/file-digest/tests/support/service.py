@@ -20,10 +20,13 @@ from typing import Any
 
 import psutil
 
-SOURCE = next((Path(__file__).parent.parent / "src").glob("*/job.py")).parent
+SOURCE = next((Path(__file__).parents[2] / "src").glob("*/job.py")).parent
 PACKAGE = SOURCE.name
+JOBS = Path(__file__).parents[1] / "jobs"
 HANG_SECONDS = 60.0
 POLL_SECONDS = 0.01
+SLACK = float(os.environ.get("FAULT_SLACK", "4"))
+"""How many times as long as promised something may take: others may keep the machine busy."""
 SPY = shutil.which("py-spy", path=sysconfig.get_path("scripts"))
 TRIES = int(os.environ.get("FAULT_TRIES", "2"))
 """How often a fault test with chance in it repeats itself: set FAULT_TRIES for a long soak."""
@@ -77,7 +80,7 @@ class Run:
             cwd=service.folder,
             env=environment,
             stdin=options.pop("stdin", subprocess.DEVNULL),
-            stdout=subprocess.PIPE,
+            stdout=options.pop("stdout", subprocess.PIPE),
             stderr=subprocess.PIPE,
             start_new_session=True,
             text=True,
@@ -110,11 +113,12 @@ class Run:
             self.kill()
             raise AssertionError(f"hangs after {seconds:g} s\n{stacks}") from None
         took = time.monotonic() - self.began
-        return Finished(self.process.returncode, stdout, stderr, took)
+        return Finished(self.process.returncode, stdout or "", stderr, took)
 
     def wait_until_gone(self, seconds: float) -> float:
         """Wait until no process of this run is left; return how long that took.
 
+        It may take ``SLACK`` times ``seconds``, in which it is promised.
         It is cheap to ask those that are known again and again; whether there are others, in
         whatever session, is asked when all of them are gone.
         """
@@ -125,7 +129,7 @@ class Run:
             known.extend(() if known else self.processes())
             return not known
 
-        wait_for(gone, "the end of all its processes", seconds)
+        wait_for(gone, "the end of all its processes", SLACK * seconds)
         return time.monotonic() - began
 
     def stacks(self) -> str:
@@ -171,12 +175,17 @@ def _output(command: list[str]) -> str:
 class Service:
     """A copy of the service with a job of the test's own."""
 
-    def __init__(self, folder: Path, job: str | None = None) -> None:
-        """Copy the package to ``folder`` and replace ``job.py`` by the text ``job``."""
+    def __init__(self, folder: Path, job: str = "") -> None:
+        """Copy the package to ``folder``, and replace ``job.py``.
+
+        ``job`` names a file of tests/jobs; where it has line breaks it is the text of the job.
+        """
         self.folder, self.package = folder, folder / "src" / PACKAGE
-        shutil.copytree(SOURCE, self.package, ignore=shutil.ignore_patterns("__pycache__"))
-        if job is not None:
-            (self.package / "job.py").write_text(textwrap.dedent(job))
+        shutil.copytree(SOURCE, self.package)  # with what is compiled of it
+        if "\n" in job:
+            (self.package / "job.py").write_text(textwrap.dedent(job), encoding="utf-8")
+        elif job:
+            shutil.copy(JOBS / f"{job}.py", self.package / "job.py")
         self.environment = os.environ | {
             "PYTHONPATH": str(folder / "src"),
             "PYTHONDONTWRITEBYTECODE": "1",
@@ -184,6 +193,11 @@ class Service:
         self.results = folder / "results.db"
         self.log = folder / "logs" / "service.log"
         self.runs: list[Run] = []
+
+    def append(self, code: str) -> None:
+        """Add a line to ``job.py``."""
+        with (self.package / "job.py").open("a", encoding="utf-8") as job:
+            job.write(f"{code}\n")
 
     def start(self, *arguments: str, **options: Any) -> Run:
         """Begin a run of the items that ``job.items`` gives for ``arguments``."""

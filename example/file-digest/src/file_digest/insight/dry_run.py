@@ -1,0 +1,47 @@
+"""``run --dry-run``: what a run would do."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from multiprocessing import connection
+
+from ..items.backlog import Backlog
+from ..items.messages import ItemsError, StoppedError
+from ..items.refusals import failure
+from ..main import begin_items, import_job
+from ..results.database import JournalError
+from ..results.preview import preview
+from ..settings import Settings
+from ..system.errors import RefusedError
+from ..system.signals import Stop
+
+LOOK_SECONDS = 1.0
+
+
+def keys_to_do(settings: Settings, inputs: Sequence[str]) -> Iterator[str]:
+    """Yield the keys of the items that a run would do; touch no file.
+
+    Raises:
+        RefusedError, StoppedError, ItemsError, WorkersCannotStartError: See ``run``.
+    """
+    job, stop = import_job(settings), Stop(settings.grace)
+    try:
+        with (
+            stop.listening(),
+            closing(begin_items(job, settings, inputs, stop)) as source,
+            preview(settings.results, retry_failed=settings.retry_failed) as unfinished,
+        ):
+            backlog = Backlog(source, unfinished, settings.max_attempts)
+            backlog.left = settings.limit
+            source.read()
+            while not (backlog.exhausted or stop.requested):
+                backlog.fill()
+                yield from [key for key, _ in backlog.take_pending()]
+                if not backlog.has_some and not backlog.exhausted:
+                    connection.wait([stop.waker], LOOK_SECONDS)
+                    stop.clear_waker()
+            if stop.requested:
+                raise StoppedError(stop.signals[0])
+            if source.error:
+                raise ItemsError(failure(source.error))
+    except JournalError as error:
+        raise RefusedError(f"--results: {error}") from error

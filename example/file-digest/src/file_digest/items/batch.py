@@ -1,0 +1,53 @@
+"""Items on their way through one worker, and what became of a worker."""
+
+import pickle
+from dataclasses import dataclass
+
+from .messages import Item, Task
+
+
+@dataclass(slots=True)
+class Batch:
+    """Items on their way through one worker; those from ``done`` to ``end`` are still open."""
+
+    first: int
+    pairs: list[Item]
+    attempts: int
+    """How often its one item was tried before; 0 in a batch of several."""
+    done: int = 0
+    end: int = 0
+
+    @property
+    def open(self) -> list[Item]:
+        """The items without a report."""
+        return self.pairs[self.done : self.end]
+
+    def task(self, *, named: bool) -> Task:
+        """Return what to send to a worker, with the items' keys if ``named``.
+
+        Raises:
+            UnsendableError: A payload did not pickle.
+            MemoryError: Together they are too large.
+        """
+        blob = pickle.dumps([payload for _, payload in self.pairs], pickle.HIGHEST_PROTOCOL)
+        keys = [key for key, _ in self.pairs] if named else []
+        return Task(self.first, blob, len(self.pairs), keys)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerDeath:
+    """A worker's death."""
+
+    worker: str
+    reason: str
+    seconds: float
+    """For how long it was at its current item."""
+    stack: str = ""
+    """Where it was, innermost call first."""
+    memory: int | None = None
+    """What it used when somebody last looked, in bytes."""
+
+    @property
+    def error(self) -> str:
+        """What is said of its current item."""
+        return f"{self.reason}\n\n{self.stack}" if self.stack else self.reason

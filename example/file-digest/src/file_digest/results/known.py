@@ -1,0 +1,63 @@
+"""Which keys are known: those that have an outcome, and those that came before."""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+from ..items.messages import Outcome
+from ..items.outcomes import Outcomes
+from .keys import ESCAPE
+from .recording import key_in
+
+SLOTS = 1 << 22
+AT_ONCE = 250
+"""Keys that one query asks for."""
+SHORT = 1_000
+PLACEHOLDERS = ",".join("?" * AT_ONCE)
+QUERY = f"SELECT key, status, rowid FROM outcomes WHERE key IN ({PLACEHOLDERS})"  # noqa: S608
+
+
+class PassedKeys:
+    """Tells which keys may have come before, in a few megabytes, however many come.
+
+    A filter as Bloom described it: of a million keys one in seven is asked for in vain, of those
+    that did come before none is missed. https://dl.acm.org/doi/10.1145/362686.362692
+    """
+
+    def __init__(self) -> None:
+        """Know none."""
+        self.slots = bytearray(SLOTS)
+
+    def add(self, keys: Iterable[str]) -> set[str]:
+        """Add keys; return those that may have come before, here or earlier."""
+        slots, mask, maybe = self.slots, SLOTS - 1, set[str]()
+        for key in keys:
+            code = hash(key)
+            one, other = code & mask, code >> 22 & mask
+            if slots[one] and slots[other]:
+                maybe.add(key)
+            else:
+                slots[one] = slots[other] = 1
+        return maybe
+
+
+def settled_keys(some: Outcomes | Sequence[Outcome]) -> Iterable[str]:
+    """Return the keys that outcomes settle."""
+    if isinstance(some, Outcomes) and not some.postponed:
+        return some.keys
+    return (outcome.key for outcome in some)
+
+
+def settled(database: sqlite3.Connection, keys: Sequence[str]) -> dict[str, tuple[str, int]]:
+    """Return status and row number of the keys that have an outcome."""
+    found = dict[str, tuple[str, int]]()
+    for at in range(0, len(keys), AT_ONCE):
+        names = {_stored(database, key): key for key in keys[at : at + AT_ONCE]}
+        values = [*names, *[None] * (AT_ONCE - len(names))]
+        for stored, status, number in database.execute(QUERY, values):
+            found[names[stored]] = status, number
+    return found
+
+
+def _stored(database: sqlite3.Connection, key: str) -> str:
+    plain = len(key) < SHORT and key.isascii() and ESCAPE not in key
+    return key if plain else key_in(database, key)

@@ -1,0 +1,40 @@
+"""What a run would do, asked of a journal without touching it."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+
+from ..items.messages import DONE, FAILED, Item
+from .database import check, explained, open_to_read
+from .keys import real_file
+from .recording import key_in
+
+
+@contextmanager
+def preview(path: Path, *, retry_failed: bool) -> Iterator[Callable[[list[Item]], list[Item]]]:
+    """Yield what leaves out the items that have an outcome.
+
+    Args:
+        path: The journal; one that does not exist yet has none.
+        retry_failed: Whether items that failed earlier count as unfinished.
+
+    Raises:
+        JournalError: It is none, or damaged.
+    """
+    check(path)
+    if not real_file(path).exists():
+        yield list
+        return
+    final = (DONE,) if retry_failed else (DONE, FAILED)
+    with closing(open_to_read(path)) as database, explained(path, "cannot be read"):
+        yield partial(_unfinished, database, final)
+
+
+def _unfinished(
+    database: sqlite3.Connection, final: tuple[str, ...], pairs: list[Item]
+) -> list[Item]:
+    query = "SELECT status FROM outcomes WHERE key = ?"
+    rows = ((pair, database.execute(query, (key_in(database, pair[0]),))) for pair in pairs)
+    return [pair for pair, row in rows if (row.fetchone() or ("",))[0] not in final]

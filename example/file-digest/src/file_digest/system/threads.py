@@ -1,0 +1,46 @@
+"""How many threads of their own numeric libraries start in each worker.
+
+Each library reads its variable once, when it is imported, and otherwise takes a thread for every
+core: with as many workers as cores they are in each other's way. Main's environment is what workers
+begin with under every start method, if it is set before the forkserver starts and the job is
+imported; what dask's nannies set gives way to it, see ``distributed.nanny.pre-spawn-environ``.
+"""
+
+import os
+
+from ..settings import Settings, usable_cores
+
+VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",  # Apple's Accelerate
+    "NUMEXPR_NUM_THREADS",
+)
+GIVEN = frozenset(name for name in VARIABLES if name in os.environ)
+"""Set by whoever started main: they stay so."""
+
+
+def limit_threads(count: int | None) -> None:
+    """Have the workers that are started from now on use so many; None changes nothing."""
+    if count:
+        os.environ.update({name: str(count) for name in VARIABLES if name not in GIVEN})
+
+
+def threads_for(settings: Settings) -> int | None:
+    """Return how many threads each worker of a run shall use, None where nobody asked."""
+    if settings.threads_per_worker == "auto":
+        return max(1, usable_cores() // max(1, settings.workers))
+    return settings.threads_per_worker
+
+
+def combinations(cores: int, workers: list[int]) -> list[tuple[int, int]]:
+    """Return workers and threads of each that are worth trying: one of one, and all cores in use.
+
+    Args:
+        cores: As many threads as there may be in all.
+        workers: Numbers of workers to try; those that are more than the cores are left out.
+    """
+    full = [(count, cores // count) for count in workers if count <= cores]
+    return full if (1, 1) in full else [(1, 1), *full]

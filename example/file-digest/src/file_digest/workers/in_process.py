@@ -1,0 +1,109 @@
+"""All items in this process and thread, one after the other: for debuggers and profilers.
+
+What needs a worker that can be killed cannot hold here: an item that dies takes the run with it,
+and nothing ends one that hangs but a second Ctrl-C.
+"""
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from multiprocessing import connection, current_process
+
+from ..configurer import LogSetup
+from ..items.backlog import Backlog
+from ..items.batch import Batch
+from ..items.batch_size import BatchSizer
+from ..items.events import STARTED
+from ..items.messages import IDLE, Task
+from ..items.outcomes import NO_OUTCOMES, Outcomes
+from ..items.task_runner import TaskRunner
+from ..items.worker_job import WorkerJob
+from ..log.formats import show_items_of
+from ..system.errors import WorkersCannotStartError, describe
+from ..system.signals import Stop
+
+log = logging.getLogger(__name__)
+
+TICK = 0.1
+
+
+def run(backlog: Backlog, logs: LogSetup, stop: Stop) -> Generator[Outcomes]:
+    """Do the items of a backlog; yield outcomes as they complete, at least once a ``TICK``.
+
+    Without any it yields ``NO_OUTCOMES``, a chance for main to see to other things. Once ``stop``
+    says so, the current item is the last.
+
+    Raises:
+        WorkersCannotStartError: The job cannot be set up.
+    """
+    from .. import job as owners  # noqa: PLC0415 - by now it can be imported
+
+    backlog.named, backlog.sizer = logs.shows_items, BatchSizer(0.0)
+    try:
+        job = WorkerJob(owners, 0)
+    except (Exception, SystemExit) as error:
+        raise WorkersCannotStartError(describe(error)) from error
+    runner = TaskRunner(job.work, [IDLE], 0)
+    runner.retry = job.retry
+    show_items_of(runner)
+    backlog.events.note(STARTED, current_process().name, pid=os.getpid())
+    try:
+        yield from _each_item(backlog, runner, stop)
+    finally:
+        job.end()
+
+
+def _each_item(backlog: Backlog, runner: TaskRunner, stop: Stop) -> Iterator[Outcomes]:
+    while not backlog.exhausted:
+        backlog.fill()
+        if stop.requested or backlog.halted:
+            stop.begin_grace()
+            backlog.stop()
+        elif work := backlog.next_batch():
+            yield from _do(backlog, *work, runner, stop)
+        else:
+            connection.wait([stop.waker], TICK)
+            stop.clear_waker()
+        yield from backlog.take_failed() or [NO_OUTCOMES]
+
+
+def _do(
+    backlog: Backlog, batch: Batch, task: Task, runner: TaskRunner, stop: Stop
+) -> list[Outcomes]:
+    """Do one item; one that a second signal interrupts has no outcome, and is done again."""
+    name = current_process().name
+    try:
+        runner.unpack(task)
+    except Exception as error:
+        return backlog.unpickle_failed(batch, describe(error), name)
+    backlog.current_items = {name: (batch.pairs[0][0], time.monotonic())}
+    with _second_signal_interrupts(stop):
+        runner.run()
+    backlog.current_items = {}
+    report = runner.report()
+    return [backlog.completed(batch, report, name)] if report and not stop.urgent else []
+
+
+@contextmanager
+def _second_signal_interrupts(stop: Stop) -> Iterator[None]:
+    """Have a second Ctrl-C, or SIGTERM, raise KeyboardInterrupt in the item, as Python does."""
+
+    def interrupt(number: int, _frame: object) -> None:
+        stop.note(number, None)
+        if stop.urgent:
+            signal.default_int_handler(number, None)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number, handler in before.items():
+        if handler != signal.SIG_IGN:
+            signal.signal(number, interrupt)
+    try:
+        yield
+    except KeyboardInterrupt:
+        pass  # between the item's end and this
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

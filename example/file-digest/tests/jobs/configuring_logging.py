@@ -1,0 +1,37 @@
+"""Configures logging as the environment says: at its import, or in work()."""
+
+import logging
+import logging.config
+import os
+import pathlib
+from collections.abc import Iterator, Sequence
+
+log = logging.getLogger(__name__)
+
+
+class Note(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        with open("notes", "a") as file:
+            file.write(
+                f"{record.process} {record.getMessage()} {record.filename} "
+                f"{record.funcName} {record.threadName}\n"
+            )
+
+
+class Raising(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        raise RuntimeError("a handler's own trouble")
+
+
+exec(os.environ.get("AT_IMPORT", ""))
+
+
+def items(inputs: Sequence[str]) -> Iterator[tuple[str, int]]:
+    log.info("in items")
+    return ((f"item-{n}", n) for n in range(3))
+
+
+def work(n: int) -> int:
+    exec(os.environ.get("IN_WORK", ""))
+    log.info("work of item %d", n)
+    return n
