@@ -84,13 +84,13 @@ class Journal:
             JournalError: The file is damaged.
         """
         keys = [key for key, _ in pairs]
-        again = self.passed.add(keys)
-        if not (self.earlier or again):
-            self.under_way.update(keys)
-            return pairs
+        asked = keys if self.earlier else self.passed.add(keys)
         with explained(self.path, "cannot be read"):
-            known = settled(self.database, keys if self.earlier else list(again))
-        return [pair for pair in pairs if self._admits(pair[0], *known.get(pair[0], ("", 0)))]
+            known = settled(self.database, asked)
+        if known or len(set(keys)) < len(keys) or not self.under_way.isdisjoint(asked):
+            return [pair for pair in pairs if self._admits(pair[0], *known.get(pair[0], ("", 0)))]
+        self.under_way.update(keys)
+        return pairs
 
     def record(self, outcomes: Outcomes | Sequence[Outcome]) -> None:
         """Take outcomes in; they are committed in batches, at the latest ``COMMIT_SECONDS`` later.
