@@ -23,7 +23,7 @@ from ..system.errors import (
     WorkersCannotStartError,
     error_name,
 )
-from ..system.files import shown
+from ..system.files import STDOUT, shown
 from ..system.streams import hurry, tell
 from ..system.text import visible
 from ..workers.options import OPTIONS
@@ -120,6 +120,8 @@ def log(key: str, log_file: Path, log_layout: str) -> int:
     """Print the log's lines of one item, from all its files."""
     from ..insight.item_log import LayoutError, lines_of
 
+    if log_file == STDOUT:
+        raise click.UsageError("--log-file: the log went to standard output, so no file has it")
     try:
         lines = lines_of(key, log_file, log_layout)
     except LayoutError as error:
