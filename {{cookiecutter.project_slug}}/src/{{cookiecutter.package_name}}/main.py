@@ -23,6 +23,7 @@ from .log.stream import claim_stdout
 from .results.database import JournalError, check
 from .results.journal import Journal
 from .results.keys import files_of
+from .results.settling import Settled, Settler, settled_of
 from .settings import Settings
 from .system.capacity import patiently
 from .system.errors import RefusedError, WorkersCannotStartError, describe
@@ -67,6 +68,8 @@ class Service:
     source: Source
     """Reads the job's items, once asked to."""
     listener: Listener
+    settled: Settled | None
+    """Of the job, if it has that."""
 
     def outcomes(self, backlog: Backlog, workers: int | None = None) -> Generator[Outcomes]:
         """Bring workers up, yield outcomes as they complete, and take the workers down.
@@ -95,13 +98,18 @@ def run(settings: Settings, inputs: Sequence[str], progress: Progress) -> RunSta
             processes or threads are to be had.
         EngineRefusedError, EngineLostError: The execution model's engine will not do, or is gone.
     """
-    with running(settings, inputs, open_journal) as (service, journal), progress:
+    with (
+        running(settings, inputs, open_journal) as (service, journal),
+        progress,
+        Settler(service.settled, journal, service.stop) as settler,
+    ):
         attempts, delay = settings.max_attempts, settings.retry_delay
         backlog = Backlog(service.source, journal.admit, attempts, journal.events, delay)
         backlog.left, stats = settings.limit, RunStats(skipped=journal.skipped)
         with closing(service.outcomes(backlog)) as completed:
             for outcomes in completed:
                 journal.record(outcomes)
+                stats.unsettled = settler.look()
                 stats.add(outcomes)
                 stats.correct(journal.take_changes())
                 stats.current_items = backlog.current_items
@@ -112,6 +120,7 @@ def run(settings: Settings, inputs: Sequence[str], progress: Progress) -> RunSta
                 _attend(service, progress)
         journal.commit()
         stats.correct(journal.take_changes())
+        _settle_rest(settler, stats, service, progress)
         _conclude(stats, service)
     return stats
 
@@ -144,7 +153,7 @@ def running(
         keep(settings) as kept,
         listening(settings, stop) as listener,
     ):
-        yield Service(settings, stop, source, listener), kept
+        yield Service(settings, stop, source, listener, settled_of(job)), kept
 
 
 def make_room(settings: Settings) -> None:
@@ -179,7 +188,7 @@ def import_job(settings: Settings) -> ModuleType:
 
     Raises:
         WorkersCannotStartError: It cannot be imported, so no worker could either.
-        RefusedError: Its ``RETRY`` will not do.
+        RefusedError: Its ``RETRY`` or its ``settled`` will not do.
     """
     keep_early_records(settings.log_level, settings.log_levels)
     try:
@@ -192,6 +201,7 @@ def import_job(settings: Settings) -> ModuleType:
         raise WorkersCannotStartError(reason) from error
     try:
         retry_types(job)
+        settled_of(job)
     except ContractError as error:
         raise RefusedError(str(error)) from error
     return job
@@ -293,6 +303,17 @@ def _halt(stats: RunStats, backlog: Backlog) -> None:
     stats.halted = True
     backlog.halt()
     log.error("halted by --max-failures: %d of %d failed", stats.failed, stats.failed + stats.done)
+
+
+def _settle_rest(settler: Settler, stats: RunStats, service: Service, progress: Progress) -> None:
+    """Have ``settled`` called with what is left, if it takes that soon."""
+    for unsettled in settler.drain():
+        stats.unsettled = unsettled
+        progress.show(stats)
+        _attend(service, progress)
+    stats.unsettled = settler.unsettled
+    if stats.unsettled:
+        log.warning("%d outcomes are left for settled() in the next run", stats.unsettled)
 
 
 def _attend(service: Service, progress: Progress) -> None:

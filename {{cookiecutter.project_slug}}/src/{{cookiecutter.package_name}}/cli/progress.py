@@ -36,6 +36,8 @@ def summary(stats: RunStats) -> list[str]:
         lines.append(f"keys that were yielded twice: {stats.twice}; the log names them")
     if earlier[FAILED]:
         lines.append("--retry-failed does the failed ones again")
+    if stats.unsettled:
+        lines.append(f"left for settled() in the next run: {stats.unsettled} outcomes")
     if stats.halted:
         name, times = stats.errors.most_common(1)[0] if stats.errors else ("", 0)
         lines.append(f"halted by --max-failures; most often, {times} x {visible(name)}")

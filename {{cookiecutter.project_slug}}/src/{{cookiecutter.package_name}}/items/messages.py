@@ -1,5 +1,6 @@
 """The small values that travel between main and its workers."""
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -48,6 +49,11 @@ class Outcome(NamedTuple):
     peak_memory: int | None = None
     """The most memory that its worker had had resident by then, in bytes. What an item took of that
     and what those before it had left cannot be told apart. None where nobody knows."""
+
+    @property
+    def value(self) -> Any:
+        """What ``job.work`` returned, as ``json`` reads it."""
+        return None if self.result is None else json.loads(self.result)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,8 @@ class RunStats:
     """How many items failed with an error, by its name."""
     idle_since: float | None = None
     """Since when there is nothing to do, by ``time.time``; None while there is."""
+    unsettled: int = 0
+    """Outcomes that are committed and that the job's ``settled`` has yet to take."""
     halted: bool = False
     """Whether too many items failed."""
 

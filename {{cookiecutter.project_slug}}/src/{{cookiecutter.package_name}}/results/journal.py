@@ -53,7 +53,8 @@ class Journal:
         self.pending: list[Outcomes | Sequence[Outcome]] = []
         self.events = WorkerEvents()
         """Those that are pending are committed with the next outcomes, or at the end."""
-        self.rows = 0
+        self.rows = self.recorded = 0
+        """Outcomes that are pending, and that are committed."""
         self.committed = time.monotonic()
         self.skipped = {DONE: 0, FAILED: 0}
         """How many items were left out, by the outcome that they have."""
@@ -122,6 +123,7 @@ class Journal:
             self.under_way.difference_update(settled_keys(some))
         self.pending.clear()
         self.events.pending.clear()
+        self.recorded += self.rows
         self.rows = 0
         self.committed = time.monotonic()
 

@@ -4,6 +4,7 @@ SQLite can hold any text but lone surrogates, which are part of odd file names.
 """
 
 import os
+import re
 from errno import ELOOP
 from pathlib import Path
 
@@ -14,6 +15,7 @@ BESIDE = ("-lock", "-new", "-shm", "-wal")
 
 ESCAPE = r"\ud"
 """How an escaped surrogate begins."""
+ESCAPED = re.compile(r"\\(\\|ud[89a-f][0-9a-f]{2})")
 
 
 def storable(text: str) -> str:
@@ -28,6 +30,13 @@ def stored_key(key: str) -> str:
     """
     stored = storable(key)
     return stored if ESCAPE not in stored else storable(key.replace("\\", "\\\\"))
+
+
+def original_key(stored: str) -> str:
+    """Return a key as the job has it."""
+    if ESCAPE not in stored:
+        return stored
+    return ESCAPED.sub(lambda one: chr(int(one[1][1:], 16)) if one[1] != "\\" else "\\", stored)
 
 
 def storable_row(outcome: Outcome) -> Outcome:
