@@ -10,6 +10,13 @@ Optional, found by its name; the README says more:
             yield connection                          # work(payload, connection) gets it
 
     RETRY = (ConnectionError, TimeoutError)           # work raised it: worth another attempt
+
+    def settled(outcomes: Sequence[Any]) -> None:     # in main, in a thread, after the commit
+        for outcome in outcomes:                      # each at least once: also again after a crash
+            acknowledge(outcome.key, outcome.status)  # "done" or "failed"
+
+An outcome also has ``value`` (what ``work`` returned, as ``json`` reads it), ``result`` (its JSON
+text), ``error`` (text), ``attempts``, ``worker``, ``started``, ``seconds`` and ``peak_memory``.
 """
 
 import hashlib

@@ -44,7 +44,7 @@ def summary(stats: RunStats) -> list[str]:
         lines.append("run it again to do the rest")
     elif stats.signal:
         lines.append("stopped before the end; run it again to do the rest")
-    elif not stats.settled:
+    elif not stats.finished:
         lines.append("nothing to do")
     return lines
 
@@ -157,7 +157,7 @@ class Bar(Progress):
         self.workers[:] = at_work(stats.current_items) if self.verbose else []
         rate = pace(stats) if stats.seconds or stats.idle_since else ""
         failed = f"{stats.failed} failed" if stats.failed else ""
-        past = stats.settled + sum(stats.skipped.values())
+        past = stats.finished + sum(stats.skipped.values())
         self.bar.update(self.task, completed=past, total=self.total, failed=failed, rate=rate)
         self.bar.refresh()
 

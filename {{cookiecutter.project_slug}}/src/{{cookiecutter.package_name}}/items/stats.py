@@ -27,7 +27,7 @@ class RunStats:
     done: int = 0
     failed: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
-    """Items that earlier runs settled, by their status."""
+    """Items that earlier runs finished, by their status."""
     current_items: CurrentItems = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
     seconds: float = 0.0
@@ -50,18 +50,18 @@ class RunStats:
             return False
         if not limit.is_percentage:
             return self.failed >= limit.amount
-        settled = self.done + self.failed
-        return settled >= ENOUGH_FOR_SHARE and 100 * self.failed >= limit.amount * settled
+        finished = self.done + self.failed
+        return finished >= ENOUGH_FOR_SHARE and 100 * self.failed >= limit.amount * finished
 
     @property
-    def settled(self) -> int:
+    def finished(self) -> int:
         """Items that are done or failed, in this run."""
         return self.done + self.failed
 
     @property
     def rate(self) -> float:
         """Those a second."""
-        return self.settled / self.seconds if self.seconds else 0.0
+        return self.finished / self.seconds if self.seconds else 0.0
 
     def add(self, outcomes: Outcomes) -> None:
         """Count outcomes, and log those that failed."""

@@ -13,7 +13,7 @@ from ..items.outcomes import Change, Outcomes
 from ..system.files import shown
 from .database import JournalError, ask, check, explained, lock, open_to_write
 from .keys import real_file
-from .known import PassedKeys, settled, settled_keys
+from .known import PassedKeys, keys_of, recorded
 from .recording import insert, key_in
 
 COMMIT_SECONDS = 0.5
@@ -87,7 +87,7 @@ class Journal:
         keys = [key for key, _ in pairs]
         asked = keys if self.earlier else self.passed.add(keys)
         with explained(self.path, "cannot be read"):
-            known = settled(self.database, asked)
+            known = recorded(self.database, asked)
         if known or len(set(keys)) < len(keys) or not self.under_way.isdisjoint(asked):
             return [pair for pair in pairs if self._admits(pair[0], *known.get(pair[0], ("", 0)))]
         self.under_way.update(keys)
@@ -120,7 +120,7 @@ class Journal:
         with explained(self.path, "cannot be written"):
             self.changes += insert(self.database, pending, self.rows, self.retried, self.events)
         for some in self.pending:
-            self.under_way.difference_update(settled_keys(some))
+            self.under_way.difference_update(keys_of(some))
         self.pending.clear()
         self.events.pending.clear()
         self.recorded += self.rows

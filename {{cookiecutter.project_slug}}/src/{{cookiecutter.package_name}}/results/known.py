@@ -40,14 +40,14 @@ class PassedKeys:
         return maybe
 
 
-def settled_keys(some: Outcomes | Sequence[Outcome]) -> Iterable[str]:
-    """Return the keys that outcomes settle."""
+def keys_of(some: Outcomes | Sequence[Outcome]) -> Iterable[str]:
+    """Return the keys of outcomes."""
     if isinstance(some, Outcomes) and not some.postponed:
         return some.keys
     return (outcome.key for outcome in some)
 
 
-def settled(database: sqlite3.Connection, keys: Sequence[str]) -> dict[str, tuple[str, int]]:
+def recorded(database: sqlite3.Connection, keys: Sequence[str]) -> dict[str, tuple[str, int]]:
     """Return status and row number of the keys that have an outcome."""
     found = dict[str, tuple[str, int]]()
     for at in range(0, len(keys), AT_ONCE):

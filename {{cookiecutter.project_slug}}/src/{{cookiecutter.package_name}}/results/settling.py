@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Self
 
 from ..items.messages import ContractError, Outcome
+from ..items.outcomes import NEW_OUTCOME
 from ..system.capacity import patiently
 from ..system.clock import back_off
 from ..system.errors import describe
@@ -18,7 +19,7 @@ from ..system.signals import Stop
 from ..system.text import text_of
 from .database import explained
 from .journal import Journal
-from .keys import original_key
+from .keys import ESCAPE, original_key
 from .reading import count_unsettled
 
 log = logging.getLogger(__name__)
@@ -137,10 +138,13 @@ class Settler:
         ):
             for number, *columns in rows:
                 numbers.append(number)
-                outcome = Outcome(*columns)
-                if outcome.key is not None:  # else its row is gone: it was tried again since
-                    outcomes.append(outcome._replace(key=original_key(outcome.key)))
-                    room -= len(outcome.result or "") + len(outcome.error or "")
+                if columns[0] is None:
+                    continue  # its row is gone: it was tried again since
+                outcome = NEW_OUTCOME(columns)
+                if ESCAPE in outcome.key:
+                    outcome = outcome._replace(key=original_key(outcome.key))
+                outcomes.append(outcome)
+                room -= len(outcome.result or "") + len(outcome.error or "")
                 if room < 0:
                     break
         self.numbers, self.returned = numbers, not outcomes
