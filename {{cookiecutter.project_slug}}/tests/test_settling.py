@@ -1,7 +1,7 @@
 """The journal knows what ``settled`` has yet to take, and a bounded part of that is in memory."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from {{ cookiecutter.package_name }}.results.settling import Settler
 from {{ cookiecutter.package_name }}.system.clock import MOST_BACK_OFF, back_off
 from {{ cookiecutter.package_name }}.system.signals import Stop
 
+from .support import old_journals
 from .support.service import wait_for
 
 
@@ -146,6 +147,20 @@ def test_an_outcome_that_is_replaced_is_settled_as_what_it_is_now(tmp_path: Path
         list(settler.drain())
     assert [(one.key, one.status) for call in taker.calls for one in call] == [("a", DONE)]
     assert unsettled(path) == 0
+
+
+@pytest.mark.parametrize("leave", [old_journals.finished, old_journals.killed])
+def test_what_an_older_version_recorded_counts_as_settled(
+    tmp_path: Path, leave: Callable[[Path], None]
+) -> None:
+    """Whoever only reads it counts none, and a run with ``settled`` tells of none."""
+    path, taker = tmp_path / "results.db", Taker()
+    leave(path)
+    assert unsettled(path) == 0
+    with settler_of(path, taker) as settler:
+        record(settler, outcome("new"))
+        list(settler.drain())
+    assert taker.keys == ["new"]
 
 
 def test_the_back_off_is_bounded() -> None:
