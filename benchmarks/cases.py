@@ -108,11 +108,12 @@ def _whole(sizes: Sizes, template: str, files: str) -> Iterator[Case]:
         "Ours writes a journal and a log; the script prints.",
     )  # fmt: skip
     for items in sizes.curve:
-        names = OURS[:2] if items > 100_000 else OURS
+        names = (*(OURS[:2] if items > 100_000 else OURS), OURS[0] + whole_suite.KEEPING)
         yield Case(
             cost_title(items), "whole_suite", names, sizes.side_rounds, "us_per_item",
             "ours, process", {"what": "cost", "items": items},
-            "Tiny items, with journal and log, from the first outcome to the last.",
+            "Tiny items, with journal and log, from the first outcome to the last. Keeping "
+            "outcomes for 1 s is `--prune-older-than 1s`; the journal's size is that at the end.",
         )  # fmt: skip
     yield Case(
         START, "whole_suite", OURS, sizes.rounds, "first_outcome_s", "ours, process",

@@ -19,7 +19,7 @@ from .cases import (
     cost_title,
 )
 from .results import Results
-from .whole_suite import EACH_LOGGED
+from .whole_suite import EACH_LOGGED, KEEPING
 
 RECORDS = "records_per_second"
 ITEMS = "items_per_second"
@@ -166,6 +166,9 @@ def _whole(results: Results, sizes: Sizes) -> Iterator[Goal]:
     flat = many / few if few and many else None
     text = f"Cost of one of {sizes.curve[-1]:,} items against one of {sizes.curve[-2]:,}"
     yield Goal(text, flat, 1.1, at_most=True)
+    ratio = results.ratio(cost_title(sizes.curve[-1]), PROCESS + KEEPING, PROCESS, "journal_mb")
+    text = f"Journal of {sizes.curve[-1]:,} items that keeps the last second's against all"
+    yield Goal(text, ratio, 0.5, at_most=True)
     for title, text, figure, wanted in (
         (RENDERING, "Rendering a project", "rendering_s", 0.3),
         (START, "--help", "help_s", 0.2),

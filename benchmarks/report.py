@@ -27,6 +27,7 @@ FIGURES = {
     "first_outcome_s": ("first outcome, s", "{:.3f}"),
     "rendering_s": ("rendering, s", "{:.3f}"),
     "memory_mb": ("main grew, MB", "{:.1f}"),
+    "journal_mb": ("journal, MB", "{:.1f}"),
     "late_mb": ("in the second half, MB", "{:.1f}"),
 }
 """Figure to its heading and format, in the order of the columns."""

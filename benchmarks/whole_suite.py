@@ -19,6 +19,7 @@ from .machine import memory_mb
 WORKERS = 2
 SCRIPTS = {"plain Pool script": 1, "plain Pool script, chunks of 32": 32}
 EACH_LOGGED = ", each file logged"
+KEEPING = ", keeping outcomes for 1 s"
 
 
 def contestants() -> Sequence[str]:
@@ -29,12 +30,13 @@ def contestants() -> Sequence[str]:
 
 def measure(name: str, options: dict[str, Any], folder: Path) -> Figures:
     """Measure one contestant at what ``options["what"]`` says."""
-    model = name.removesuffix(EACH_LOGGED).removeprefix("ours, ")
+    model = name.removesuffix(EACH_LOGGED).removesuffix(KEEPING).removeprefix("ours, ")
     match options["what"]:
         case "digest":
             return _digest(name, model, Path(options["files"]), folder)
         case "cost":
-            return _cost(model, options["items"], folder)
+            keep = 1 if name.endswith(KEEPING) else None
+            return _cost(model, options["items"], folder, keep)
         case "start":
             return _start(model, folder)
         case _:
@@ -55,7 +57,7 @@ def _digest(name: str, model: str, files: Path, folder: Path) -> Figures:
     return {"seconds": seconds, "files_per_second": total / seconds}
 
 
-def _cost(model: str, items: int, folder: Path) -> Figures:
+def _cost(model: str, items: int, folder: Path, keep: int | None) -> Figures:
     main, progress = rendered.module(model, "main"), rendered.module(model, "cli.progress")
 
     class Clock(progress.Progress):  # type: ignore[misc,name-defined] # the rendered class
@@ -72,7 +74,7 @@ def _cost(model: str, items: int, folder: Path) -> Figures:
                 self.first, self.warm = self.last, stats.done
 
     clock, began, memory = Clock(), time.perf_counter(), memory_mb(os.getpid())
-    given = rendered.settings(model, folder, workers=WORKERS)
+    given = rendered.settings(model, folder, workers=WORKERS, prune_older_than=keep)
     stats = main.run(given, [str(items)], clock)
     if stats.done != items:
         raise RuntimeError(f"{stats.done} of {items} items are done")
@@ -80,6 +82,7 @@ def _cost(model: str, items: int, folder: Path) -> Figures:
         "us_per_item": (clock.last - clock.first) / max(1, items - clock.warm) * 1e6,
         "start_s": clock.first - began,
         "memory_mb": memory_mb(os.getpid(), peak=True) - memory,
+        "journal_mb": (folder / "results.db").stat().st_size / 1e6,
     }
 
 

@@ -259,7 +259,12 @@ def open_journal(settings: Settings) -> Journal:
             raise RefusedError(f"--log-file: {shown(log_file)} belongs to the results file")
         check_log(settings)
         polls = settings.poll is not None
-        return Journal(settings.results, retry_failed=settings.retry_failed, polls=polls)
+        return Journal(
+            settings.results,
+            retry_failed=settings.retry_failed,
+            polls=polls,
+            keep=settings.prune_older_than,
+        )
     except JournalError as error:
         raise RefusedError(f"--results: {error}") from error
 

@@ -4,6 +4,7 @@ Each command imports what it needs when it is called: ``--help`` answers at once
 cannot be imported breaks no other command than ``run`` and ``scale``.
 """
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
@@ -24,11 +25,12 @@ from ..system.errors import (
     error_name,
 )
 from ..system.files import STDOUT, shown
+from ..system.memory import size_text
 from ..system.streams import hurry, tell
 from ..system.text import visible
 from ..workers.options import OPTIONS
 from . import config
-from .options import EXPORT, ITEM_LOG, RUN, SCALE, SLUG, STATUS, TIMELINE, VERSION, Command
+from .options import EXPORT, ITEM_LOG, PRUNE, RUN, SCALE, SLUG, STATUS, TIMELINE, VERSION, Command
 from .values import type_of
 
 ALL_DONE = 0
@@ -147,6 +149,25 @@ def export(results: Path, output: Path | None, **values: str) -> int:
         raise click.UsageError("--output: standard output is closed")
     with _refusing(f"--output: {shown(output) if output else 'standard output'}"):
         exporting.write(results, values["format"], output, _tell_of_damage)
+    return ALL_DONE
+
+
+@cli.command(cls=Command, params=PRUNE)
+def prune(results: Path, older_than: int, *, dry_run: bool) -> int:
+    """Remove outcomes that ended long ago; also while a run lives.
+
+    Their keys are new again for a run.
+    """
+    from ..results import pruning
+
+    before = time.time() - older_than
+    with _refusing(f"--results: {shown(results)}"):
+        if dry_run:
+            tell(f"{shown(results)}: {pruning.count_ended(results, before)} outcomes would go")
+            return ALL_DONE
+        pruned = pruning.prune(results, before)
+    sizes = f"{size_text(pruned.size_before)} before, {size_text(pruned.size)} now"
+    tell(f"{shown(results)}: {pruned.outcomes} outcomes removed; {sizes}")
     return ALL_DONE
 
 

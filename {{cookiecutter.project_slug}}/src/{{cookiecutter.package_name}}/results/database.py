@@ -21,6 +21,10 @@ class JournalError(Exception):
     """The results file cannot serve as a journal; the message is one line that says why."""
 
 
+class JournalInUseError(JournalError):
+    """Another process holds the journal."""
+
+
 @contextmanager
 def explained(path: Path, what: str) -> Iterator[None]:
     """Have what SQLite and the system say told in one line.
@@ -123,7 +127,8 @@ def lock(path: Path) -> sqlite3.Connection:
     go of it when the process ends, however it ends.
 
     Raises:
-        JournalError: Another run holds it.
+        JournalInUseError: Another run holds it, or ``prune`` does.
+        JournalError: It cannot be held.
     """
     lock_file = beside(path, "-lock")
     with explained(lock_file, "cannot be opened"):
@@ -132,7 +137,8 @@ def lock(path: Path) -> sqlite3.Connection:
             ask(held, "BEGIN EXCLUSIVE")
         except sqlite3.OperationalError as error:
             if "locked" in str(error):
-                raise JournalError(f"{shown(path)} is in use by another run") from None
+                what = f"{shown(path)} is in use by another run, or by prune"
+                raise JournalInUseError(what) from None
             raise
     return held
 

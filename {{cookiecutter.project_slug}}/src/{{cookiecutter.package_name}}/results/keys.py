@@ -10,7 +10,10 @@ from pathlib import Path
 
 from ..items.messages import Outcome
 
-BESIDE = ("-lock", "-new", "-shm", "-wal")
+REQUEST = "-prune"
+"""Ending of the file by which ``prune`` asks a run to remove what is old."""
+
+BESIDE = ("-lock", "-new", REQUEST, "-shm", "-wal")
 """Endings of the files beside a journal that are its own."""
 
 ESCAPE = r"\ud"

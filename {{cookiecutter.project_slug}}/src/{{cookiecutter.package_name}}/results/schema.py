@@ -94,6 +94,7 @@ def create(path: Path) -> None:
     new.unlink(missing_ok=True)
     with closing(sqlite3.connect(new)) as database:
         database.execute("PRAGMA journal_mode = OFF")
+        database.execute("PRAGMA auto_vacuum = INCREMENTAL")  # before the first table, for pruning
         _advance(database, 0)
         database.execute("PRAGMA journal_mode = WAL")
     for ending in ("-wal", "-shm"):  # of a file that somebody removed: SQLite would play them back
