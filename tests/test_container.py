@@ -100,8 +100,8 @@ def test_image_holds_the_service_alone(image: Image) -> None:
 
 
 @needs_linux
-def test_container_does_the_job_and_is_healthy(image: Image, tmp_path: Path) -> None:
-    """A run leaves results in the volume, which the health check reads; its output is the log."""
+def test_container_does_the_job(image: Image, tmp_path: Path) -> None:
+    """A run leaves results in the volume; its output is the log."""
     for number in range(20):
         (tmp_path / f"{number}.txt").write_text(f"{number}\n", "utf-8")
     shown = image.run("run", str(tmp_path))
@@ -111,9 +111,25 @@ def test_container_does_the_job_and_is_healthy(image: Image, tmp_path: Path) -> 
         outcomes = journal.execute("SELECT status, count(*) FROM outcomes GROUP BY status")
         assert outcomes.fetchall() == [("done", 20)]
     assert not list(image.data.rglob("*log*"))
-    command = json.loads(image.dockerfile.last("HEALTHCHECK").text.partition("CMD ")[2])
-    assert command[0] == image.dockerfile.last("ENTRYPOINT").words[-1]
-    image.run(*command[1:])
+
+
+@needs_linux
+def test_container_is_healthy_as_long_as_it_works(
+    endless: Image, project: BakedProject, tmp_path: Path
+) -> None:
+    """The health check asks the run itself, not what it has left."""
+    command = json.loads(endless.dockerfile.last("HEALTHCHECK").text.partition("CMD ")[2])
+    assert command[0] == endless.dockerfile.last("ENTRYPOINT").words[-1]
+
+    def health() -> int:
+        check = (*endless.service, *command[1:])
+        return run(*check, cwd=tmp_path, check=False, environ=endless.env).returncode
+
+    with at_work(*endless.service, cwd=tmp_path, env=endless.env) as service:
+        service.items(20)
+        assert health() == 0
+        assert service.stop(default_grace(project)) == 128 + signal.SIGTERM
+    assert health() == 1
 
 
 @needs_mount_namespace

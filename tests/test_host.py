@@ -1,8 +1,10 @@
 """The files for a host without containers: the systemd unit and the rotation of its log."""
 
+import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +15,9 @@ from endless_service import DRAIN, at_work, default_grace, give_endless_job
 
 needs_systemd = pytest.mark.skipif(
     not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed"
+)
+needs_promtool = pytest.mark.skipif(
+    not shutil.which("promtool"), reason="promtool is not installed"
 )
 needs_logrotate = pytest.mark.skipif(
     not shutil.which("logrotate"), reason="logrotate is not installed"
@@ -54,6 +59,30 @@ def test_unit_stops_and_reloads_the_service_its_own_way(project: BakedProject, u
     assert int(settings["TimeoutStopSec"].removesuffix("s")) > default_grace(project) + DRAIN
     assert settings["SuccessExitStatus"] == "130 143"
     assert settings["ExecReload"] == "/bin/kill -HUP $MAINPID"
+
+
+def test_unit_watches_over_main(unit: Path) -> None:
+    """Systemd knows when the service is up, and ends one that is stuck."""
+    lines = unit.read_text("utf-8").splitlines()
+    assert "Type=notify" in lines
+    assert any(line.startswith("WatchdogSec=") for line in lines)
+
+
+@needs_promtool
+def test_metrics_are_as_prometheus_wants_them(project: BakedProject, bake_again: Bake) -> None:
+    """`promtool check metrics` has nothing to say, and the dashboard shows nothing else."""
+    made = bake_again(container="yes")
+    made.install("--editable", ".[metrics]")
+    made.run(made.slug, "run", "--metrics", "m.prom", "src")
+    text = (made.path / "m.prom").read_text("utf-8")
+    subprocess.run(["promtool", "check", "metrics"], input=text, text=True, check=True)
+    dashboard = project.files["file-digest.dashboard.json"].decode()
+    queries = [t["expr"] for panel in json.loads(dashboard)["panels"] for t in panel["targets"]]
+    shown = set(re.findall(r"file_digest_\w+", " ".join(queries)))
+    written = re.findall(r"^file_digest_\w+", text, re.MULTILINE)
+    # Only a job that wants to be told of its outcomes has these; and no worker was replaced.
+    seldom = {"file_digest_outcomes_unsettled", "file_digest_workers_replaced_total"}
+    assert shown - seldom <= {*written}
 
 
 @needs_logrotate

@@ -29,7 +29,7 @@ ALWAYS = {".gitignore", ".pre-commit-config.yaml", "README.md", "pyproject.toml"
 CHOSEN = {
     ("container", "yes"): {
         *(".dockerignore", "Dockerfile", "compose.yaml"),
-        *("file-digest.logrotate", "file-digest.service"),
+        *("file-digest.dashboard.json", "file-digest.logrotate", "file-digest.service"),
     },
     ("ci", "github"): {".github/dependabot.yml", ".github/workflows/ci.yml"},
     ("ci", "gitlab"): {".gitlab-ci.yml", "renovate.json"},

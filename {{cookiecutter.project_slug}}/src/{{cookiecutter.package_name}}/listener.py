@@ -232,6 +232,12 @@ class Listener:
         else:
             log.warning("the log listener died (%s), pid %d replaces it", ended, self.process.pid)
 
+    def losses(self) -> list[int]:
+        """Return how many records did not get into the log so far, of each of ``state``'s kinds."""
+        totals = self.fallback.state.totals()
+        totals[LOST] += self.stream.lost if self.stream else 0
+        return totals
+
     def stop(self, seconds: float) -> bool:
         """Have the listener write everything and leave, within about ``seconds``.
 
@@ -245,7 +251,7 @@ class Listener:
         clean = self._leave(seconds / 2) or self._leave(deadline - time.monotonic())
         deconfigure()
         self.fallback.collect(for_good=True)
-        self.lost = self.fallback.state.totals()[LOST] + (self.stream.lost if self.stream else 0)
+        self.lost = self.losses()[LOST]
         self.transport.close()
         self.lifeline.close()
         return clean

@@ -5,26 +5,20 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from .configurer import configure_worker
 from .items.backlog import Backlog
 from .items.messages import DONE, FAILED, ItemsError
 from .items.outcomes import Outcomes
-from .items.refusals import failure
+from .items.refusals import items_error
 from .items.source import Source
-from .items.stats import RunStats
+from .items.stats import Progress, RunStats
 from .listener import Listener
+from .results.heartbeat import Heartbeat
 from .results.settling import Settled, Settler, settled_of
 from .settings import Settings
-from .startup import (
-    begin_items,
-    check_log,
-    import_job,
-    make_room,
-    open_journal,
-    spare_the_collector,
-)
+from .startup import begin_items, check_log, import_job, open_journal, prepare
 from .system.capacity import patiently
 from .system.errors import describe
 from .system.files import shown
@@ -32,7 +26,6 @@ from .system.leaving import within
 from .system.processes import start_helpers
 from .system.signals import Stop
 from .system.streams import tell
-from .system.threads import limit_threads, threads_for
 from .workers import in_process, supervisor
 
 log = logging.getLogger(__name__)
@@ -42,16 +35,6 @@ STOPPING = "stopping: running items may take {:g} s more; a second signal ends t
 MAIN_STALL_SECONDS = 0.2
 LEAVE_SECONDS = 10.0
 LEAVE_QUICKLY_SECONDS = 1.2
-
-
-class Progress(AbstractContextManager["Progress"], Protocol):
-    """Shows a person how a run goes, between its beginning and its end."""
-
-    def show(self, stats: RunStats) -> None:
-        """Show where the run is, unless that was shown just now."""
-
-    def note(self, text: str) -> None:
-        """Tell what a person must know now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,20 +84,21 @@ def run(settings: Settings, inputs: Sequence[str], progress: Progress) -> RunSta
         attempts, delay = settings.max_attempts, settings.retry_delay
         backlog = Backlog(service.source, journal.admit, attempts, journal.events, delay)
         backlog.left, stats = settings.limit, RunStats(skipped=journal.skipped)
-        with closing(service.outcomes(backlog)) as completed:
+        heartbeat = Heartbeat(settings, stats, backlog, service.listener.losses)
+        with closing(heartbeat), closing(service.outcomes(backlog)) as completed:
             for outcomes in completed:
                 journal.record(outcomes)
                 stats.unsettled = settler.look()
                 stats.add(outcomes)
                 stats.correct(journal.take_changes())
-                stats.current_items = backlog.current_items
-                stats.note_idle(idle=backlog.is_idle and not backlog.current_items)
+                stats.observe(backlog)
                 progress.show(stats)
+                heartbeat.turn(outcomes)
                 if stats.exceeds(settings.max_failures) and not stats.halted:
                     _halt(stats, backlog)
                 _attend(service, progress)
-        journal.commit()
-        stats.correct(journal.take_changes())
+            journal.commit()
+            stats.correct(journal.take_changes())
         _settle_rest(settler, stats, service, progress)
         _conclude(stats, service)
     return stats
@@ -136,9 +120,7 @@ def running(
     Raises:
         RefusedError, StoppedError, ItemsError, WorkersCannotStartError: See ``run``.
     """
-    spare_the_collector()
-    make_room(settings)
-    limit_threads(threads_for(settings))
+    prepare(settings)
     with suppress(OSError):  # it is told when workers cannot be started
         start_helpers(settings.start_method)
     stop = Stop(settings.grace)
@@ -221,9 +203,3 @@ def _conclude(stats: RunStats, service: Service) -> None:
         raise items_error(source.error)
     ends = "run ends: %d done, %d failed, %d done and %d failed in earlier runs"
     log.info(ends, stats.done, stats.failed, stats.skipped[DONE], stats.skipped[FAILED])
-
-
-def items_error(error: BaseException) -> ItemsError:
-    """Log what ``job.items`` raised, with its traceback; return what to tell a person."""
-    log.error("items() raised:\n%s", describe(error))
-    return ItemsError(failure(error))

@@ -270,6 +270,9 @@ class Settings:
         RESULTS,
         shown="never",
     )
+    metrics: Path | None = setting(
+        PATH, "File for Prometheus, replaced every second; needs the extra metrics.", RESULTS
+    )
     progress: bool | None = setting(FLAG, "Show a progress bar.", RESULTS, shown="on a terminal")
     verbose: bool = setting(
         FLAG, "Show what each worker is at, and for how long.", RESULTS, default=False

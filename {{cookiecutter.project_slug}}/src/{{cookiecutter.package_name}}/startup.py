@@ -1,6 +1,5 @@
 """What comes before the first item: limits, the job and its items, the journal, the log file."""
 
-import gc
 import importlib
 from collections.abc import Callable
 from types import ModuleType
@@ -22,40 +21,29 @@ from .system.errors import RefusedError, WorkersCannotStartError, describe
 from .system.files import STDOUT, check_writable, shown
 from .system.inheritance import heed_children
 from .system.leaving import within
-from .system.oslimits import ensure_descriptors, ensure_socket_paths
+from .system.memory import spare_the_collector
+from .system.oslimits import make_room
 from .system.signals import Stop
+from .system.threads import limit_threads, threads_for
 from .workers import engine
 
 BESIDE_LOG = 64 * "x"
 """The longest ending of a file beside the log: that of its parts."""
-COLLECT_AFTER = 50_000
 
 
-def make_room(settings: Settings) -> None:
-    """Refuse, before anything starts, what the system does not allow.
+def prepare(settings: Settings) -> None:
+    """Make main ready; refuse, before anything starts, what the system does not allow.
 
     Raises:
         RefusedError: No folder for temporary files will do, or standard output cannot be the log.
         WorkersCannotStartError: There are too few descriptors.
     """
-    try:
-        ensure_socket_paths()
-    except OSError as error:
-        raise RefusedError(str(error)) from error
+    spare_the_collector()
     most = settings.workers * (2 if settings.recycles else 1)  # each beside its successor
-    ensure_descriptors(most, each=engine.WorkerManager.DESCRIPTORS)
+    make_room(most, engine.WorkerManager.DESCRIPTORS)
     if settings.log_file == STDOUT:
         claim_stdout(settings.log_max_bytes)
-
-
-def spare_the_collector() -> None:
-    """Run the cyclic garbage collector less often, and never on what is imported by now.
-
-    A run makes some objects for every item, which live for moments and are in no cycle; Python's
-    own limits would have them looked through again and again.
-    """
-    gc.freeze()
-    gc.set_threshold(COLLECT_AFTER, 20, 20)
+    limit_threads(threads_for(settings))
 
 
 def import_job(settings: Settings, log_failure: Callable[[str], None]) -> ModuleType:

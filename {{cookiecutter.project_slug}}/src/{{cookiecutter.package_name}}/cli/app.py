@@ -24,7 +24,7 @@ from ..system.errors import (
     WorkersCannotStartError,
     error_name,
 )
-from ..system.files import STDOUT, shown
+from ..system.files import NEW, STDOUT, check_writable, shown
 from ..system.memory import size_text
 from ..system.streams import hurry, tell
 from ..system.text import visible
@@ -34,7 +34,7 @@ from .options import EXPORT, ITEM_LOG, PRUNE, RUN, SCALE, SLUG, STATUS, TIMELINE
 from .values import type_of
 
 ALL_DONE = 0
-SOME_FAILED = 1
+SOME_FAILED = NOT_ALIVE = 1
 USAGE = 2
 WORKERS_CANNOT_START = 3
 SOURCE_FAILED = 4
@@ -84,6 +84,8 @@ def run(inputs: tuple[str, ...], **values: Any) -> int:
     if not settings.workers and (needed := [n for n in NEED_WORKERS if values.get(n) is not None]):
         option = f"--{needed[0].replace('_', '-')}"
         raise click.UsageError(f"{option}: needs a process of its own; --workers 0 has none")
+    if settings.metrics:
+        _check_metrics(settings.metrics, settings)
     if settings.dry_run:
         return _show_keys(keys_to_do(settings, inputs))
     hurry()
@@ -105,15 +107,20 @@ def run(inputs: tuple[str, ...], **values: Any) -> int:
 
 
 @cli.command(cls=Command, params=STATUS)
-def status(results: Path) -> int:
-    """Say what the journal holds: done, failed, by error."""
-    from ..results import reading
+def status(results: Path, **asked: bool) -> int:
+    """Say what the journal holds, and what the run that works on it is at."""
+    from . import status as view
 
+    if len(chosen := [f"--{name}" for name, given in asked.items() if given]) > 1:
+        raise click.UsageError(f"give one of {' and '.join(chosen)}")
+    if asked["watch"]:
+        view.watch(results)
+        return ALL_DONE
     with _refusing():
-        summary = reading.summarize(results)
-    tell(f"{shown(results)}: {summary.done} done, {summary.failed} failed")
-    by_count = sorted(summary.errors.items(), key=lambda pair: -pair[1])
-    tell(*(f"  {count} x {visible(name)}" for name, count in by_count))
+        if asked["alive"]:
+            problem = view.problem(results)
+            return _complain(problem, NOT_ALIVE) if problem else ALL_DONE
+        tell(*([view.as_json(results)] if asked["json"] else view.lines(results)))
     return ALL_DONE
 
 
@@ -256,6 +263,26 @@ def _refusing(name: str = "") -> Iterator[None]:
         return
     except OSError as error:
         raise click.UsageError(f"{name}: {error.strerror}") from error
+
+
+def _check_metrics(path: Path, settings: Settings) -> None:
+    """Refuse a file that cannot be replaced, or that nobody would write."""
+    from importlib.util import find_spec
+
+    from ..results.keys import files_of
+
+    if not find_spec("prometheus_client"):
+        text = "needs prometheus-client: install this project with its extra 'metrics'"
+        raise click.UsageError(f"--metrics: {text}")
+    config.keep_apart({"--log-file": settings.log_file, "--metrics": path})
+    if path.resolve() in files_of(settings.results):
+        raise click.UsageError(f"--metrics: {shown(path)} belongs to the results file")
+    if path.exists() and not path.is_file():
+        raise click.UsageError(f"--metrics: {shown(path)} is no file")
+    try:
+        check_writable(path, [NEW])
+    except OSError as error:
+        raise click.UsageError(f"--metrics: {shown(path)} {error.strerror}") from error
 
 
 def _show_keys(keys: Iterator[str]) -> int:

@@ -91,7 +91,16 @@ OLDER_THAN = Option(AGE, "How long ago an outcome must have ended to go, such as
 COUNT_ONLY = Option(FLAG, "Only say how many would go.", default=False)
 
 RUN = [INPUTS, *_given(RUNS | OPTIONS)]
-STATUS = _given({"results": RESULTS})
+STATUS = _given(
+    {
+        "results": RESULTS,
+        "watch": Option(FLAG, "Show it again every second, until Ctrl-C.", default=False),
+        "json": Option(FLAG, "Print one JSON object, for programs.", default=False),
+        "alive": Option(
+            FLAG, "Only say whether a run works and is not stuck: exit 0, else 1.", default=False
+        ),
+    }
+)
 ITEM_LOG = [KEY, *_given({name: RUNS[name] for name in ("log_file", "log_layout")})]
 EXPORT = [
     *_given({"results": RESULTS, "output": OUTPUT}),

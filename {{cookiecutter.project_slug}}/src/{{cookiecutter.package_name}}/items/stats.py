@@ -4,11 +4,13 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from ..settings import Share
 from ..system.errors import error_name
-from .backlog import CurrentItems
+from .backlog import Backlog, CurrentItems
 from .messages import DONE, FAILED
 from .outcomes import Change, Outcomes
 
@@ -18,6 +20,13 @@ ENOUGH_FOR_SHARE = 20
 """Of fewer items a share says nothing."""
 MOST_NAMES = 1_000
 """An endless run may have an endless number of different errors."""
+
+
+def pace(rate: float, idle_since: float | None) -> str:
+    """Say how fast a run goes, or since when it has nothing to do."""
+    if idle_since is None:
+        return f"{rate:.1f} items/s"
+    return time.strftime("idle since %H:%M:%S", time.localtime(idle_since))
 
 
 @dataclass(slots=True)
@@ -39,8 +48,8 @@ class RunStats:
     """How many items failed with an error, by its name."""
     idle_since: float | None = None
     """Since when there is nothing to do, by ``time.time``; None while there is."""
-    unsettled: int = 0
-    """Outcomes that are committed and that the job's ``settled`` has yet to take."""
+    unsettled: int | None = None
+    """Outcomes that are committed and that the job was not yet told of; None if it need not be."""
     halted: bool = False
     """Whether too many items failed."""
 
@@ -75,9 +84,10 @@ class RunStats:
             log.warning("item %s failed: %s", outcome.key, name, extra=at)
         self.seconds = time.monotonic() - self.began
 
-    def note_idle(self, *, idle: bool) -> None:
-        """Note whether there is nothing to do."""
-        if not idle:
+    def observe(self, backlog: Backlog) -> None:
+        """Note what the workers are at, and whether there is nothing to do."""
+        self.current_items = backlog.current_items
+        if self.current_items or not backlog.is_idle:
             self.idle_since = None
         elif self.idle_since is None:
             self.idle_since = time.time()
@@ -94,3 +104,13 @@ class RunStats:
             else:
                 self.twice += 1
                 log.warning("key %s was yielded twice: its first outcome stays", change.key)
+
+
+class Progress(AbstractContextManager["Progress"], Protocol):
+    """Shows a person how a run goes, between its beginning and its end."""
+
+    def show(self, stats: RunStats) -> None:
+        """Show where the run is, unless that was shown just now."""
+
+    def note(self, text: str) -> None:
+        """Tell what a person must know now."""

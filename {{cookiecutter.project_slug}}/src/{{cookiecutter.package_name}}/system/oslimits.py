@@ -8,7 +8,7 @@ import sys
 import tempfile
 from multiprocessing import util
 
-from .errors import WorkersCannotStartError
+from .errors import RefusedError, WorkersCannotStartError
 from .files import shown
 
 DESCRIPTORS = 40
@@ -18,6 +18,24 @@ SOCKET_BYTES = 103
 SOCKET_NAME = "/pymp-12345678/listener-12345678"
 """What multiprocessing adds to its temporary folder for one."""
 SHORT_FOLDER = "/tmp"  # noqa: S108 - mkdtemp makes a folder of its own in it
+
+
+def make_room(workers: int, each: int) -> None:
+    """Refuse, before anything starts, what the system does not allow.
+
+    Args:
+        workers: How many there may be at a time.
+        each: Descriptors that main needs for each.
+
+    Raises:
+        RefusedError: No folder for temporary files will do.
+        WorkersCannotStartError: There are too few descriptors.
+    """
+    try:
+        ensure_socket_paths()
+    except OSError as error:
+        raise RefusedError(str(error)) from error
+    ensure_descriptors(workers, each)
 
 
 def ensure_descriptors(workers: int, each: int, base: int = DESCRIPTORS) -> None:
