@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from .configurer import configure_worker
 from .items.backlog import Backlog
-from .items.messages import DONE, FAILED, ItemsError
+from .items.messages import DONE, FAILED
 from .items.outcomes import Outcomes
 from .items.refusals import items_error
 from .items.source import Source
@@ -20,7 +20,6 @@ from .results.settling import Settled, Settler, settled_of
 from .settings import Settings
 from .startup import begin_items, check_log, import_job, open_journal, prepare
 from .system.capacity import patiently
-from .system.errors import describe
 from .system.files import shown
 from .system.leaving import within
 from .system.processes import start_helpers

@@ -80,13 +80,13 @@ class Heartbeat:
     def _live(self) -> Live:
         stats, backlog = self.stats, self.backlog
         now, (then, before) = time.monotonic(), self.past[0]
-        self.past.append((now, stats.settled))
+        self.past.append((now, stats.finished))
         return Live(
             pid=os.getpid(),
             began=self.began,
             done=stats.done,
             failed=stats.failed,
-            rate=round((stats.settled - before) / max(now - then, 1e-3), 1),
+            rate=round((stats.finished - before) / max(now - then, 1e-3), 1),
             waiting=backlog.not_begun,
             idle_since=stats.idle_since,
             memory=used_by(os.getpid()),
