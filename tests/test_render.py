@@ -112,10 +112,13 @@ def test_only_two_questions_change_code(bake: Bake, answers: dict[str, str]) -> 
 
 @pytest.mark.parametrize("include_examples", CHOICES["include_examples"])
 @pytest.mark.parametrize("execution_model", CHOICES["execution_model"])
-def test_mypy_strict_finds_nothing(bake: Bake, execution_model: str, include_examples: str) -> None:
-    """Types pass on the untouched project, under the project's own rules."""
+@pytest.mark.parametrize("platform", ["linux", "darwin", "win32"])
+def test_mypy_strict_finds_nothing(
+    bake: Bake, execution_model: str, include_examples: str, platform: str
+) -> None:
+    """Types pass on the untouched project, under its own rules, for each system it runs on."""
     project = bake(execution_model=execution_model, include_examples=include_examples)
-    project.run("mypy")
+    project.run("mypy", "--platform", platform)
 
 
 @pytest.mark.parametrize("execution_model", CHOICES["execution_model"])

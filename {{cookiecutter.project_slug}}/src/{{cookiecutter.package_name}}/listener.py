@@ -2,7 +2,6 @@
 
 import logging
 import os
-import select
 import sys
 import threading
 import time
@@ -14,6 +13,7 @@ from functools import partial
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from pathlib import Path
+from selectors import EVENT_READ, DefaultSelector
 from typing import TYPE_CHECKING, Any
 
 from .configurer import LogFileHandler, LogSetup, configure_listener, deconfigure
@@ -82,14 +82,14 @@ def listen_to_pipe(end: PipeEnd, lifeline: Connection, open_log: OpenLog) -> Non
         _leave_soon_after_main(lifeline, lambda: None)
     file, reader = open_log(), end.reader
     buffer, orphaned = RecoveryBuffer(end.shared, file), False
-    poll = select.poll()
-    poll.register(reader, select.POLLIN)
-    poll.register(lifeline, select.POLLIN)
+    selector = DefaultSelector()
+    selector.register(reader, EVENT_READ)
+    selector.register(lifeline, EVENT_READ)
     stopped = _apply(copy_records(buffer, file), file)
     while not stopped:
-        ready = {fd for fd, _ in poll.poll(IDLE_TIMEOUT * 1000)}
+        ready = {key.fd for key, _ in selector.select(IDLE_TIMEOUT)}
         if lifeline.fileno() in ready:
-            poll.unregister(lifeline)
+            selector.unregister(lifeline)
             orphaned = True
         if reader.fileno() in ready:
             count = buffer.read(reader.fileno())

@@ -11,6 +11,9 @@ from multiprocessing import util
 from .errors import RefusedError, WorkersCannotStartError
 from .files import shown
 
+if sys.platform != "win32":
+    import resource
+
 DESCRIPTORS = 40
 """Files, pipes and sockets that main has open, whatever workers it has."""
 SOCKET_BYTES = 103
@@ -49,21 +52,18 @@ def ensure_descriptors(workers: int, each: int, base: int = DESCRIPTORS) -> None
     Raises:
         WorkersCannotStartError: The hard limit is below that.
     """
-    if sys.platform == "win32":
-        return
-    import resource  # noqa: PLC0415 - there is none on Windows
-
-    needed = len(os.listdir("/dev/fd")) + base + each * workers
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft >= needed or soft == resource.RLIM_INFINITY:
-        return
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
-    except (ValueError, OSError):
-        raise WorkersCannotStartError(
-            f"Too many open files: --workers {workers} needs about {needed} descriptors, {soft} "
-            "are allowed; raise that by ulimit -n, or have fewer workers"
-        ) from None
+    if sys.platform != "win32":
+        needed = len(os.listdir("/dev/fd")) + base + each * workers
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft >= needed or soft == resource.RLIM_INFINITY:
+            return
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+        except (ValueError, OSError):
+            raise WorkersCannotStartError(
+                f"Too many open files: --workers {workers} needs about {needed} descriptors, "
+                f"{soft} are allowed; raise that by ulimit -n, or have fewer workers"
+            ) from None
 
 
 def ensure_socket_paths() -> None:
@@ -72,7 +72,7 @@ def ensure_socket_paths() -> None:
     Raises:
         OSError: There is none; the message names TMPDIR.
     """
-    if sys.platform == "win32" or _is_short(tempfile.gettempdir()):
+    if _is_short(tempfile.gettempdir()):
         return
     folder, tempfile.tempdir = tempfile.tempdir, SHORT_FOLDER
     try:
@@ -88,4 +88,5 @@ def ensure_socket_paths() -> None:
 
 
 def _is_short(folder: str) -> bool:
-    return len(os.fsencode(folder)) + len(SOCKET_NAME) <= SOCKET_BYTES
+    needs_sockets = sys.platform != "win32"  # there it has named pipes
+    return not needs_sockets or len(os.fsencode(folder)) + len(SOCKET_NAME) <= SOCKET_BYTES
