@@ -213,12 +213,15 @@ def exported(project: BakedProject) -> list[dict[str, Any]]:
 
 
 def reference(files: list[Path]) -> dict[str, dict[str, object]]:
-    """Return what sha256sum and wc say of each file."""
+    """Return what sha256sum and wc say of each file; a word is what is between white space.
+
+    wc's own words differ from version to version of coreutils.
+    """
     names = b"".join(os.fsencode(file) + b"\0" for file in files)
     sums = output(["xargs", "-0", "sha256sum", "-z"], names).split(b"\0")[:-1]
-    counts = output(["wc", "-lwc", "--files0-from=-"], names).splitlines()[:-1]
+    counts = output(["wc", "-lc", "--files0-from=-"], names).splitlines()[:-1]
     return {
-        shown(file): {"sha256": digest.split()[0].decode(), **counted(line)}
+        shown(file): {"sha256": digest.split()[0].decode(), **counted(line), "words": words(file)}
         for file, digest, line in zip(files, sums, counts, strict=True)
     }
 
@@ -229,7 +232,11 @@ def shown(file: Path) -> str:
 
 
 def counted(line: bytes) -> dict[str, object]:
-    return dict(zip(("lines", "words", "bytes"), map(int, line.split()[:3]), strict=True))
+    return dict(zip(("lines", "bytes"), map(int, line.split()[:2]), strict=True))
+
+
+def words(file: Path) -> int:
+    return len(file.read_bytes().split())
 
 
 def output(command: list[str], names: bytes) -> bytes:

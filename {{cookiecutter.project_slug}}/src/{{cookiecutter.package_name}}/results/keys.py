@@ -5,6 +5,7 @@ SQLite can hold any text but lone surrogates, which are part of odd file names.
 
 import os
 import re
+from contextlib import suppress
 from errno import ELOOP
 from pathlib import Path
 
@@ -58,10 +59,12 @@ def real_file(path: Path) -> Path:
     Raises:
         OSError: It leads in a circle.
     """
-    try:
-        return path.resolve() if path.is_symlink() else path
-    except RuntimeError:  # before Python 3.13
-        raise OSError(ELOOP, os.strerror(ELOOP), str(path)) from None
+    if not path.is_symlink():
+        return path
+    with suppress(RuntimeError):  # before Python 3.13; from then on a link is what is left
+        if not (real := path.resolve()).is_symlink():
+            return real
+    raise OSError(ELOOP, os.strerror(ELOOP), str(path))
 
 
 def beside(path: Path, ending: str) -> Path:
