@@ -53,11 +53,11 @@ def log_steps(
 
 def start(target: Callable[..., None], name: str, *args: Any) -> tuple[Process, Connection]:
     """Start a process; return it and a pipe on which it tells how far it is."""
-    told, telling = Pipe(duplex=False)
-    process = Process(target=target, name=name, args=(*args, telling))
+    ends: tuple[Any, Any] = Pipe(duplex=False)  # on Windows a PipeConnection
+    process = Process(target=target, name=name, args=(*args, ends[1]))
     process.start()
-    telling.close()
-    return process, told
+    ends[1].close()
+    return process, ends[0]
 
 
 def wait_until_sending(records: "Records[logging.LogRecord | None]") -> None:

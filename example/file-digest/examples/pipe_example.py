@@ -12,6 +12,7 @@ import logging
 import time
 from multiprocessing import Pipe, Process
 from multiprocessing.connection import Connection
+from typing import Any
 
 from one_log import LogSetup, configure_worker, one_log
 
@@ -47,7 +48,8 @@ def receive_all(receiving: Connection) -> list[int]:
 
 def counted(logs: LogSetup, *, killed: bool) -> list[int]:
     """Receive what a process counts that ends, or that is killed."""
-    receiving, sending = Pipe(duplex=False)
+    ends: tuple[Any, Any] = Pipe(duplex=False)  # on Windows a PipeConnection
+    receiving, sending = ends
     process = Process(target=count, args=(logs, sending, 60 if killed else 0))
     process.start()
     sending.close()  # the process has a copy; while main keeps one too, the end never comes

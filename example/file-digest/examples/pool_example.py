@@ -8,7 +8,6 @@ never comes (https://github.com/python/cpython/issues/66587): map() waits for ev
 
 import logging
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -36,7 +35,7 @@ def square(number: int) -> int:
 
 def die(_: int) -> None:
     """End as if out of memory."""
-    os.kill(os.getpid(), signal.SIGKILL)
+    os._exit(137)  # at once, as SIGKILL does, which Windows does not have
 
 
 def unguarded(method: str) -> str:

@@ -16,6 +16,7 @@ import pytest
 from .support.service import Service, report
 
 resource = pytest.importorskip("resource", reason="this limit is one of POSIX")
+assert sys.platform != "win32"
 
 USERS = count(100_000 + os.getpid() % 10_000 * 100)
 """Users of this test process alone, one a test: the limit counts all of a user's, also zombies."""

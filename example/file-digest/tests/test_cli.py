@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import pty
 import re
 import signal
 import sqlite3
@@ -206,47 +205,50 @@ def test_failed_items_make_exit_code_1_and_can_be_retried(service: Callable[...,
     assert (flaky.folder / "ran-bad").read_text() == "xx"
 
 
-def test_ctrl_c_on_a_terminal_leaves_a_readable_screen(service: Callable[..., Service]) -> None:
-    """Ctrl-C: the bar stays, the summary says what was done, exit 130; a rerun does the rest."""
-    slow = service("napping")
-    code, screen = _on_terminal(slow, "30", "0.05")
-    assert code == STOPPED_BY_SIGNAL + signal.SIGINT
-    assert "\x1b[?25h" in screen  # the cursor is back
-    assert "Traceback" not in screen
-    done = slow.count()
-    assert 0 < done < 30
-    assert re.search(rf"{done} done, 0 failed in", screen)
-    again = slow.run("30", "0.05")
-    assert again.code == app.ALL_DONE
-    assert f"{30 - done} done" in again.stdout
-    assert slow.count() == 30
+if sys.platform != "win32":
+    import pty
 
+    def test_ctrl_c_on_a_terminal_leaves_a_readable_screen(
+        service: Callable[..., Service],
+    ) -> None:
+        """The bar stays, the summary says what was done, exit 130; a rerun does the rest."""
+        slow = service("napping")
+        code, screen = _on_terminal(slow, "30", "0.05")
+        assert code == STOPPED_BY_SIGNAL + signal.SIGINT
+        assert "\x1b[?25h" in screen  # the cursor is back
+        assert "Traceback" not in screen
+        done = slow.count()
+        assert 0 < done < 30
+        assert re.search(rf"{done} done, 0 failed in", screen)
+        again = slow.run("30", "0.05")
+        assert again.code == app.ALL_DONE
+        assert f"{30 - done} done" in again.stdout
+        assert slow.count() == 30
 
-def _on_terminal(service: Service, *arguments: str) -> tuple[int, str]:
-    """Run on a terminal of its own; press Ctrl-C once some items are done."""
-    fixed = ["--log-file", str(service.log), "--results", str(service.results), "--workers", "2"]
-    command = [sys.executable, "-m", PACKAGE, "run", *fixed, *arguments]
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.chdir(service.folder)
-        os.execve(command[0], command, service.environment)
-    with ThreadPoolExecutor(1) as reader:  # a terminal that nobody reads makes its writers wait
-        screen = reader.submit(_read_all, terminal)
-        try:
-            wait_for(lambda: service.count() > 2, "the first outcomes")
-        finally:
-            os.write(terminal, b"\x03")
-            _, status = os.waitpid(pid, 0)
-    os.close(terminal)
-    return os.waitstatus_to_exitcode(status), screen.result()
+    def _on_terminal(service: Service, *arguments: str) -> tuple[int, str]:
+        """Run on a terminal of its own; press Ctrl-C once some items are done."""
+        files = ["--log-file", str(service.log), "--results", str(service.results)]
+        command = [sys.executable, "-m", PACKAGE, "run", *files, "--workers", "2", *arguments]
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.chdir(service.folder)
+            os.execve(command[0], command, service.environment)
+        with ThreadPoolExecutor(1) as reader:  # a terminal that nobody reads makes its writers wait
+            screen = reader.submit(_read_all, terminal)
+            try:
+                wait_for(lambda: service.count() > 2, "the first outcomes")
+            finally:
+                os.write(terminal, b"\x03")
+                _, status = os.waitpid(pid, 0)
+        os.close(terminal)
+        return os.waitstatus_to_exitcode(status), screen.result()
 
-
-def _read_all(terminal: int) -> str:
-    screen = b""
-    with contextlib.suppress(OSError):  # EIO: nobody is left at the other end
-        while data := os.read(terminal, 65536):
-            screen += data
-    return screen.decode()
+    def _read_all(terminal: int) -> str:
+        screen = b""
+        with contextlib.suppress(OSError):  # EIO: nobody is left at the other end
+            while data := os.read(terminal, 65536):
+                screen += data
+        return screen.decode()
 
 
 @pytest.mark.parametrize("start_method", [name for name in start_methods() if name != "fork"])

@@ -149,9 +149,10 @@ def test_an_example_says_when_to_use_it(name: str) -> None:
 
 def in_session(leader: int) -> list[psutil.Process]:
     """Return the living processes of a session."""
-    living = []
-    for process in psutil.process_iter():
-        with suppress(psutil.Error, ProcessLookupError):
-            if process.status() != psutil.STATUS_ZOMBIE and os.getsid(process.pid) == leader:
-                living.append(process)
+    living: list[psutil.Process] = []
+    if sys.platform != "win32":
+        for process in psutil.process_iter():
+            with suppress(psutil.Error, ProcessLookupError):
+                if process.status() != psutil.STATUS_ZOMBIE and os.getsid(process.pid) == leader:
+                    living.append(process)
     return living

@@ -15,7 +15,8 @@ import pytest
 from .support.faulty import Services, run_with_fault
 from .support.service import HANG_SECONDS, SLACK, report, wait_for
 
-pytest.importorskip("resource", reason="these faults are those of POSIX")
+pytest.importorskip("fcntl", reason="these faults are those of POSIX")
+assert sys.platform != "win32"
 
 ERRORS = [
     ("an argument that does not pickle", "raise ValueError(lambda: 0)", "ValueError: <function"),

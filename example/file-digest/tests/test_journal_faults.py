@@ -4,7 +4,6 @@ import json
 import os
 import random
 import shutil
-import signal
 import sqlite3
 import time
 from collections.abc import Callable
@@ -12,6 +11,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+
+from file_digest.system.inheritance import SIGKILL
 
 from .support.disks import DISKS, Disk
 from .support.service import TRIES, Service, report, wait_for
@@ -39,7 +40,7 @@ def test_main_is_killed_again_and_again_until_the_job_is_done(service: Services)
     for _ in range(kills):
         run = one.start(*arguments)
         time.sleep(random.uniform(0.0, 0.9))
-        run.send(signal.SIGKILL)
+        run.send(SIGKILL)
         run.wait_until_gone(3.0)
         if one.results.exists():
             done = len(assert_sound(one))
@@ -59,7 +60,7 @@ def test_what_a_killed_main_committed_can_be_read_at_once(
     one = service("squares")
     run = one.start("100000", "10", "0.001", "--workers", "2")
     wait_for(one.count, "a commit")
-    run.send(signal.SIGKILL)
+    run.send(SIGKILL)
     run.wait_until_gone(3.0)
     assert one.results.with_name(one.results.name + "-wal").exists()
     told = one.command(*command, "--results", str(one.results))

@@ -2,13 +2,15 @@
 
 import re
 import signal
+import sys
 
 import pytest
 
 from .support.service import kill_process, wait_for
 from .support.stoppable import ENDLESS, QUICK, Bench, Services
 
-pytestmark = pytest.mark.skipif("os.name == 'nt'", reason="these kills are those of POSIX")
+pytest.importorskip("fcntl", reason="these kills are those of POSIX")
+assert sys.platform != "win32"
 
 BUSY = "time.sleep(0.02)"
 

@@ -1,6 +1,7 @@
 """What is registered for the end runs, once in each process, and keeps nobody for long."""
 
 import signal
+import sys
 import time
 
 import pytest
@@ -9,7 +10,8 @@ from .support.faulty import Services
 from .support.service import SLACK, Service, report, wait_for
 from .support.stoppable import ENDLESS
 
-pytest.importorskip("resource", reason="these faults are those of POSIX")
+pytest.importorskip("fcntl", reason="these faults are those of POSIX")
+assert sys.platform != "win32"
 
 
 def noted(one: Service, what: str) -> dict[str, str]:

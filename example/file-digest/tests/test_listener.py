@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from file_digest.listener import RESTART_SECONDS, Listener
 from file_digest.log import hooks
 from file_digest.settings import Settings
 from file_digest.system import processes
+from file_digest.system.inheritance import SIGKILL
 
 from .support.service import kill_process, wait_for
 
@@ -133,18 +135,20 @@ def test_at_the_end_another_is_started_once_there_is_room(
     assert messages(tmp_path) == ["before"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-def test_another_finishes_the_work_of_one_that_does_not_leave(
-    make_listener: Callable[..., Listener], tmp_path: Path, number: int
-) -> None:
-    """Killed or stopped at the end, it costs time but no record."""
-    listener = make_listener("pipe")
-    log.info("before")
-    assert listener.process
-    kill_process(listener.process.pid or 0, number)
-    log.info("after")
-    assert listener.stop(4.0)
-    assert messages(tmp_path) == ["before", "after"]
+if sys.platform != "win32":
+
+    @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+    def test_another_finishes_the_work_of_one_that_does_not_leave(
+        make_listener: Callable[..., Listener], tmp_path: Path, number: int
+    ) -> None:
+        """Killed or stopped at the end, it costs time but no record."""
+        listener = make_listener("pipe")
+        log.info("before")
+        assert listener.process
+        kill_process(listener.process.pid or 0, number)
+        log.info("after")
+        assert listener.stop(4.0)
+        assert messages(tmp_path) == ["before", "after"]
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -165,22 +169,24 @@ def test_it_opens_its_file_again_when_told(
     assert set(messages(tmp_path)) == {"after"}
 
 
-def test_it_is_told_to_open_its_file_again_once_it_can_be(
-    make_listener: Callable[..., Listener], tmp_path: Path
-) -> None:
-    """A pipe that is full when the signal comes does not make it forgotten."""
-    listener, path = make_listener("pipe"), tmp_path / "logs" / "the.log"
-    log.info("before")
-    wait_for(lambda: path.exists() and path.stat().st_size, "a record")
-    path.rename(tmp_path / "renamed")
-    assert listener.process
-    kill_process(listener.process.pid or 0, signal.SIGSTOP)
-    while listener.transport.has_room():
-        log.info("full")
-    listener.ensure_running(reopen=True)
-    kill_process(listener.process.pid or 0, signal.SIGCONT)
-    wait_for(lambda: keep(listener) and path.exists(), "the new log")
-    assert listener.stop(10.0)
+if sys.platform != "win32":
+
+    def test_it_is_told_to_open_its_file_again_once_it_can_be(
+        make_listener: Callable[..., Listener], tmp_path: Path
+    ) -> None:
+        """A pipe that is full when the signal comes does not make it forgotten."""
+        listener, path = make_listener("pipe"), tmp_path / "logs" / "the.log"
+        log.info("before")
+        wait_for(lambda: path.exists() and path.stat().st_size, "a record")
+        path.rename(tmp_path / "renamed")
+        assert listener.process
+        kill_process(listener.process.pid or 0, signal.SIGSTOP)
+        while listener.transport.has_room():
+            log.info("full")
+        listener.ensure_running(reopen=True)
+        kill_process(listener.process.pid or 0, signal.SIGCONT)
+        wait_for(lambda: keep(listener) and path.exists(), "the new log")
+        assert listener.stop(10.0)
 
 
 def test_a_full_disk_does_not_keep_it_from_leaving_with_main(
@@ -192,5 +198,5 @@ def test_a_full_disk_does_not_keep_it_from_leaving_with_main(
     one.log.symlink_to("/dev/full")
     run = one.start("--workers", "1")
     assert "cannot be written: No space left" in run.process.stderr.readline()
-    run.send(signal.SIGKILL)
+    run.send(SIGKILL)
     run.wait_until_gone(4.0)

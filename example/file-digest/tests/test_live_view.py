@@ -1,7 +1,6 @@
 """The live view: what each worker is at, while a run works."""
 
 import os
-import pty
 import re
 import signal
 import subprocess
@@ -58,33 +57,36 @@ def test_workers_are_shown_on_demand_only(capsys: pytest.CaptureFixture[str]) ->
     assert "worker-1" not in capsys.readouterr().err
 
 
-def test_a_stuck_item_is_seen_while_it_is_stuck(service: Callable[..., Service]) -> None:
-    """On a terminal, run --verbose shows a worker's item and a time that grows."""
-    stuck = service("stuck")
-    terminal, end = pty.openpty()
-    run = ("run", "--verbose", "begun", "--workers", "2", "--grace", "0")
-    process = subprocess.Popen(
-        [sys.executable, "-m", PACKAGE, *run],
-        cwd=stuck.folder,
-        env=stuck.environment | {"TERM": "xterm", "COLUMNS": "80", "LINES": "24"},
-        stdout=subprocess.DEVNULL,
-        stderr=end,
-    )
-    os.close(end)
-    try:
-        seen: list[bytes] = []
+if sys.platform != "win32":
+    import pty
 
-        def times() -> list[bytes]:
-            seen.append(os.read(terminal, 1 << 16))
-            return re.findall(rb"worker-\d+: ([1-9]\d*)\.\d s at stuck", b"".join(seen))
+    def test_a_stuck_item_is_seen_while_it_is_stuck(service: Callable[..., Service]) -> None:
+        """On a terminal, run --verbose shows a worker's item and a time that grows."""
+        stuck = service("stuck")
+        terminal, end = pty.openpty()
+        run = ("run", "--verbose", "begun", "--workers", "2", "--grace", "0")
+        process = subprocess.Popen(
+            [sys.executable, "-m", PACKAGE, *run],
+            cwd=stuck.folder,
+            env=stuck.environment | {"TERM": "xterm", "COLUMNS": "80", "LINES": "24"},
+            stdout=subprocess.DEVNULL,
+            stderr=end,
+        )
+        os.close(end)
+        try:
+            seen: list[bytes] = []
 
-        wait_for(times, "more than a second at the stuck item")
-        process.send_signal(signal.SIGINT)
-        with suppress(OSError):  # the terminal's end, once nobody writes to it any more
-            while os.read(terminal, 1 << 16):
-                pass
-        assert process.wait(30) == 130
-    finally:
-        process.kill()
-        process.wait()
-        os.close(terminal)
+            def times() -> list[bytes]:
+                seen.append(os.read(terminal, 1 << 16))
+                return re.findall(rb"worker-\d+: ([1-9]\d*)\.\d s at stuck", b"".join(seen))
+
+            wait_for(times, "more than a second at the stuck item")
+            process.send_signal(signal.SIGINT)
+            with suppress(OSError):  # the terminal's end, once nobody writes to it any more
+                while os.read(terminal, 1 << 16):
+                    pass
+            assert process.wait(30) == 130
+        finally:
+            process.kill()
+            process.wait()
+            os.close(terminal)

@@ -8,6 +8,7 @@ import random
 import re
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,9 @@ from file_digest.settings import start_methods
 from .support.disks import DISKS, Disk
 from .support.service import SLACK, TRIES, Finished, Service, kill_process, report, wait_for
 from .support.writers import Writers, assert_complete, count_lost, numbers
+
+pytest.importorskip("fcntl", reason="these signals are those of POSIX")
+assert sys.platform != "win32"
 
 Services = Callable[..., Service]
 

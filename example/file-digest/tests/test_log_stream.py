@@ -1,6 +1,7 @@
 """Standard output in place of the log file, and a listener that dies at any step of a write."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from file_digest.log import stream
 from file_digest.log.stream import WRAP, LogStream
 
 from .support.recovery_files import Pipe
+
+pytest.importorskip("fcntl", reason="no log goes to standard output elsewhere")
+assert sys.platform != "win32"
 
 
 class PipeToStream(Pipe):

@@ -1,7 +1,7 @@
 """Paths and limits: each path means what it meant when the command was given; hints come first."""
 
 import os
-import resource
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -143,25 +143,27 @@ def test_a_temporary_folder_with_a_long_path(
     assert (finished.code, one.count()) == (0, 10), finished.stderr
 
 
-def test_a_soft_limit_of_descriptors_is_raised(service: Services) -> None:
-    """As far as the workers need it, where the hard limit allows that."""
-    one = service("moving")
-    low = partial(resource.setrlimit, resource.RLIMIT_NOFILE, (25, 4096))
-    finished = one.run("--workers", "4", preexec_fn=low)
-    assert (finished.code, one.count()) == (0, 10), finished.stderr
+if sys.platform != "win32":
+    import resource
 
+    def test_a_soft_limit_of_descriptors_is_raised(service: Services) -> None:
+        """As far as the workers need it, where the hard limit allows that."""
+        one = service("moving")
+        low = partial(resource.setrlimit, resource.RLIMIT_NOFILE, (25, 4096))
+        finished = one.run("--workers", "4", preexec_fn=low)
+        assert (finished.code, one.count()) == (0, 10), finished.stderr
 
-@pytest.mark.parametrize("command", ["run", "scale"])
-def test_too_few_descriptors_are_told_before_anything_starts(
-    service: Services, command: str
-) -> None:
-    """How many are needed, how many there are, and what raises that; exit 3, no log."""
-    one = service("moving")
-    low = partial(resource.setrlimit, resource.RLIMIT_NOFILE, (40, 40))
-    finished = one.command(command, "--workers", "8", preexec_fn=low)
-    assert finished.code == 3
-    assert_one_line(finished, "--workers 8 needs about", "40 are allowed", "ulimit -n")
-    assert not (one.folder / "logs").exists()
+    @pytest.mark.parametrize("command", ["run", "scale"])
+    def test_too_few_descriptors_are_told_before_anything_starts(
+        service: Services, command: str
+    ) -> None:
+        """How many are needed, how many there are, and what raises that; exit 3, no log."""
+        one = service("moving")
+        low = partial(resource.setrlimit, resource.RLIMIT_NOFILE, (40, 40))
+        finished = one.command(command, "--workers", "8", preexec_fn=low)
+        assert finished.code == 3
+        assert_one_line(finished, "--workers 8 needs about", "40 are allowed", "ulimit -n")
+        assert not (one.folder / "logs").exists()
 
 
 def assert_one_line(finished: Finished, *words: str) -> None:

@@ -14,7 +14,8 @@ from file_digest.settings import start_methods
 
 from .support.service import SLACK, TRIES, Run, Service, is_alive, report, wait_for
 
-pytest.importorskip("resource", reason="these processes are those of POSIX")
+pytest.importorskip("fcntl", reason="these processes are those of POSIX")
+assert sys.platform != "win32"
 
 Services = Callable[..., Service]
 

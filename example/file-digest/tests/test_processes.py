@@ -26,7 +26,8 @@ from file_digest.system.signals import AGAIN_SECONDS, Stop
 
 from .support.service import SLACK, wait_for
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="these signals are those of POSIX")
+pytest.importorskip("fcntl", reason="these signals are those of POSIX")
+assert sys.platform != "win32"
 
 
 @pytest.mark.parametrize(

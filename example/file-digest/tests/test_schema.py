@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from file_digest.results import reading, schema
 from file_digest.results.database import JournalError, check
 from file_digest.results.journal import Journal
 from file_digest.results.reading import summarize
+from file_digest.system.inheritance import SIGKILL
 
 from .support import old_journals
 from .support.disks import can_mount
@@ -199,7 +199,7 @@ def test_a_migration_that_is_killed_leaves_the_old_or_the_new(tmp_path: Path, le
         assert_goes_on(path)
         if code == 0:
             break
-        assert code == -signal.SIGKILL
+        assert code == -SIGKILL
     assert set(seen) == {(0, 0), (schema.APPLICATION_ID, schema.VERSION)}
     assert seen == sorted(seen)
 
@@ -223,39 +223,40 @@ def test_a_migration_that_is_cut_anywhere_is_whole_or_nothing(tmp_path: Path) ->
     assert seen == [*[(0, 0)] * (len(seen) - 1), (schema.APPLICATION_ID, schema.VERSION)]
 
 
-@contextmanager
-def read_only(folder: Path) -> Iterator[None]:
-    """Have a folder in which nothing can be written: by its mode, or for root by a mount."""
-    if os.geteuid():
-        folder.chmod(0o500)
-        yield
-        folder.chmod(0o700)
-        return
-    subprocess.run(["mount", "--bind", folder, folder], check=True)
-    subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", folder], check=True)
+if sys.platform != "win32":
 
+    @contextmanager
+    def read_only(folder: Path) -> Iterator[None]:
+        """Have a folder in which nothing can be written: by its mode, or for root by a mount."""
+        if os.geteuid():
+            folder.chmod(0o500)
+            yield
+            folder.chmod(0o700)
+            return
+        subprocess.run(["mount", "--bind", folder, folder], check=True)
+        subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
+        try:
+            yield
+        finally:
+            subprocess.run(["umount", "--lazy", folder], check=True)
 
-@pytest.mark.skipif(
-    os.geteuid() == 0 and not can_mount(), reason="root needs a mount that it may not make"
-)
-@pytest.mark.parametrize("leave", LEFT)
-def test_an_older_journal_is_read_where_nothing_can_be_written(
-    tmp_path: Path, leave: Leave
-) -> None:
-    """An archive on a read-only file system; a run is refused there in one line."""
-    path = tmp_path / "archive" / "results.db"
-    path.parent.mkdir()
-    leave(path)
-    for file in path.parent.iterdir():
-        file.chmod(0o400)
-    with read_only(path.parent):
-        assert_read(path)
-        with pytest.raises(JournalError, match="cannot be written to"):
-            Journal(path)
+    @pytest.mark.skipif(
+        os.geteuid() == 0 and not can_mount(), reason="root needs a mount that it may not make"
+    )
+    @pytest.mark.parametrize("leave", LEFT)
+    def test_an_older_journal_is_read_where_nothing_can_be_written(
+        tmp_path: Path, leave: Leave
+    ) -> None:
+        """An archive on a read-only file system; a run is refused there in one line."""
+        path = tmp_path / "archive" / "results.db"
+        path.parent.mkdir()
+        leave(path)
+        for file in path.parent.iterdir():
+            file.chmod(0o400)
+        with read_only(path.parent):
+            assert_read(path)
+            with pytest.raises(JournalError, match="cannot be written to"):
+                Journal(path)
 
 
 @pytest.mark.parametrize("leave", LEFT)

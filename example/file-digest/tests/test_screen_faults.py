@@ -1,13 +1,10 @@
 """Screens that are slow, full, closed or poor in characters: no run is the worse for it."""
 
-import fcntl
 import os
-import pty
 import re
 import signal
 import subprocess
 import sys
-import termios
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +16,10 @@ import pytest
 from file_digest.results.reading import summarize
 
 from .support.service import PACKAGE, Service, wait_for
+
+pty = pytest.importorskip("pty", reason="these terminals are those of POSIX")
+fcntl, termios = pytest.importorskip("fcntl"), pytest.importorskip("termios")
+assert sys.platform != "win32"
 
 Services = Callable[..., Service]
 Screen = tuple[int, Callable[[], str]]

@@ -4,7 +4,6 @@ A thread of the test reads there and writes what comes into a file, as an engine
 """
 
 import os
-import pty
 import re
 import signal
 import sys
@@ -18,12 +17,11 @@ from typing import Any
 import psutil
 import pytest
 
-from file_digest.insight.item_log import lines_of
-from file_digest.settings import TEXT_LAYOUT
-from file_digest.system.files import STDOUT
-
 from .support.service import Run, Service, report, wait_for
 from .support.writers import RECORD, Writers, assert_complete, numbers
+
+pty = pytest.importorskip("pty", reason="no log goes to standard output elsewhere")
+assert sys.platform != "win32"
 
 Services = Callable[..., Service]
 
@@ -236,7 +234,8 @@ def test_a_file_that_is_called_so_has_a_folder(service: Services) -> None:
     assert "1 done" in finished.stdout
 
 
-def test_no_file_has_the_lines_of_an_item() -> None:
+def test_no_file_has_the_lines_of_an_item(service: Services) -> None:
     """Whoever looks for them is told where the log went."""
-    with pytest.raises(FileNotFoundError, match="the log went to standard output"):
-        list(lines_of("item", STDOUT, TEXT_LAYOUT))
+    finished = service("squares").command("log", "item-0", *TO_STDOUT)
+    assert finished.code == 2
+    assert finished.stderr.startswith("Error: --log-file: the log went to standard output")

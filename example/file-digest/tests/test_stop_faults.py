@@ -4,6 +4,7 @@ import random
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 
@@ -17,6 +18,7 @@ from .support.stoppable import ENDLESS, QUICK, SHORT, Bench, Services
 
 fcntl = pytest.importorskip("fcntl", reason="these signals are those of POSIX")
 termios = pytest.importorskip("termios")
+assert sys.platform != "win32"
 
 WAYS = [
     ("Ctrl-C", Run.send_group, signal.SIGINT, 130),

@@ -7,6 +7,7 @@ of quick items, which travel in large batches and must come out unharmed.
 
 import random
 import signal
+import sys
 import time
 from contextlib import suppress
 from functools import partial
@@ -21,6 +22,7 @@ from .support.faulty import Services, run_with_fault
 from .support.service import SLACK, TRIES, Run, kill_process, report, wait_for
 
 resource = pytest.importorskip("resource", reason="these deaths are those of POSIX")
+assert sys.platform != "win32"
 
 DEATHS = [
     ("leaves", "os._exit(1)", "worker died: exit code 1"),

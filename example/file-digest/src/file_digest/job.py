@@ -10,6 +10,13 @@ Optional, found by its name; the README says more:
             yield connection                          # work(payload, connection) gets it
 
     RETRY = (ConnectionError, TimeoutError)           # work raised it: worth another attempt
+
+    def settled(outcomes: Sequence[Any]) -> None:     # in main, in a thread, after the commit
+        for outcome in outcomes:                      # each at least once: also again after a crash
+            acknowledge(outcome.key, outcome.status)  # "done" or "failed"
+
+An outcome also has ``value`` (what ``work`` returned, as ``json`` reads it), ``result`` (its JSON
+text), ``error`` (text), ``attempts``, ``worker``, ``started``, ``seconds`` and ``peak_memory``.
 """
 
 import hashlib
@@ -24,7 +31,6 @@ log = logging.getLogger(__name__)
 
 CHUNK = 1 << 18
 SPACE = b" \t\n\r\x0b\f"
-NOT_IN_WORDS = bytes(byte for byte in range(256) if not 33 <= byte <= 126 and byte not in SPACE)
 
 
 class Digest(TypedDict):
@@ -59,7 +65,7 @@ def items(inputs: Sequence[str]) -> Iterable[tuple[str, str]]:
 def work(payload: str) -> Digest:
     """Do one item; runs in a worker. Return what ``json`` can write, or raise.
 
-    Lines and words are what ``LC_ALL=C wc`` counts: a word needs a printable ASCII character.
+    A line ends with a newline; a word is what is between white space, see isspace(3).
 
     Raises:
         OSError: The file vanished or cannot be read, which fails this item and no other.
@@ -70,9 +76,8 @@ def work(payload: str) -> Digest:
             digest.update(chunk)
             size += len(chunk)
             lines += chunk.count(b"\n")
-            text = chunk.translate(None, NOT_IN_WORDS)
-            words += len(text.split()) - (in_word and text[:1] not in SPACE)
-            in_word = text[-1:] not in SPACE if text else in_word
+            words += len(chunk.split()) - (in_word and chunk[:1] not in SPACE)
+            in_word = chunk[-1:] not in SPACE
     log.debug("digested %s: %d bytes", payload, size)
     return {"sha256": digest.hexdigest(), "bytes": size, "lines": lines, "words": words}
 

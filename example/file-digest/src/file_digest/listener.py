@@ -2,7 +2,6 @@
 
 import logging
 import os
-import select
 import sys
 import threading
 import time
@@ -14,6 +13,7 @@ from functools import partial
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from pathlib import Path
+from selectors import EVENT_READ, DefaultSelector
 from typing import TYPE_CHECKING, Any
 
 from .configurer import LogFileHandler, LogSetup, configure_listener, deconfigure
@@ -82,14 +82,14 @@ def listen_to_pipe(end: PipeEnd, lifeline: Connection, open_log: OpenLog) -> Non
         _leave_soon_after_main(lifeline, lambda: None)
     file, reader = open_log(), end.reader
     buffer, orphaned = RecoveryBuffer(end.shared, file), False
-    poll = select.poll()
-    poll.register(reader, select.POLLIN)
-    poll.register(lifeline, select.POLLIN)
+    selector = DefaultSelector()
+    selector.register(reader, EVENT_READ)
+    selector.register(lifeline, EVENT_READ)
     stopped = _apply(copy_records(buffer, file), file)
     while not stopped:
-        ready = {fd for fd, _ in poll.poll(IDLE_TIMEOUT * 1000)}
+        ready = {key.fd for key, _ in selector.select(IDLE_TIMEOUT)}
         if lifeline.fileno() in ready:
-            poll.unregister(lifeline)
+            selector.unregister(lifeline)
             orphaned = True
         if reader.fileno() in ready:
             count = buffer.read(reader.fileno())
@@ -232,6 +232,12 @@ class Listener:
         else:
             log.warning("the log listener died (%s), pid %d replaces it", ended, self.process.pid)
 
+    def losses(self) -> list[int]:
+        """Return how many records did not get into the log so far, of each of ``state``'s kinds."""
+        totals = self.fallback.state.totals()
+        totals[LOST] += self.stream.lost if self.stream else 0
+        return totals
+
     def stop(self, seconds: float) -> bool:
         """Have the listener write everything and leave, within about ``seconds``.
 
@@ -245,7 +251,7 @@ class Listener:
         clean = self._leave(seconds / 2) or self._leave(deadline - time.monotonic())
         deconfigure()
         self.fallback.collect(for_good=True)
-        self.lost = self.fallback.state.totals()[LOST] + (self.stream.lost if self.stream else 0)
+        self.lost = self.losses()[LOST]
         self.transport.close()
         self.lifeline.close()
         return clean

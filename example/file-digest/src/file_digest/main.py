@@ -1,61 +1,39 @@
 """Main orchestration: listener up, workers up, outcomes in, everything down again."""
 
-import gc
-import importlib
 import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from types import ModuleType
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
-from .configurer import configure_worker, keep_early_records
+from .configurer import configure_worker
 from .items.backlog import Backlog
-from .items.messages import DONE, FAILED, ContractError, ItemsError, StoppedError
+from .items.messages import DONE, FAILED
 from .items.outcomes import Outcomes
-from .items.refusals import failure, is_refusal, refusal
+from .items.refusals import items_error
 from .items.source import Source
-from .items.stats import RunStats
-from .items.worker_job import retry_types
+from .items.stats import Progress, RunStats
 from .listener import Listener
-from .log.stream import claim_stdout
-from .results.database import JournalError, check
-from .results.journal import Journal
-from .results.keys import files_of
+from .results.heartbeat import Heartbeat
+from .results.settling import Settled, Settler, settled_of
 from .settings import Settings
+from .startup import begin_items, check_log, import_job, open_journal, prepare
 from .system.capacity import patiently
-from .system.errors import RefusedError, WorkersCannotStartError, describe
-from .system.files import STDOUT, check_writable, shown
-from .system.inheritance import heed_children
+from .system.files import shown
 from .system.leaving import within
-from .system.oslimits import ensure_descriptors, ensure_socket_paths
 from .system.processes import start_helpers
 from .system.signals import Stop
 from .system.streams import tell
-from .system.threads import limit_threads, threads_for
-from .workers import engine, in_process, supervisor
+from .workers import in_process, supervisor
 
 log = logging.getLogger(__name__)
 Kept = TypeVar("Kept")
 
 STOPPING = "stopping: running items may take {:g} s more; a second signal ends them at once"
-BESIDE_LOG = 64 * "x"
-"""The longest ending of a file beside the log: that of its parts."""
 MAIN_STALL_SECONDS = 0.2
-COLLECT_AFTER = 50_000
 LEAVE_SECONDS = 10.0
 LEAVE_QUICKLY_SECONDS = 1.2
-
-
-class Progress(AbstractContextManager["Progress"], Protocol):
-    """Shows a person how a run goes, between its beginning and its end."""
-
-    def show(self, stats: RunStats) -> None:
-        """Show where the run is, unless that was shown just now."""
-
-    def note(self, text: str) -> None:
-        """Tell what a person must know now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +45,8 @@ class Service:
     source: Source
     """Reads the job's items, once asked to."""
     listener: Listener
+    settled: Settled | None
+    """Of the job, if it has that."""
 
     def outcomes(self, backlog: Backlog, workers: int | None = None) -> Generator[Outcomes]:
         """Bring workers up, yield outcomes as they complete, and take the workers down.
@@ -95,23 +75,30 @@ def run(settings: Settings, inputs: Sequence[str], progress: Progress) -> RunSta
             processes or threads are to be had.
         EngineRefusedError, EngineLostError: The execution model's engine will not do, or is gone.
     """
-    with running(settings, inputs, open_journal) as (service, journal), progress:
+    with (
+        running(settings, inputs, open_journal) as (service, journal),
+        progress,
+        Settler(service.settled, journal, service.stop) as settler,
+    ):
         attempts, delay = settings.max_attempts, settings.retry_delay
         backlog = Backlog(service.source, journal.admit, attempts, journal.events, delay)
         backlog.left, stats = settings.limit, RunStats(skipped=journal.skipped)
-        with closing(service.outcomes(backlog)) as completed:
+        heartbeat = Heartbeat(settings, stats, backlog, service.listener.losses)
+        with closing(heartbeat), closing(service.outcomes(backlog)) as completed:
             for outcomes in completed:
                 journal.record(outcomes)
+                stats.unsettled = settler.look()
                 stats.add(outcomes)
                 stats.correct(journal.take_changes())
-                stats.current_items = backlog.current_items
-                stats.note_idle(idle=backlog.is_idle and not backlog.current_items)
+                stats.observe(backlog)
                 progress.show(stats)
+                heartbeat.turn(outcomes)
                 if stats.exceeds(settings.max_failures) and not stats.halted:
                     _halt(stats, backlog)
                 _attend(service, progress)
-        journal.commit()
-        stats.correct(journal.take_changes())
+            journal.commit()
+            stats.correct(journal.take_changes())
+        _settle_rest(settler, stats, service, progress)
         _conclude(stats, service)
     return stats
 
@@ -132,126 +119,20 @@ def running(
     Raises:
         RefusedError, StoppedError, ItemsError, WorkersCannotStartError: See ``run``.
     """
-    spare_the_collector()
-    make_room(settings)
-    limit_threads(threads_for(settings))
+    prepare(settings)
     with suppress(OSError):  # it is told when workers cannot be started
         start_helpers(settings.start_method)
-    job, stop = import_job(settings), Stop(settings.grace)
+    stop = Stop(settings.grace)
+    log_failure = partial(_log_failure, settings, stop)
+    job = import_job(settings, log_failure)
+    call = partial(job.items, inputs)
     with (
         stop.listening(),
-        closing(begin_items(job, settings, inputs, stop)) as source,
+        closing(begin_items(call, settings.poll, stop, log_failure)) as source,
         keep(settings) as kept,
         listening(settings, stop) as listener,
     ):
-        yield Service(settings, stop, source, listener), kept
-
-
-def make_room(settings: Settings) -> None:
-    """Refuse, before anything starts, what the system does not allow.
-
-    Raises:
-        RefusedError: No folder for temporary files will do, or standard output cannot be the log.
-        WorkersCannotStartError: There are too few descriptors.
-    """
-    try:
-        ensure_socket_paths()
-    except OSError as error:
-        raise RefusedError(str(error)) from error
-    most = settings.workers * (2 if settings.recycles else 1)  # each beside its successor
-    ensure_descriptors(most, each=engine.WorkerManager.DESCRIPTORS)
-    if settings.log_file == STDOUT:
-        claim_stdout(settings.log_max_bytes)
-
-
-def spare_the_collector() -> None:
-    """Run the cyclic garbage collector less often, and never on what is imported by now.
-
-    A run makes some objects for every item, which live for moments and are in no cycle; Python's
-    own limits would have them looked through again and again.
-    """
-    gc.freeze()
-    gc.set_threshold(COLLECT_AFTER, 20, 20)
-
-
-def import_job(settings: Settings) -> ModuleType:
-    """Import the job.
-
-    Raises:
-        WorkersCannotStartError: It cannot be imported, so no worker could either.
-        RefusedError: Its ``RETRY`` will not do.
-    """
-    keep_early_records(settings.log_level, settings.log_levels)
-    try:
-        job = importlib.import_module(f"{__package__}.job")
-        heed_children()
-        _ = job.items, job.work
-    except (Exception, SystemExit) as error:
-        reason = describe(error)
-        _log_failure(settings, Stop(settings.grace), f"the job cannot be imported:\n{reason}")
-        raise WorkersCannotStartError(reason) from error
-    try:
-        retry_types(job)
-    except ContractError as error:
-        raise RefusedError(str(error)) from error
-    return job
-
-
-def begin_items(job: ModuleType, settings: Settings, inputs: Sequence[str], stop: Stop) -> Source:
-    """Call ``job.items`` on the inputs; nothing is read from it yet.
-
-    Raises:
-        RefusedError: It says that they will not do.
-        ItemsError: It raised anything else.
-        StoppedError: A signal came meanwhile.
-    """
-    poll = None if settings.dry_run else settings.poll
-    source = Source(partial(job.items, inputs), stop.wake, poll)
-    patiently(source.start)
-    source.await_call(stop)
-    if stop.requested:
-        within(stop.seconds_left)
-        raise StoppedError(stop.signals[0])
-    if not (error := source.error):
-        return source
-    if is_refusal(error):
-        raise RefusedError(refusal(error)) from error
-    _log_failure(settings, stop, f"items() raised:\n{describe(error)}")
-    raise ItemsError(failure(error)) from error
-
-
-def check_log(settings: Settings) -> None:
-    """Make sure that there is a log file.
-
-    Raises:
-        RefusedError: It cannot be written.
-    """
-    if settings.log_file == STDOUT:
-        return
-    try:
-        check_writable(settings.log_file, [BESIDE_LOG])
-        settings.log_file.parent.mkdir(parents=True, exist_ok=True)
-        settings.log_file.open("ab").close()
-    except OSError as error:
-        raise RefusedError(f"--log-file: {refusal(error)}") from error
-
-
-def open_journal(settings: Settings) -> Journal:
-    """Open or create the journal.
-
-    Raises:
-        RefusedError: It cannot be had, or the log file will not do; nothing was touched.
-    """
-    try:
-        check(settings.results)
-        log_file = settings.log_file.resolve()
-        if log_file in files_of(settings.results) and settings.log_file != STDOUT:
-            raise RefusedError(f"--log-file: {shown(log_file)} belongs to the results file")
-        check_log(settings)
-        polls = settings.poll is not None
-        return Journal(settings.results, retry_failed=settings.retry_failed, polls=polls)
-    except JournalError as error:
-        raise RefusedError(f"--results: {error}") from error
+        yield Service(settings, stop, source, listener, settled_of(job)), kept
 
 
 @contextmanager
@@ -282,10 +163,9 @@ def listening(settings: Settings, stop: Stop) -> Iterator[Listener]:
 
 
 def _log_failure(settings: Settings, stop: Stop, text: str) -> None:
-    """Log why there is no run, unless no file is to be touched."""
-    if not settings.dry_run:
-        with listening(settings, stop):
-            log.error("%s", text)
+    """Log why there is no run."""
+    with listening(settings, stop):
+        log.error("%s", text)
 
 
 def _halt(stats: RunStats, backlog: Backlog) -> None:
@@ -293,6 +173,17 @@ def _halt(stats: RunStats, backlog: Backlog) -> None:
     stats.halted = True
     backlog.halt()
     log.error("halted by --max-failures: %d of %d failed", stats.failed, stats.failed + stats.done)
+
+
+def _settle_rest(settler: Settler, stats: RunStats, service: Service, progress: Progress) -> None:
+    """Have ``settled`` called with what is left, if it takes that soon."""
+    for unsettled in settler.drain():
+        stats.unsettled = unsettled
+        progress.show(stats)
+        _attend(service, progress)
+    stats.unsettled = settler.unsettled
+    if stats.unsettled:
+        log.warning("%d outcomes are left for settled() in the next run", stats.unsettled)
 
 
 def _attend(service: Service, progress: Progress) -> None:
@@ -311,9 +202,3 @@ def _conclude(stats: RunStats, service: Service) -> None:
         raise items_error(source.error)
     ends = "run ends: %d done, %d failed, %d done and %d failed in earlier runs"
     log.info(ends, stats.done, stats.failed, stats.skipped[DONE], stats.skipped[FAILED])
-
-
-def items_error(error: BaseException) -> ItemsError:
-    """Log what ``job.items`` raised, with its traceback; return what to tell a person."""
-    log.error("items() raised:\n%s", describe(error))
-    return ItemsError(failure(error))

@@ -264,6 +264,15 @@ class Settings:
     )
     capture_output: bool = setting(FLAG, "Log what workers print.", LOG, default=True)
 
+    prune_older_than: int | None = setting(
+        AGE,
+        "Remove outcomes that ended longer ago than this, such as 30d.",
+        RESULTS,
+        shown="never",
+    )
+    metrics: Path | None = setting(
+        PATH, "File for Prometheus, replaced every second; needs the extra metrics.", RESULTS
+    )
     progress: bool | None = setting(FLAG, "Show a progress bar.", RESULTS, shown="on a terminal")
     verbose: bool = setting(
         FLAG, "Show what each worker is at, and for how long.", RESULTS, default=False

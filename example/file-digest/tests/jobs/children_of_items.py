@@ -2,11 +2,14 @@
 
 import multiprocessing
 import os
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
+
+assert sys.platform != "win32"
 
 
 def nap(number: int) -> int:

@@ -3,9 +3,12 @@
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
+
+assert sys.platform != "win32"
 
 
 def state() -> list[Any]:

@@ -2,7 +2,10 @@
 
 import logging
 import os
+import sys
 from collections.abc import Sequence
+
+assert sys.platform != "win32"
 
 log = logging.getLogger(__name__)
 

@@ -4,10 +4,13 @@ import logging
 import os
 import resource
 import signal
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
+
+assert sys.platform != "win32"
 
 log = logging.getLogger(__name__)
 

@@ -3,9 +3,12 @@
 import logging
 import os
 import signal
+import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+
+assert sys.platform != "win32"
 
 log = logging.getLogger(__name__)
 

@@ -1,8 +1,11 @@
 """A million items; main's peak of memory is noted at the 100,000th and at the last."""
 
 import resource
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+assert sys.platform != "win32"
 
 
 def items(inputs: Sequence[str]) -> Iterator[tuple[str, int]]:

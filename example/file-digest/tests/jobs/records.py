@@ -5,6 +5,7 @@ import enum
 import logging
 import multiprocessing.util
 import os
+import sys
 import threading
 import traceback
 import warnings
@@ -56,10 +57,11 @@ def in_thread(function: Callable[[], Any]) -> None:
 
 
 def in_child(function: Callable[[], Any]) -> None:
-    if not (child := os.fork()):
-        function()
-        os._exit(0)
-    os.waitpid(child, 0)
+    if sys.platform != "win32":
+        if not (child := os.fork()):
+            function()
+            os._exit(0)
+        os.waitpid(child, 0)
 
 
 def at_exit(function: Callable[[], Any]) -> None:

@@ -5,10 +5,13 @@ import multiprocessing
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+assert sys.platform != "win32"
 
 
 def by_fork(then: Callable[[], object] = lambda: None) -> int:

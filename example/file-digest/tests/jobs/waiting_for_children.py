@@ -2,8 +2,11 @@
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Sequence
+
+assert sys.platform != "win32"
 
 
 def reap() -> None:

@@ -1,7 +1,6 @@
 """Disks that are soon full: one that only root can make, and one that anybody can."""
 
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -10,6 +9,9 @@ from pathlib import Path
 from typing import Self
 
 import pytest
+
+if sys.platform != "win32":
+    import resource
 
 
 class Disk:
@@ -44,7 +46,8 @@ class SmallFiles(Disk):
 
     def __enter__(self) -> Self:
         """Make the folder."""
-        self.limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (self.room, self.room))
+        if sys.platform != "win32":
+            self.limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (self.room, self.room))
         return super().__enter__()
 
     def is_full(self) -> bool:
@@ -86,10 +89,9 @@ class SmallFileSystem(Disk):
 
 def can_mount() -> bool:
     """Whether this process may mount file systems."""
-    if sys.platform != "linux" or os.geteuid() != 0:
-        return False
     probe = ["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
-    return bool(shutil.which("unshare")) and not subprocess.run(probe, check=False).returncode
+    is_root = sys.platform == "linux" and os.geteuid() == 0 and shutil.which("unshare")
+    return bool(is_root) and not subprocess.run(probe, check=False).returncode
 
 
 NEEDS_ROOT = pytest.mark.skipif(not can_mount(), reason="only root can mount a file system")

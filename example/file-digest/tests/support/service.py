@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -19,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+
+from file_digest.system.inheritance import SIGKILL
 
 SOURCE = next((Path(__file__).parents[2] / "src").glob("*/job.py")).parent
 PACKAGE = SOURCE.name
@@ -102,7 +103,8 @@ class Run:
 
     def send_group(self, number: int) -> None:
         """Send the whole process group a signal, as a terminal does for Ctrl-C."""
-        os.killpg(self.process.pid, number)
+        if sys.platform != "win32":
+            os.killpg(self.process.pid, number)
 
     def wait(self, seconds: float = HANG_SECONDS) -> Finished:
         """Wait for the end; show where everyone is if that does not come."""
@@ -261,7 +263,7 @@ class Service:
             run.kill()
 
 
-def kill_process(pid: int, number: int = signal.SIGKILL) -> bool:
+def kill_process(pid: int, number: int = SIGKILL) -> bool:
     """Send a signal to a process; return False if it is gone already."""
     assert pid > 0, "0 would be the group of the tests themselves, kill(2)"
     try:

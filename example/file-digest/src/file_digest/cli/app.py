@@ -4,6 +4,7 @@ Each command imports what it needs when it is called: ``--help`` answers at once
 cannot be imported breaks no other command than ``run`` and ``scale``.
 """
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
@@ -23,16 +24,17 @@ from ..system.errors import (
     WorkersCannotStartError,
     error_name,
 )
-from ..system.files import shown
+from ..system.files import NEW, STDOUT, check_writable, shown
+from ..system.memory import size_text
 from ..system.streams import hurry, tell
 from ..system.text import visible
 from ..workers.options import OPTIONS
 from . import config
-from .options import EXPORT, ITEM_LOG, RUN, SCALE, SLUG, STATUS, TIMELINE, VERSION, Command
+from .options import EXPORT, ITEM_LOG, PRUNE, RUN, SCALE, SLUG, STATUS, TIMELINE, VERSION, Command
 from .values import type_of
 
 ALL_DONE = 0
-SOME_FAILED = 1
+SOME_FAILED = NOT_ALIVE = 1
 USAGE = 2
 WORKERS_CANNOT_START = 3
 SOURCE_FAILED = 4
@@ -82,6 +84,8 @@ def run(inputs: tuple[str, ...], **values: Any) -> int:
     if not settings.workers and (needed := [n for n in NEED_WORKERS if values.get(n) is not None]):
         option = f"--{needed[0].replace('_', '-')}"
         raise click.UsageError(f"{option}: needs a process of its own; --workers 0 has none")
+    if settings.metrics:
+        _check_metrics(settings.metrics, settings)
     if settings.dry_run:
         return _show_keys(keys_to_do(settings, inputs))
     hurry()
@@ -103,15 +107,20 @@ def run(inputs: tuple[str, ...], **values: Any) -> int:
 
 
 @cli.command(cls=Command, params=STATUS)
-def status(results: Path) -> int:
-    """Say what the journal holds: done, failed, by error."""
-    from ..results import reading
+def status(results: Path, **asked: bool) -> int:
+    """Say what the journal holds, and what the run that works on it is at."""
+    from . import status as view
 
+    if len(chosen := [f"--{name}" for name, given in asked.items() if given]) > 1:
+        raise click.UsageError(f"give one of {' and '.join(chosen)}")
+    if asked["watch"]:
+        view.watch(results)
+        return ALL_DONE
     with _refusing():
-        summary = reading.summarize(results)
-    tell(f"{shown(results)}: {summary.done} done, {summary.failed} failed")
-    by_count = sorted(summary.errors.items(), key=lambda pair: -pair[1])
-    tell(*(f"  {count} x {visible(name)}" for name, count in by_count))
+        if asked["alive"]:
+            problem = view.problem(results)
+            return _complain(problem, NOT_ALIVE) if problem else ALL_DONE
+        tell(*([view.as_json(results)] if asked["json"] else view.lines(results)))
     return ALL_DONE
 
 
@@ -120,6 +129,8 @@ def log(key: str, log_file: Path, log_layout: str) -> int:
     """Print the log's lines of one item, from all its files."""
     from ..insight.item_log import LayoutError, lines_of
 
+    if log_file == STDOUT:
+        raise click.UsageError("--log-file: the log went to standard output, so no file has it")
     try:
         lines = lines_of(key, log_file, log_layout)
     except LayoutError as error:
@@ -145,6 +156,25 @@ def export(results: Path, output: Path | None, **values: str) -> int:
         raise click.UsageError("--output: standard output is closed")
     with _refusing(f"--output: {shown(output) if output else 'standard output'}"):
         exporting.write(results, values["format"], output, _tell_of_damage)
+    return ALL_DONE
+
+
+@cli.command(cls=Command, params=PRUNE)
+def prune(results: Path, older_than: int, *, dry_run: bool) -> int:
+    """Remove outcomes that ended long ago; also while a run lives.
+
+    Their keys are new again for a run.
+    """
+    from ..results import pruning
+
+    before = time.time() - older_than
+    with _refusing(f"--results: {shown(results)}"):
+        if dry_run:
+            tell(f"{shown(results)}: {pruning.count_ended(results, before)} outcomes would go")
+            return ALL_DONE
+        pruned = pruning.prune(results, before)
+    sizes = f"{size_text(pruned.size_before)} before, {size_text(pruned.size)} now"
+    tell(f"{shown(results)}: {pruned.outcomes} outcomes removed; {sizes}")
     return ALL_DONE
 
 
@@ -233,6 +263,26 @@ def _refusing(name: str = "") -> Iterator[None]:
         return
     except OSError as error:
         raise click.UsageError(f"{name}: {error.strerror}") from error
+
+
+def _check_metrics(path: Path, settings: Settings) -> None:
+    """Refuse a file that cannot be replaced, or that nobody would write."""
+    from importlib.util import find_spec
+
+    from ..results.keys import files_of
+
+    if not find_spec("prometheus_client"):
+        text = "needs prometheus-client: install this project with its extra 'metrics'"
+        raise click.UsageError(f"--metrics: {text}")
+    config.keep_apart({"--log-file": settings.log_file, "--metrics": path})
+    if path.resolve() in files_of(settings.results):
+        raise click.UsageError(f"--metrics: {shown(path)} belongs to the results file")
+    if path.exists() and not path.is_file():
+        raise click.UsageError(f"--metrics: {shown(path)} is no file")
+    try:
+        check_writable(path, [NEW])
+    except OSError as error:
+        raise click.UsageError(f"--metrics: {shown(path)} {error.strerror}") from error
 
 
 def _show_keys(keys: Iterator[str]) -> int:

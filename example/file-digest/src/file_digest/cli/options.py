@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from ..settings import (
+    AGE,
     FLAG,
     GROUPS,
     LOG_FILE,
@@ -86,13 +87,28 @@ RUNS = options()
 RESULTS = RUNS["results"]
 OUTPUT = Option(PATH, "File to write; it appears when it is complete.", shown="standard output")
 FORMAT = Option(choice("jsonl", "csv"), "One JSON object a line, or comma-separated values.")
+OLDER_THAN = Option(AGE, "How long ago an outcome must have ended to go, such as 30d or 12h.")
+COUNT_ONLY = Option(FLAG, "Only say how many would go.", default=False)
 
 RUN = [INPUTS, *_given(RUNS | OPTIONS)]
-STATUS = _given({"results": RESULTS})
+STATUS = _given(
+    {
+        "results": RESULTS,
+        "watch": Option(FLAG, "Show it again every second, until Ctrl-C.", default=False),
+        "json": Option(FLAG, "Print one JSON object, for programs.", default=False),
+        "alive": Option(
+            FLAG, "Only say whether a run works and is not stuck: exit 0, else 1.", default=False
+        ),
+    }
+)
 ITEM_LOG = [KEY, *_given({name: RUNS[name] for name in ("log_file", "log_layout")})]
 EXPORT = [
     *_given({"results": RESULTS, "output": OUTPUT}),
     SettingOption("format", FORMAT, required=True),
+]
+PRUNE = [
+    *_given({"results": RESULTS, "dry_run": COUNT_ONLY}),
+    SettingOption("older_than", OLDER_THAN, required=True),
 ]
 SCALE = [
     INPUTS,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ..items.backlog import CurrentItems
 from ..items.messages import DONE, FAILED
-from ..items.stats import RunStats
+from ..items.stats import RunStats, pace
 from ..settings import Settings
 from ..system.files import STDOUT
 from ..system.streams import stderr, stderr_is_ready, stdout, tell
@@ -36,13 +36,15 @@ def summary(stats: RunStats) -> list[str]:
         lines.append(f"keys that were yielded twice: {stats.twice}; the log names them")
     if earlier[FAILED]:
         lines.append("--retry-failed does the failed ones again")
+    if stats.unsettled:
+        lines.append(f"left for settled() in the next run: {stats.unsettled} outcomes")
     if stats.halted:
         name, times = stats.errors.most_common(1)[0] if stats.errors else ("", 0)
         lines.append(f"halted by --max-failures; most often, {times} x {visible(name)}")
         lines.append("run it again to do the rest")
     elif stats.signal:
         lines.append("stopped before the end; run it again to do the rest")
-    elif not stats.settled:
+    elif not stats.finished:
         lines.append("nothing to do")
     return lines
 
@@ -79,13 +81,6 @@ class Progress:
         log.info("%s", text)
 
 
-def pace(stats: RunStats) -> str:
-    """Say how fast a run goes, or since when it has nothing to do."""
-    if stats.idle_since is None:
-        return f"{stats.rate:.1f} items/s"
-    return time.strftime("idle since %H:%M:%S", time.localtime(stats.idle_since))
-
-
 class Lines(Progress):
     """A line on standard error every ten seconds."""
 
@@ -102,7 +97,8 @@ class Lines(Progress):
         self.was_idle = idle
         if idle and was_idle:
             return
-        line = f"{stats.done} done, {stats.failed} failed, {pace(stats)}"
+        rate = pace(stats.rate, stats.idle_since)
+        line = f"{stats.done} done, {stats.failed} failed, {rate}"
         tell(line, *(at_work(stats.current_items) if self.verbose else []), error=True)
 
     def note(self, text: str) -> None:
@@ -153,9 +149,10 @@ class Bar(Progress):
     def draw(self, stats: RunStats) -> None:
         """Draw the bar anew."""
         self.workers[:] = at_work(stats.current_items) if self.verbose else []
-        rate = pace(stats) if stats.seconds or stats.idle_since else ""
+        begun = stats.seconds or stats.idle_since
+        rate = pace(stats.rate, stats.idle_since) if begun else ""
         failed = f"{stats.failed} failed" if stats.failed else ""
-        past = stats.settled + sum(stats.skipped.values())
+        past = stats.finished + sum(stats.skipped.values())
         self.bar.update(self.task, completed=past, total=self.total, failed=failed, rate=rate)
         self.bar.refresh()
 

@@ -46,7 +46,7 @@ def _reading(reader: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def read(value: Any) -> Any:
         try:
             return reader(value if isinstance(value, dict) else str(value))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise click.BadParameter(f"{value}: {error}") from error
 
     return read

@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from multiprocessing import connection
 
 from ..items.backlog import Backlog
 from ..items.messages import ItemsError, StoppedError
 from ..items.refusals import failure
-from ..main import begin_items, import_job
 from ..results.database import JournalError
 from ..results.preview import preview
 from ..settings import Settings
+from ..startup import begin_items, import_job
 from ..system.errors import RefusedError
 from ..system.signals import Stop
 
@@ -23,11 +24,12 @@ def keys_to_do(settings: Settings, inputs: Sequence[str]) -> Iterator[str]:
     Raises:
         RefusedError, StoppedError, ItemsError, WorkersCannotStartError: See ``run``.
     """
-    job, stop = import_job(settings), Stop(settings.grace)
+    job, stop = import_job(settings, _log_nothing), Stop(settings.grace)
+    call = partial(job.items, inputs)
     try:
         with (
             stop.listening(),
-            closing(begin_items(job, settings, inputs, stop)) as source,
+            closing(begin_items(call, None, stop, _log_nothing)) as source,
             preview(settings.results, retry_failed=settings.retry_failed) as unfinished,
         ):
             backlog = Backlog(source, unfinished, settings.max_attempts)
@@ -45,3 +47,7 @@ def keys_to_do(settings: Settings, inputs: Sequence[str]) -> Iterator[str]:
                 raise ItemsError(failure(source.error))
     except JournalError as error:
         raise RefusedError(f"--results: {error}") from error
+
+
+def _log_nothing(_text: str) -> None:
+    """Leave the log alone: no file is to be touched."""

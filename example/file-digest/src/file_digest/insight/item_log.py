@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..log.formats import CONTINUATION, ITEM, ITEM_FIELD, one_record, shown_key
-from ..system.files import STDOUT
 
 FIELD = re.compile(r"%\((\w+)\)[-#0 +]*\d*(?:\.\d+)?[a-zA-Z]|%%")
 KINDS = {
@@ -37,8 +36,6 @@ def lines_of(key: str, log_file: Path, layout: str) -> Iterator[str]:
     """
     if not ITEM_FIELD.search(layout):
         raise LayoutError(f"{layout!r} has no %(item)s, so its lines do not tell their item")
-    if log_file == STDOUT:
-        raise FileNotFoundError("the log went to standard output, so no file has it")
     files = files_of(log_file)
     if not files:
         raise FileNotFoundError(log_file)

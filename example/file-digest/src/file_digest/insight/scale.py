@@ -26,10 +26,11 @@ from ..items.backlog import Backlog
 from ..items.batch import Batch
 from ..items.messages import DONE, FAILED, IDLE, Item, Outcome, StoppedError, Task
 from ..items.payloads import frozen
+from ..items.refusals import items_error
 from ..items.source import Source
 from ..items.task_runner import TaskRunner, cpu_seconds
 from ..items.worker_job import WorkerJob
-from ..main import Service, items_error, running
+from ..main import Service, running
 from ..settings import Settings, usable_cores
 from ..system.errors import ScaleError, error_name
 from ..system.lifeline import Lifeline, follow_main

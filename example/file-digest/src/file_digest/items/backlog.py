@@ -16,7 +16,7 @@ from dataclasses import replace
 from ..system.errors import describe, error_name
 from .batch import Batch, WorkerDeath
 from .batch_size import BATCH_ITEMS, BatchSizer
-from .events import WorkerEvents
+from .events import WorkerEvents, WorkerNow
 from .messages import Item, Report, Task, whole_task
 from .outcomes import Outcomes
 from .payloads import UnsendableError
@@ -63,6 +63,8 @@ class Backlog:
         self.stopped = self.halted = False
         self.current_items: CurrentItems = {}
         """For people to see; the execution model brings it up to date at every tick."""
+        self.workers_now: Callable[[], list[WorkerNow]] = list
+        """Says what each worker is at; the execution model puts it here."""
         self.events = events or WorkerEvents()
 
     def stop(self) -> None:
@@ -95,6 +97,12 @@ class Backlog:
     def has_some(self) -> bool:
         """Whether there is something to hand out right now; ``fill`` looks for more."""
         return bool(self.isolated or self.pending)
+
+    @property
+    def not_begun(self) -> int:
+        """How many items were read and are neither begun nor in a worker's hands."""
+        tried = len(self.isolated) + len(self.waiting)
+        return len(self.source.ready) + len(self.pending) + tried
 
     def fill(self) -> None:
         """Fill the pending list without blocking, as far as the source gives items now."""

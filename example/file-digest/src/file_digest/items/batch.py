@@ -30,7 +30,9 @@ class Batch:
             MemoryError: Together they are too large.
         """
         blob = pickle.dumps([payload for _, payload in self.pairs], pickle.HIGHEST_PROTOCOL)
-        keys = [key for key, _ in self.pairs] if named else []
+        keys = "\0".join([key for key, _ in self.pairs]) if named else ""
+        if keys.count("\0") >= len(self.pairs):  # a key has one, and is shown with an escape
+            keys = "\0".join(key.replace("\0", r"\x00") for key, _ in self.pairs)
         return Task(self.first, blob, len(self.pairs), keys)
 
 

@@ -1,8 +1,9 @@
 """What happened to the workers, for programs to read; the log says it to people."""
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 STARTED = "started"
@@ -14,6 +15,8 @@ DIED = "died"
 KILLED = "killed"
 """An attempt at an item ended with its worker and left no outcome: the item is tried again, now or
 in a later run."""
+RECYCLED, TIMED_OUT, TOO_LARGE = "recycled", "timed out", "too large"
+"""Why else a worker is replaced: see ``WorkerEvents.replaced``."""
 KEPT_EVENTS = 100_000
 """Of a service that never ends, the events before these are dropped: it would fill the disk."""
 
@@ -38,6 +41,20 @@ class WorkerEvent(NamedTuple):
     """Seconds that the attempt had taken by ``at``."""
 
 
+@dataclass(frozen=True, slots=True)
+class WorkerNow:
+    """What a worker is at."""
+
+    name: str
+    pid: int
+    item: str | None
+    """The key of its item; None while it has none."""
+    since: float | None
+    """When that began, in seconds since the epoch."""
+    memory: int
+    """What it uses, in bytes; 0 where nobody knows."""
+
+
 class WorkerEvents:
     """Events on their way from the supervisor, which notes them, to the journal."""
 
@@ -45,6 +62,9 @@ class WorkerEvents:
         """Begin empty; keep the last ``kept`` events, here and in the journal."""
         self.kept = kept
         self.pending: deque[WorkerEvent] = deque(maxlen=kept)
+        self.replaced: Counter[str] = Counter()
+        """How many workers went in this run that were to stay, by why: ``DIED``,
+        ``START_FAILED``, ``TIMED_OUT``, ``TOO_LARGE`` or ``RECYCLED``."""
 
     def note(self, kind: str, worker: str, detail: str = "", pid: int | None = None) -> None:
         """Note that something happened to a worker, now."""

@@ -39,7 +39,7 @@ class InFlight:
     def key(self, current: int) -> str | None:
         """Return the key of the item with that number; of the first, where the worker is idle.
 
-        None if that item is settled.
+        None if that item has its outcome.
         """
         if current == IDLE:
             return next((b.open[0][0] for b in self.batches.values() if b.open), None)

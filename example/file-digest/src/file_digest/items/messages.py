@@ -1,5 +1,6 @@
 """The small values that travel between main and its workers."""
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -49,6 +50,11 @@ class Outcome(NamedTuple):
     """The most memory that its worker had had resident by then, in bytes. What an item took of that
     and what those before it had left cannot be told apart. None where nobody knows."""
 
+    @property
+    def value(self) -> Any:
+        """What ``job.work`` returned, as ``json`` reads it."""
+        return None if self.result is None else json.loads(self.result)
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
@@ -63,8 +69,9 @@ class Task:
     """The pickled list of payloads. Pickled on its own, so that a payload that does not unpickle
     costs its task and not the connection."""
     count: int
-    keys: list[str] = field(default_factory=list)
-    """The items' keys, for their log records; empty where the log does not show them."""
+    keys: str = ""
+    """The items' keys, for their log records, with NUL between them; empty where the log does not
+    show them. One text, which few workers ever take apart."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,17 @@
 """Is what ``items()`` raised about its inputs, or a bug? And where in the job was it raised?"""
 
+import logging
 import opcode
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
 from .. import PACKAGE
-from ..system.errors import name_of
+from ..system.errors import describe, name_of
 from ..system.text import text_of
-from .messages import ContractError
+from .messages import ContractError, ItemsError
+
+log = logging.getLogger(__name__)
 
 JOB = f"{PACKAGE}.job"
 OURS = {f"{PACKAGE}.items.source", f"{PACKAGE}.items.payloads"}
@@ -50,6 +53,12 @@ def _is_raised_by_job(error: BaseException) -> bool:
     code = frame.f_code.co_code
     statement = opcode.opname[code[last]] if 0 <= last < len(code) else ""
     return _module(frame) == JOB and statement == "RAISE_VARARGS"
+
+
+def items_error(error: BaseException) -> ItemsError:
+    """Log what ``job.items`` raised, with its traceback; return what to tell a person."""
+    log.error("items() raised:\n%s", describe(error))
+    return ItemsError(failure(error))
 
 
 def _place(error: BaseException) -> str:

@@ -1,7 +1,6 @@
 """Reads the items that ``job.items`` yields: lazily, in a thread, a bounded number ahead."""
 
 import logging
-import random
 import threading
 import time
 from collections import deque
@@ -9,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from multiprocessing import connection
 
+from ..system.clock import back_off
 from ..system.errors import describe
 from ..system.signals import Stop
 from ..system.text import text_of
@@ -23,8 +23,6 @@ BULK_ITEMS = 255
 BULK_SECONDS = 0.001
 LOOK_SECONDS = 1.0
 CLOSE_SECONDS = 0.2
-FIRST_BACK_OFF, MOST_BACK_OFF = 1.0, 60.0
-"""Seconds until ``call`` is called again that raised; doubled each time."""
 
 
 class Source:
@@ -132,9 +130,8 @@ class Source:
         if self.poll is None or refused or not isinstance(error, Exception):
             self.error = error
             return None
-        delay = min(FIRST_BACK_OFF * 2.0**self.failures, MOST_BACK_OFF)
-        delay *= random.uniform(0.5, 1.0)  # noqa: S311 - jitter
-        self.failures = min(self.failures + 1, 30)
+        delay = back_off(self.failures)
+        self.failures += 1
         log.error("items() raised, and is called again in %.1f s:\n%s", delay, describe(error))
         return delay
 

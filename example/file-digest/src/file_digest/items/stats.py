@@ -4,11 +4,13 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from ..settings import Share
 from ..system.errors import error_name
-from .backlog import CurrentItems
+from .backlog import Backlog, CurrentItems
 from .messages import DONE, FAILED
 from .outcomes import Change, Outcomes
 
@@ -20,6 +22,13 @@ MOST_NAMES = 1_000
 """An endless run may have an endless number of different errors."""
 
 
+def pace(rate: float, idle_since: float | None) -> str:
+    """Say how fast a run goes, or since when it has nothing to do."""
+    if idle_since is None:
+        return f"{rate:.1f} items/s"
+    return time.strftime("idle since %H:%M:%S", time.localtime(idle_since))
+
+
 @dataclass(slots=True)
 class RunStats:
     """What one run did so far."""
@@ -27,7 +36,7 @@ class RunStats:
     done: int = 0
     failed: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
-    """Items that earlier runs settled, by their status."""
+    """Items that earlier runs finished, by their status."""
     current_items: CurrentItems = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
     seconds: float = 0.0
@@ -39,6 +48,8 @@ class RunStats:
     """How many items failed with an error, by its name."""
     idle_since: float | None = None
     """Since when there is nothing to do, by ``time.time``; None while there is."""
+    unsettled: int | None = None
+    """Outcomes that are committed and that the job was not yet told of; None if it need not be."""
     halted: bool = False
     """Whether too many items failed."""
 
@@ -48,18 +59,18 @@ class RunStats:
             return False
         if not limit.is_percentage:
             return self.failed >= limit.amount
-        settled = self.done + self.failed
-        return settled >= ENOUGH_FOR_SHARE and 100 * self.failed >= limit.amount * settled
+        finished = self.done + self.failed
+        return finished >= ENOUGH_FOR_SHARE and 100 * self.failed >= limit.amount * finished
 
     @property
-    def settled(self) -> int:
+    def finished(self) -> int:
         """Items that are done or failed, in this run."""
         return self.done + self.failed
 
     @property
     def rate(self) -> float:
         """Those a second."""
-        return self.settled / self.seconds if self.seconds else 0.0
+        return self.finished / self.seconds if self.seconds else 0.0
 
     def add(self, outcomes: Outcomes) -> None:
         """Count outcomes, and log those that failed."""
@@ -73,9 +84,10 @@ class RunStats:
             log.warning("item %s failed: %s", outcome.key, name, extra=at)
         self.seconds = time.monotonic() - self.began
 
-    def note_idle(self, *, idle: bool) -> None:
-        """Note whether there is nothing to do."""
-        if not idle:
+    def observe(self, backlog: Backlog) -> None:
+        """Note what the workers are at, and whether there is nothing to do."""
+        self.current_items = backlog.current_items
+        if self.current_items or not backlog.is_idle:
             self.idle_since = None
         elif self.idle_since is None:
             self.idle_since = time.time()
@@ -92,3 +104,13 @@ class RunStats:
             else:
                 self.twice += 1
                 log.warning("key %s was yielded twice: its first outcome stays", change.key)
+
+
+class Progress(AbstractContextManager["Progress"], Protocol):
+    """Shows a person how a run goes, between its beginning and its end."""
+
+    def show(self, stats: RunStats) -> None:
+        """Show where the run is, unless that was shown just now."""
+
+    def note(self, text: str) -> None:
+        """Tell what a person must know now."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, MutableSequence, Sequence
 from typing import Any
 
 from ..system.errors import describe
-from ..system.memory import peak_of_this_process
+from ..system.memory import PeakMemory
 from .messages import Report, Task, whole_task
 
 Work = Callable[[Any], Any]
@@ -52,9 +52,9 @@ class TaskRunner:
         self.revoked = revoked or [0] * (index + 1)
         self.first = self.end = self.sent = 0
         self.todo: deque[Any] = deque()
+        self.names = ""
         self.keys: list[str] = []
-        self.key = ""
-        """The current item's key, if main told the keys."""
+        """The task's keys, taken apart once one is asked for."""
         self.results: list[str] = []
         self.errors: dict[int, str] = {}
         self.retryable: list[int] = []
@@ -62,7 +62,7 @@ class TaskRunner:
         """How long each item took; those of one stride took the same."""
         self.stride, self.each = 1, 0.0
         self.begun = self.start = self.clock = self.sent_at = 0.0
-        self.cpu = cpu_seconds()
+        self.cpu, self.peak = cpu_seconds(), PeakMemory()
         self.lock = threading.Lock()
 
     def unpack(self, task: Task) -> None:
@@ -79,7 +79,7 @@ class TaskRunner:
             self.first, self.end, self.sent = task.first, task.first + task.count, 0
             self.begun, self.start = time.time(), time.perf_counter()
             self.clock = self.sent_at = self.start
-            self.todo, self.keys = deque(payloads), task.keys
+            self.todo, self.names, self.keys = deque(payloads), task.keys, []
 
     def run(self) -> None:
         """Run the items, stride by stride, unless main revokes them."""
@@ -88,8 +88,16 @@ class TaskRunner:
             go_on = self._run_some(self.stride)
             with self.lock:
                 self._clock_in(at_hand=False)
-        self.slot[self.index] = whole_task(self.first)
-        self.key = ""
+        self.slot[self.index], self.names = whole_task(self.first), ""
+
+    @property
+    def key(self) -> str:
+        """The current item's key, if main told the keys; empty between tasks."""
+        if not (names := self.names):
+            return ""
+        if not self.keys:
+            self.keys = names.split("\0")
+        return self.keys[min(len(self.results), len(self.keys) - 1)]
 
     def _run_some(self, count: int) -> bool:
         """Run ``count`` items; record an exception, of whatever kind, as its item's error.
@@ -102,7 +110,6 @@ class TaskRunner:
         """
         work, slot, index, take = self.work, self.slot, self.index, self.todo.popleft
         revoked, done, next_one = self.revoked, self.results.append, self.first + len(self.results)
-        keys, first = self.keys, self.first
         for number in range(next_one, next_one + count):
             try:
                 payload = take()
@@ -112,8 +119,6 @@ class TaskRunner:
             if number < revoked[index]:
                 self.todo.appendleft(payload)
                 return False
-            if keys:
-                self.key = keys[number - first]
             try:
                 result = work(payload)
                 # For an int, what json writes, without the 1 µs that setting up an encoder takes.
@@ -170,7 +175,7 @@ class TaskRunner:
                 errors={at - start: errors[at] for at in errors if start <= at < stop},
                 retryable=[at - start for at in self.retryable if start <= at < stop],
                 cpu=self.cpu - cpu,
-                peak_memory=peak_of_this_process(),
+                peak_memory=self.peak.read(),
             )
 
     def release(self) -> range:

@@ -85,19 +85,18 @@ class Fallback:
         Args:
             for_good: Whether there is no later: if it cannot be done, those records are lost.
         """
-        if sys.platform == "win32" or not self.spare:
-            return
-        begin, end = self.state.collected.value, os.fstat(self.spare.fileno()).st_size
-        if end <= begin:
-            return
-        data = os.pread(self.spare.fileno(), end - begin, begin)
-        try:
-            append(self.path, data)
-        except OSError:
-            if not for_good:
+        if sys.platform != "win32" and self.spare:
+            begin, end = self.state.collected.value, os.fstat(self.spare.fileno()).st_size
+            if end <= begin:
                 return
-            Counter(self.state).add(LOST, data.count(b"\n"))
-        self.state.collected.value = end
+            data = os.pread(self.spare.fileno(), end - begin, begin)
+            try:
+                append(self.path, data)
+            except OSError:
+                if not for_good:
+                    return
+                Counter(self.state).add(LOST, data.count(b"\n"))
+            self.state.collected.value = end
 
     def take_warnings(self) -> list[str]:
         """Return a sentence for each kind of records that newly went past the log."""

@@ -41,8 +41,9 @@ MADE_INTO_TEXT = dict.fromkeys(("args", "exc_info", "exc_text", "stack_info"))
 class Runner(Protocol):
     """What does the items of a process, one at a time."""
 
-    key: str
-    """The current item's key; empty between items."""
+    @property
+    def key(self) -> str:
+        """The current item's key; empty between items."""
 
 
 class _Nothing:
@@ -187,7 +188,7 @@ class JsonLineFormatter(SafeFormatter):
             message = record.msg % record.args if record.args else record.msg
             created, level, name = record.created, QUOTE(record.levelname), QUOTE(record.name)
             process, pid = QUOTE(record.processName), record.process
-            item = f', "item": {QUOTE(_runner.key)}' if _runner.key else ""
+            item = f', "item": {QUOTE(key)}' if (key := _runner.key) else ""
             text = QUOTE(message)
             return USUAL % (float.__repr__(created), level, name, process, pid, text, item)
         except Exception:  # one of them is of another type, or the arguments do not fit

@@ -46,7 +46,10 @@ def write_all(descriptor: int, data: bytes, offset: int | None = None) -> None:
     Raises:
         OSError: It is not all written.
     """
-    written = os.write(descriptor, data) if offset is None else os.pwrite(descriptor, data, offset)
+    if sys.platform != "win32" and offset is not None:
+        written = os.pwrite(descriptor, data, offset)
+    else:
+        written = os.write(descriptor, data)
     if written < len(data):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

@@ -79,6 +79,8 @@ def capture(path: str) -> None:
 class OutputPipe:
     """Main's end of a worker's named pipe."""
 
+    descriptor: int
+
     def __init__(self, worker: str) -> None:
         """Open it, under the name of a worker that is about to start.
 
@@ -87,10 +89,11 @@ class OutputPipe:
         """
         path = Path(util.get_temp_dir(), f"{worker}.output")
         path.unlink(missing_ok=True)
-        os.mkfifo(path, 0o600)
         self.path, self.worker, self.rest = str(path), worker, b""
-        # Open for writing too: so it never ends, and a worker can open it at any time, fifo(7).
-        self.descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+        if sys.platform != "win32":
+            os.mkfifo(path, 0o600)
+            # Open for writing too: so it never ends, and a worker can open it any time, fifo(7).
+            self.descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK)
 
     def fileno(self) -> int:
         """Return the descriptor to read from."""

@@ -10,7 +10,7 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ..system.files import high_duplicate
 from .fallback import Fallback, FallbackFile, StallTimeout, identity_of
@@ -21,6 +21,10 @@ from .wire import ATOMIC, COMMAND, cut
 
 if sys.platform != "win32":
     import fcntl
+
+    WITHOUT_WAITING = os.O_WRONLY | os.O_NONBLOCK
+else:
+    WITHOUT_WAITING = os.O_WRONLY
 
 PIPE_BYTES = 1 << 18
 """How much the pipe holds where that can be set: more than comes between two reads."""
@@ -52,8 +56,10 @@ class PipeTransport:
 
     def __init__(self, log_file: Path) -> None:
         """Open the pipe."""
-        self.reader, self.writer = multiprocessing.Pipe(duplex=False)
-        os.set_blocking(self.writer.fileno(), False)
+        ends: tuple[Any, Any] = multiprocessing.Pipe(duplex=False)  # on Windows a PipeConnection
+        self.reader, self.writer = ends
+        if sys.platform != "win32":
+            os.set_blocking(self.writer.fileno(), False)
         if sys.platform == "linux":
             with suppress(OSError):  # this user's pipes take too much memory already
                 fcntl.fcntl(self.writer, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
@@ -102,7 +108,7 @@ class WritingEnd:
             return True
         pid, number = self.origin
         with suppress(OSError):  # main is gone, or another user's
-            opened = os.open(f"/proc/{pid}/fd/{number}", os.O_WRONLY | os.O_NONBLOCK)
+            opened = os.open(f"/proc/{pid}/fd/{number}", WITHOUT_WAITING)
             if identity_of(opened) == self.identity:
                 self.descriptor = high_duplicate(opened)
                 if self.descriptor == opened:
@@ -187,6 +193,9 @@ def has_atomic_pipes() -> bool:
 
 def has_room(pipe: int, seconds: float) -> bool:
     """Whether a write to a pipe is possible now or within some seconds."""
-    poll = select.poll()
-    poll.register(pipe, select.POLLOUT)
-    return bool(poll.poll(seconds * 1000))
+    ready = True
+    if sys.platform != "win32":
+        poll = select.poll()
+        poll.register(pipe, select.POLLOUT)
+        ready = bool(poll.poll(seconds * 1000))
+    return ready

@@ -9,6 +9,7 @@ eight bytes moves the buffer from one state to the next.
 """
 
 import os
+import sys
 from collections.abc import Iterator
 from ctypes import Array, c_ubyte
 from multiprocessing.sharedctypes import RawArray
@@ -56,7 +57,9 @@ class RecoveryBuffer:
 
     def read(self, descriptor: int) -> int:
         """Read what there is, as far as there is room; return the number of bytes, 0 at the end."""
-        count = os.readv(descriptor, [self.buffers[self.active][self.end :]])
+        room, count = self.buffers[self.active][self.end :], 0
+        if sys.platform != "win32":
+            count = os.readv(descriptor, [room])
         self.end += count
         return count
 

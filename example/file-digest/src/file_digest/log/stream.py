@@ -15,6 +15,7 @@ from .logfile import wait_for_space, warn_once
 from .pipe import has_room
 from .wire import ATOMIC
 
+HAS_STDOUT_LOG = sys.platform != "win32"
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """What may pass, where standard output is a file; whoever else does not take it, is gone."""
 ROOM_SECONDS = 1.0
@@ -108,7 +109,7 @@ def claim_stdout(max_bytes: int) -> None:
     if max_bytes:
         problem = "--log-max-bytes: standard output cannot be rotated; give 0, or a --log-file"
         raise RefusedError(problem)
-    if sys.platform == "win32":
+    if not HAS_STDOUT_LOG:
         raise RefusedError("--log-file: no log on standard output on this platform; give a file")
     try:
         streams.lend_stdout()

@@ -7,18 +7,24 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..system.files import check_writable, shown
+from ..system.files import NEW, check_writable, shown
 from . import schema
-from .keys import beside, real_file
+from .keys import LIVE, beside, real_file
 
 BUSY_SECONDS = 5.0
-NAMES_BESIDE = ("-lock", "-new-wal", "-new-shm")
+LOCK_SECONDS = 0.2
+"""How long a run waits for its lock: ``is_locked`` may look at it just then."""
+NAMES_BESIDE = ("-lock", "-new-wal", "-new-shm", LIVE + NEW)
 MOST_PATH = 500
 """Bytes of a path that SQLite opens on Unix with all that it adds; newer ones take more."""
 
 
 class JournalError(Exception):
     """The results file cannot serve as a journal; the message is one line that says why."""
+
+
+class JournalInUseError(JournalError):
+    """Another process holds the journal."""
 
 
 @contextmanager
@@ -92,8 +98,8 @@ def open_to_read(path: Path) -> sqlite3.Connection:
         return _connect(path, mode)
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)
+def _connect(path: Path, mode: str, timeout: float = BUSY_SECONDS) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", timeout, uri=True)
 
 
 def open_to_write(path: Path) -> sqlite3.Connection:
@@ -123,18 +129,39 @@ def lock(path: Path) -> sqlite3.Connection:
     go of it when the process ends, however it ends.
 
     Raises:
-        JournalError: Another run holds it.
+        JournalInUseError: Another run holds it, or ``prune`` does.
+        JournalError: It cannot be held.
     """
     lock_file = beside(path, "-lock")
     with explained(lock_file, "cannot be opened"):
-        held = sqlite3.connect(lock_file, timeout=0, isolation_level=None)
+        held = sqlite3.connect(lock_file, timeout=LOCK_SECONDS, isolation_level=None)
         try:
             ask(held, "BEGIN EXCLUSIVE")
         except sqlite3.OperationalError as error:
             if "locked" in str(error):
-                raise JournalError(f"{shown(path)} is in use by another run") from None
+                what = f"{shown(path)} is in use by another run, or by prune"
+                raise JournalInUseError(what) from None
             raise
     return held
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a run holds a journal.
+
+    Raises:
+        JournalError: That cannot be found out.
+    """
+    lock_file = beside(path, "-lock")
+    if not lock_file.exists():
+        return False
+    with explained(lock_file, "cannot be read"), closing(_connect(lock_file, "mode=ro", 0)) as seen:
+        try:
+            seen.execute("SELECT 1 FROM sqlite_master")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+            return True
+    return False
 
 
 def ask(database: sqlite3.Connection, query: str) -> list[Any]:

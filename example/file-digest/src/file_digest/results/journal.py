@@ -13,7 +13,8 @@ from ..items.outcomes import Change, Outcomes
 from ..system.files import shown
 from .database import JournalError, ask, check, explained, lock, open_to_write
 from .keys import real_file
-from .known import PassedKeys, settled, settled_keys
+from .known import PassedKeys, keys_of, recorded
+from .pruning import Pruner
 from .recording import insert, key_in
 
 COMMIT_SECONDS = 0.5
@@ -23,13 +24,21 @@ COMMIT_ROWS = 5_000
 class Journal:
     """The journal of a run; main is its only writer."""
 
-    def __init__(self, path: Path, *, retry_failed: bool = False, polls: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        retry_failed: bool = False,
+        polls: bool = False,
+        keep: float | None = None,
+    ) -> None:
         """Open or create a journal.
 
         Args:
             path: The SQLite file.
             retry_failed: Whether items that failed earlier count as unfinished.
             polls: Whether keys come again and again as a matter of course.
+            keep: Seconds for which an outcome is kept; None is for ever.
 
         Raises:
             JournalError: It is no journal, cannot be written, or another run works on it; or a
@@ -50,10 +59,12 @@ class Journal:
         except BaseException:
             self.lock.close()
             raise
+        self.pruner = Pruner(path, self.database, keep)
         self.pending: list[Outcomes | Sequence[Outcome]] = []
         self.events = WorkerEvents()
         """Those that are pending are committed with the next outcomes, or at the end."""
-        self.rows = 0
+        self.rows = self.recorded = 0
+        """Outcomes that are pending, and that are committed."""
         self.committed = time.monotonic()
         self.skipped = {DONE: 0, FAILED: 0}
         """How many items were left out, by the outcome that they have."""
@@ -84,25 +95,32 @@ class Journal:
             JournalError: The file is damaged.
         """
         keys = [key for key, _ in pairs]
-        again = self.passed.add(keys)
-        if not (self.earlier or again):
-            self.under_way.update(keys)
-            return pairs
+        asked = keys if self.earlier else self.passed.add(keys)
         with explained(self.path, "cannot be read"):
-            known = settled(self.database, keys if self.earlier else list(again))
-        return [pair for pair in pairs if self._admits(pair[0], *known.get(pair[0], ("", 0)))]
+            known = recorded(self.database, asked)
+        if known or len(set(keys)) < len(keys) or not self.under_way.isdisjoint(asked):
+            return [pair for pair in pairs if self._admits(pair[0], *known.get(pair[0], ("", 0)))]
+        self.under_way.update(keys)
+        return pairs
 
     def record(self, outcomes: Outcomes | Sequence[Outcome]) -> None:
         """Take outcomes in; they are committed in batches, at the latest ``COMMIT_SECONDS`` later.
 
+        To call it with none is a chance to do that. Some of what is old goes then, too: of at least
+        twice as many rows as came, to keep pace.
+
         Raises:
             JournalError: They cannot be written, on a full disk for example. They stay pending.
         """
-        self.pending.append(outcomes)
-        self.rows += len(outcomes)
-        due = time.monotonic() - self.committed > COMMIT_SECONDS
-        if self.rows >= COMMIT_ROWS or (self.rows and due):
-            self.commit()
+        if count := len(outcomes):
+            self.pending.append(outcomes)
+            self.rows += count
+        if self.rows >= COMMIT_ROWS or time.monotonic() - self.committed > COMMIT_SECONDS:
+            rows = self.rows
+            if rows:
+                self.commit()
+            self._prune(2 * rows)
+            self.committed = time.monotonic()
 
     def commit(self) -> None:
         """Write what is pending, all or nothing.
@@ -119,9 +137,10 @@ class Journal:
         with explained(self.path, "cannot be written"):
             self.changes += insert(self.database, pending, self.rows, self.retried, self.events)
         for some in self.pending:
-            self.under_way.difference_update(settled_keys(some))
+            self.under_way.difference_update(keys_of(some))
         self.pending.clear()
         self.events.pending.clear()
+        self.recorded += self.rows
         self.rows = 0
         self.committed = time.monotonic()
 
@@ -129,6 +148,13 @@ class Journal:
         """Return what was recorded otherwise than it came, or not at all, since the last call."""
         changes, self.changes = self.changes, []
         return changes
+
+    def _prune(self, rows: int) -> None:
+        with explained(self.path, "cannot be written"):
+            if self.pruner.go_on(rows):
+                # Where the last rows go SQLite gives out their numbers again.
+                last = self.database.execute("SELECT max(rowid) FROM outcomes").fetchone()[0] or 0
+                self.earlier = min(self.earlier, last)
 
     def _admits(self, key: str, status: str, number: int) -> bool:
         """Admit a key, given status and row number of its outcome, if it has one."""

@@ -4,16 +4,24 @@ SQLite can hold any text but lone surrogates, which are part of odd file names.
 """
 
 import os
+import re
+from contextlib import suppress
 from errno import ELOOP
 from pathlib import Path
 
 from ..items.messages import Outcome
+from ..system.files import NEW
 
-BESIDE = ("-lock", "-new", "-shm", "-wal")
+LIVE = "-live"
+REQUEST = "-prune"
+"""Ending of the file by which ``prune`` asks a run to remove what is old."""
+
+BESIDE = ("-lock", "-new", REQUEST, "-shm", "-wal", LIVE, LIVE + NEW)
 """Endings of the files beside a journal that are its own."""
 
 ESCAPE = r"\ud"
 """How an escaped surrogate begins."""
+ESCAPED = re.compile(r"\\(\\|ud[89a-f][0-9a-f]{2})")
 
 
 def storable(text: str) -> str:
@@ -30,6 +38,13 @@ def stored_key(key: str) -> str:
     return stored if ESCAPE not in stored else storable(key.replace("\\", "\\\\"))
 
 
+def original_key(stored: str) -> str:
+    """Return a key as the job has it."""
+    if ESCAPE not in stored:
+        return stored
+    return ESCAPED.sub(lambda one: chr(int(one[1][1:], 16)) if one[1] != "\\" else "\\", stored)
+
+
 def storable_row(outcome: Outcome) -> Outcome:
     """Return an outcome as it is stored."""
     if outcome.error is None and outcome.key.isascii() and ESCAPE not in outcome.key:
@@ -44,10 +59,12 @@ def real_file(path: Path) -> Path:
     Raises:
         OSError: It leads in a circle.
     """
-    try:
-        return path.resolve() if path.is_symlink() else path
-    except RuntimeError:  # before Python 3.13
-        raise OSError(ELOOP, os.strerror(ELOOP), str(path)) from None
+    if not path.is_symlink():
+        return path
+    with suppress(RuntimeError):  # before Python 3.13; from then on a link is what is left
+        if not (real := path.resolve()).is_symlink():
+            return real
+    raise OSError(ELOOP, os.strerror(ELOOP), str(path))
 
 
 def beside(path: Path, ending: str) -> Path:

@@ -78,6 +78,13 @@ def summarize(path: Path) -> Summary:
     return Summary(counts.get(DONE, 0), counts.get(FAILED, 0), errors)
 
 
+def count_unsettled(database: sqlite3.Connection) -> int:
+    """Count the outcomes that the job's ``settled`` has yet to take."""
+    if schema.version_of(database) < schema.HAS_UNSETTLED:
+        return 0
+    return int(database.execute("SELECT COUNT(*) FROM unsettled").fetchone()[0])
+
+
 def rows(path: Path, damaged: Callable[[str, str], None]) -> Iterator[Outcome]:
     """Open a journal and return its outcomes, in the order in which they were recorded.
 

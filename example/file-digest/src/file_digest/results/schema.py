@@ -40,7 +40,9 @@ CREATE TABLE events (
 )
 """
 PEAK_MEMORY = "ALTER TABLE outcomes ADD COLUMN peak_memory INTEGER"
-STEPS = (OUTCOMES, EVENTS, PEAK_MEMORY)
+UNSETTLED = "CREATE TABLE unsettled (number INTEGER PRIMARY KEY)"
+"""Rows of outcomes that the job's ``settled`` has yet to take; none of an older version's."""
+STEPS = (OUTCOMES, EVENTS, PEAK_MEMORY, UNSETTLED)
 """What each version added to the one before it. Only ever append: a file goes through those that it
 lacks, and a new file through all."""
 VERSION = len(STEPS)
@@ -48,6 +50,7 @@ UNMARKED = 1
 """The version whose files have neither number set."""
 HAS_EVENTS = 2
 HAS_PEAK_MEMORY = 3
+HAS_UNSETTLED = 4
 
 
 def version_of(database: sqlite3.Connection) -> int:
@@ -72,6 +75,7 @@ def refusal(database: sqlite3.Connection) -> str:
         return f"is not a results file: it belongs to another application ({marks})"
     tables = {"outcomes": outcome_columns(version)}
     tables |= {"events": WorkerEvent._fields} if version >= HAS_EVENTS else {}
+    tables |= {"unsettled": ("number",)} if version >= HAS_UNSETTLED else {}
     for table, columns in tables.items():
         if not _has(database, table, columns):
             return f"is not a results file: it has no table '{table}' of ours"
@@ -90,6 +94,7 @@ def create(path: Path) -> None:
     new.unlink(missing_ok=True)
     with closing(sqlite3.connect(new)) as database:
         database.execute("PRAGMA journal_mode = OFF")
+        database.execute("PRAGMA auto_vacuum = INCREMENTAL")  # before the first table, for pruning
         _advance(database, 0)
         database.execute("PRAGMA journal_mode = WAL")
     for ending in ("-wal", "-shm"):  # of a file that somebody removed: SQLite would play them back

@@ -71,13 +71,12 @@ def check_threads(count: int) -> None:
 
 def forkserver_cannot_fork() -> bool:
     """Whether that is why the forkserver ended; it is left for multiprocessing to reap."""
-    if sys.platform == "win32" or not hasattr(os, "waitid"):
-        return False
-    pid = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined] # noqa: SLF001
-    deadline = time.monotonic() + END_SECONDS
-    with suppress(ChildProcessError):
-        while pid and time.monotonic() < deadline:
-            if end := os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-                return end.si_status == NO_FORK
-            time.sleep(END_SECONDS / 20)
+    if sys.platform != "win32" and hasattr(os, "waitid"):
+        pid = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined] # noqa: SLF001
+        deadline = time.monotonic() + END_SECONDS
+        with suppress(ChildProcessError):
+            while pid and time.monotonic() < deadline:
+                if end := os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                    return bool(end.si_status == NO_FORK)
+                time.sleep(END_SECONDS / 20)
     return False

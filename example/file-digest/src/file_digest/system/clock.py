@@ -1,6 +1,7 @@
-"""Main's clock: the time during which main itself stood still is nobody's."""
+"""Main's clock: the time during which main itself stood still is nobody's; and back-off."""
 
 import logging
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -9,6 +10,15 @@ log = logging.getLogger(__name__)
 
 GAP_SECONDS = 1.5
 """Main's loop looks at the clock far more often: what takes longer is a gap."""
+
+FIRST_BACK_OFF, MOST_BACK_OFF = 1.0, 60.0
+"""Seconds until the owner's code is called again that raised; doubled each time."""
+
+
+def back_off(failures: int) -> float:
+    """Return for how many seconds to wait, with jitter, after so many failures before this one."""
+    delay = min(FIRST_BACK_OFF * 2.0 ** min(failures, 30), MOST_BACK_OFF)
+    return delay * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
 
 
 class Clock:

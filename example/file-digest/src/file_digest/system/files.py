@@ -18,6 +18,8 @@ STDOUT = Path("-")
 """Stands for standard output where a file is meant; a path that was given is absolute."""
 HIGH, BELOW = 4096, 32
 """Where a duplicate is meant to be: so high, or that far below the limit of descriptors."""
+NEW = "-new"
+"""Ending of a file that is about to take another's place."""
 MOST_NAME_BYTES = 255
 """Where the system does not tell how long a file's name may be."""
 
@@ -133,6 +135,17 @@ def replacing(path: Path) -> Iterator[TextIO]:
     finally:
         unfinished.unlink(missing_ok=True)
         signal.signal(signal.SIGINT, before)
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Have a file hold ``data``; whoever reads it has the old or the new, and never a half.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    new = path.with_name(path.name + NEW)
+    new.write_bytes(data)
+    new.replace(path)
 
 
 def high_duplicate(descriptor: int) -> int:

@@ -8,22 +8,22 @@ ends with an exit code that says so.
 """
 
 import os
+import sys
 
 from .capacity import NO_FORK
 from .inheritance import lead_session
 
-_fork = os.fork
+if sys.platform != "win32":
+    _fork = os.fork
 
+    def _fork_or_leave() -> int:
+        try:
+            pid = _fork()
+        except BlockingIOError:
+            os._exit(NO_FORK)
+        if not pid:
+            os.fork = _fork  # what a worker forks is its own affair
+        return pid
 
-def _fork_or_leave() -> int:
-    try:
-        pid = _fork()
-    except BlockingIOError:
-        os._exit(NO_FORK)
-    if not pid:
-        os.fork = _fork  # what a worker forks is its own affair
-    return pid
-
-
-os.fork = _fork_or_leave
-lead_session()
+    os.fork = _fork_or_leave
+    lead_session()

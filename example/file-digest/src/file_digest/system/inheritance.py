@@ -30,6 +30,9 @@ End = TypeVar("End", bound=Closable)
 STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM}
 if sys.platform != "win32":
     STOP_SIGNALS.add(signal.SIGHUP)
+    SIGKILL = signal.SIGKILL
+else:
+    SIGKILL = signal.SIGTERM  # os.kill ends a process by TerminateProcess for any signal
 IGNORED = {number for number in STOP_SIGNALS if signal.getsignal(number) == signal.SIG_IGN}
 """Ignored from the start, as nohup and a script's ``&`` have it: they stay so."""
 
@@ -59,13 +62,15 @@ class Forks:
     def prepare(self) -> None:
         """Have no signal reach a child before it has handlers of its own."""
         self.lock.acquire()
-        self.mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        if sys.platform != "win32":
+            self.mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
 
     def go_on(self) -> None:
         """Leave main as it was."""
         mask = self.mask
         self.lock.release()
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if sys.platform != "win32":
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def begin_child(self) -> None:
         """Let go of what is main's; a child's own children find nothing to do here."""
@@ -122,14 +127,13 @@ def lead_session() -> None:
     A terminal's Ctrl-C, ``uv run`` and timeout(1) signal the processes of main's group. What came
     from them before is dropped: to ignore a signal discards it, see sigaction(2).
     """
-    if sys.platform == "win32":
-        return
-    with suppress(PermissionError):  # it leads one
-        os.setsid()
-    for number in STOP_SIGNALS:
-        if signal.signal(number, signal.SIG_IGN) != signal.SIG_IGN:
-            signal.signal(number, _default(number))  # not what asyncio, for example, has put there
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    if sys.platform != "win32":
+        with suppress(PermissionError):  # it leads one
+            os.setsid()
+        for number in STOP_SIGNALS:
+            if signal.signal(number, signal.SIG_IGN) != signal.SIG_IGN:
+                signal.signal(number, _default(number))  # not what asyncio, say, has put there
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def _default(number: int) -> Handler | signal.Handlers:

@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from . import streams
-from .inheritance import STOP_SIGNALS, keep, lead_session
+from .inheritance import SIGKILL, STOP_SIGNALS, keep, lead_session
 
 if sys.platform != "win32":
     import fcntl
@@ -41,9 +41,9 @@ def follow_main(lifeline: Connection) -> None:
     """
     streams.protect(streams.HURRY_SECONDS)
     _leave_main()
-    if HAS_LIFELINE_SIGNALS:
+    if sys.platform == "linux" and HAS_LIFELINE_SIGNALS:
         # Linux needs no help for it, so whoever is stopped or holds the GIL in C code goes as well.
-        _have_kernel_send(signal.SIGKILL, lifeline, -_group())
+        _have_kernel_send(SIGKILL, lifeline, -os.getpgrp())
     else:
         threading.Thread(target=_wait_for_end, args=(lifeline,), daemon=True).start()
 
@@ -56,11 +56,11 @@ def outlive_main(lifeline: Connection) -> None:
     streams.protect(streams.HURRY_SECONDS)
     while _ties:
         os.close(_ties.pop())
-    if HAS_LIFELINE_SIGNALS:
+    if sys.platform == "linux" and HAS_LIFELINE_SIGNALS:
         _have_kernel_send(signal.SIGCONT, lifeline, os.getpid())
         if forkservers := _forkservers_group():
             # What items() started through main's forkserver ends with main, too.
-            _have_kernel_send(signal.SIGKILL, lifeline, -forkservers)
+            _have_kernel_send(SIGKILL, lifeline, -forkservers)
     _leave_main()
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
@@ -85,27 +85,21 @@ _mains_ends: list[Connection] = []
 @cache
 def _tie_forked_children() -> None:
     """Have what ``items()`` forks end with main, unless it leaves main's group of processes."""
-    if HAS_LIFELINE_SIGNALS:
+    if sys.platform == "linux" and HAS_LIFELINE_SIGNALS:
         mains_end, end = keep(_pipe)
         _mains_ends.append(mains_end)
-        os.register_at_fork(after_in_child=partial(_tie, end, _group()))
-
-
-def _tie(lifeline: Connection, group: int) -> None:
-    if _group() == group:  # else it is a worker's child, or a daemon's
-        _ties.append(_have_kernel_send(signal.SIGKILL, lifeline, os.getpid()))
+        os.register_at_fork(after_in_child=partial(_tie, end, os.getpgrp()))
 
 
 def _pipe() -> tuple[Connection, Connection]:
-    reader, writer = connection.Pipe(duplex=False)
-    return writer, reader
+    ends: tuple[Any, Any] = connection.Pipe(duplex=False)  # on Windows a PipeConnection
+    return ends[1], ends[0]
 
 
 def _leave_main() -> None:
     lead_session()
     empty_standard_input()
-    if sys.platform != "win32":
-        _leave_mains_forkserver()
+    _leave_mains_forkserver()
 
 
 def _leave_mains_forkserver() -> None:
@@ -113,44 +107,43 @@ def _leave_mains_forkserver() -> None:
 
     multiprocessing waits for it all the same, and fails.
     """
-    server: Any = forkserver._forkserver  # noqa: SLF001 - there is no other way to let go of it
-    if server._forkserver_pid is not None:  # noqa: SLF001 - the same
-        os.close(server._forkserver_alive_fd)  # noqa: SLF001 - the same
-        server._forkserver_pid = server._forkserver_alive_fd = None  # noqa: SLF001 - the same
-
-
-def _forkservers_group() -> int:
-    """Return the group that the forkserver leads, if this process is from there; else 0."""
-    ours = sys.platform != "win32" and forkserver.get_inherited_fds() is not None
-    return _group() if ours and _group() == os.getppid() else 0
-
-
-def _have_kernel_send(number: int, lifeline: Connection, owner: int) -> int:
-    """Have the kernel send a signal when main's end of a pipe closes; return the descriptor.
-
-    It sends the signal set by F_SETSIG when a pipe with O_ASYNC loses its writer, fcntl(2), to
-    the owner: a process, or the group of a negative number. Owner and signal belong to the open
-    file description, which processes would share, hence a new one.
-    """
-    if sys.platform != "linux":
-        return -1
-    descriptor = os.open(f"/proc/self/fd/{lifeline.fileno()}", os.O_RDONLY | os.O_NONBLOCK)
-    fcntl.fcntl(descriptor, fcntl.F_SETSIG, number)
-    fcntl.fcntl(descriptor, fcntl.F_SETOWN, owner)
-    flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
-    fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_ASYNC)
-    if number == signal.SIGKILL and lifeline.poll(0):
-        os.kill(owner, number)  # main was gone before the kernel knew whom to tell
-    return descriptor
+    if sys.platform != "win32":
+        server: Any = forkserver._forkserver  # noqa: SLF001 - there is no other way to let go of it
+        if server._forkserver_pid is not None:  # noqa: SLF001 - the same
+            os.close(server._forkserver_alive_fd)  # noqa: SLF001 - the same
+            server._forkserver_pid = server._forkserver_alive_fd = None  # noqa: SLF001 - the same
 
 
 def _wait_for_end(lifeline: Connection) -> None:
     connection.wait([lifeline])
-    if sys.platform == "win32":
-        os.kill(os.getpid(), signal.SIGTERM)
-    else:
-        os.killpg(_group(), signal.SIGKILL)
+    if sys.platform != "win32":
+        os.killpg(os.getpgrp(), SIGKILL)
+    os.kill(os.getpid(), SIGKILL)
 
 
-def _group() -> int:
-    return 0 if sys.platform == "win32" else os.getpgrp()
+if sys.platform == "linux":
+
+    def _tie(lifeline: Connection, group: int) -> None:
+        if os.getpgrp() == group:  # else it is a worker's child, or a daemon's
+            _ties.append(_have_kernel_send(SIGKILL, lifeline, os.getpid()))
+
+    def _forkservers_group() -> int:
+        """Return the group that the forkserver leads, if this process is from there; else 0."""
+        ours = forkserver.get_inherited_fds() is not None
+        return os.getpgrp() if ours and os.getpgrp() == os.getppid() else 0
+
+    def _have_kernel_send(number: int, lifeline: Connection, owner: int) -> int:
+        """Have the kernel send a signal when main's end of a pipe closes; return the descriptor.
+
+        It sends the signal set by F_SETSIG when a pipe with O_ASYNC loses its writer, fcntl(2), to
+        the owner: a process, or the group of a negative number. Owner and signal belong to the open
+        file description, which processes would share, hence a new one.
+        """
+        descriptor = os.open(f"/proc/self/fd/{lifeline.fileno()}", os.O_RDONLY | os.O_NONBLOCK)
+        fcntl.fcntl(descriptor, fcntl.F_SETSIG, number)
+        fcntl.fcntl(descriptor, fcntl.F_SETOWN, owner)
+        flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+        fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_ASYNC)
+        if number == SIGKILL and lifeline.poll(0):
+            os.kill(owner, number)  # main was gone before the kernel knew whom to tell
+        return descriptor

@@ -8,8 +8,11 @@ import sys
 import tempfile
 from multiprocessing import util
 
-from .errors import WorkersCannotStartError
+from .errors import RefusedError, WorkersCannotStartError
 from .files import shown
+
+if sys.platform != "win32":
+    import resource
 
 DESCRIPTORS = 40
 """Files, pipes and sockets that main has open, whatever workers it has."""
@@ -18,6 +21,24 @@ SOCKET_BYTES = 103
 SOCKET_NAME = "/pymp-12345678/listener-12345678"
 """What multiprocessing adds to its temporary folder for one."""
 SHORT_FOLDER = "/tmp"  # noqa: S108 - mkdtemp makes a folder of its own in it
+
+
+def make_room(workers: int, each: int) -> None:
+    """Refuse, before anything starts, what the system does not allow.
+
+    Args:
+        workers: How many there may be at a time.
+        each: Descriptors that main needs for each.
+
+    Raises:
+        RefusedError: No folder for temporary files will do.
+        WorkersCannotStartError: There are too few descriptors.
+    """
+    try:
+        ensure_socket_paths()
+    except OSError as error:
+        raise RefusedError(str(error)) from error
+    ensure_descriptors(workers, each)
 
 
 def ensure_descriptors(workers: int, each: int, base: int = DESCRIPTORS) -> None:
@@ -31,21 +52,18 @@ def ensure_descriptors(workers: int, each: int, base: int = DESCRIPTORS) -> None
     Raises:
         WorkersCannotStartError: The hard limit is below that.
     """
-    if sys.platform == "win32":
-        return
-    import resource  # noqa: PLC0415 - there is none on Windows
-
-    needed = len(os.listdir("/dev/fd")) + base + each * workers
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft >= needed or soft == resource.RLIM_INFINITY:
-        return
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
-    except (ValueError, OSError):
-        raise WorkersCannotStartError(
-            f"Too many open files: --workers {workers} needs about {needed} descriptors, {soft} "
-            "are allowed; raise that by ulimit -n, or have fewer workers"
-        ) from None
+    if sys.platform != "win32":
+        needed = len(os.listdir("/dev/fd")) + base + each * workers
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft >= needed or soft == resource.RLIM_INFINITY:
+            return
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+        except (ValueError, OSError):
+            raise WorkersCannotStartError(
+                f"Too many open files: --workers {workers} needs about {needed} descriptors, "
+                f"{soft} are allowed; raise that by ulimit -n, or have fewer workers"
+            ) from None
 
 
 def ensure_socket_paths() -> None:
@@ -54,7 +72,7 @@ def ensure_socket_paths() -> None:
     Raises:
         OSError: There is none; the message names TMPDIR.
     """
-    if sys.platform == "win32" or _is_short(tempfile.gettempdir()):
+    if _is_short(tempfile.gettempdir()):
         return
     folder, tempfile.tempdir = tempfile.tempdir, SHORT_FOLDER
     try:
@@ -70,4 +88,5 @@ def ensure_socket_paths() -> None:
 
 
 def _is_short(folder: str) -> bool:
-    return len(os.fsencode(folder)) + len(SOCKET_NAME) <= SOCKET_BYTES
+    needs_sockets = sys.platform != "win32"  # there it has named pipes
+    return not needs_sockets or len(os.fsencode(folder)) + len(SOCKET_NAME) <= SOCKET_BYTES

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from .. import PACKAGE
 from .capacity import forkserver_cannot_fork
 from .files import leave_lost_folder
-from .inheritance import STOP_SIGNALS
+from .inheritance import SIGKILL, STOP_SIGNALS
 
 if sys.platform != "win32":
     from multiprocessing import forkserver
@@ -62,11 +62,10 @@ def start_helpers(start_method: str) -> None:
         OSError: No more processes or descriptors are to be had.
     """
     leave_lost_folder()
-    if start_method == "fork" or sys.platform == "win32":
-        return
-    with stop_signals_blocked():
-        resource_tracker.ensure_running()
-    if start_method == "forkserver":
+    if sys.platform != "win32" and start_method != "fork":
+        with stop_signals_blocked():
+            resource_tracker.ensure_running()
+    if sys.platform != "win32" and start_method == "forkserver":
         server: Any = forkserver._forkserver  # noqa: SLF001 - there is no other way to know it
         preload = [f"{PACKAGE}.{name}" for name in PRELOADED]
         jobs = [name for name in server._preload_modules if name not in (*preload, "__main__")]  # noqa: SLF001 - the same
@@ -123,14 +122,14 @@ def kill(process: BaseProcess) -> None:
         process.kill()  # it may lead no group yet
     elif code == LOST_TRACK:
         with suppress(ProcessLookupError):
-            os.kill(process.pid, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
+            os.kill(process.pid, SIGKILL)
 
 
 def kill_group(pid: int) -> None:
     """Send SIGKILL to all who are left of the group that a process led."""
     if sys.platform != "win32":
         with suppress(ProcessLookupError, PermissionError):  # macOS refuses where all are dead
-            os.killpg(pid, signal.SIGKILL)
+            os.killpg(pid, SIGKILL)
 
 
 def exitcode_of(process: BaseProcess) -> int | None:
@@ -140,7 +139,8 @@ def exitcode_of(process: BaseProcess) -> int | None:
     the kernel no longer knows for one that is not there yet, and would wait for ever.
     """
     popen: Any = process._popen  # type: ignore[attr-defined] # noqa: SLF001 - only it knows
-    if process.exitcode is None and getattr(popen, "method", "") in ("fork", "spawn"):
+    ours = getattr(popen, "method", "") in ("fork", "spawn")
+    if sys.platform != "win32" and ours and process.exitcode is None:
         try:
             pid, status = os.waitpid(popen.pid, os.WNOHANG)
         except ChildProcessError:
@@ -191,13 +191,12 @@ def continue_helpers() -> None:
     multiprocessing waits for the forkserver without a deadline when it starts a process, and learns
     from it how one ended; a stopped resource tracker would stay behind.
     """
-    if sys.platform == "win32":
-        return
-    server: Any = forkserver._forkserver  # noqa: SLF001 - there is no other way to know them
-    tracker: Any = resource_tracker._resource_tracker  # noqa: SLF001 - the same
-    for pid in filter(None, (server._forkserver_pid, tracker._pid)):  # noqa: SLF001 - the same
-        with suppress(OSError):  # it is gone
-            os.kill(pid, signal.SIGCONT)
+    if sys.platform != "win32":
+        server: Any = forkserver._forkserver  # noqa: SLF001 - there is no other way to know them
+        tracker: Any = resource_tracker._resource_tracker  # noqa: SLF001 - the same
+        for pid in filter(None, (server._forkserver_pid, tracker._pid)):  # noqa: SLF001 - the same
+            with suppress(OSError):  # it is gone
+                os.kill(pid, signal.SIGCONT)
 
 
 def how_it_ended(exitcode: int | None) -> str:
@@ -211,19 +210,19 @@ def how_it_ended(exitcode: int | None) -> str:
 @contextmanager
 def stop_signals_blocked() -> Iterator[None]:
     """Have processes that are started meanwhile begin with stop signals blocked."""
-    if sys.platform == "win32":
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    if sys.platform != "win32":
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if sys.platform != "win32":
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @cache
 def _leave_standard_input_at_forks() -> None:
-    os.register_at_fork(after_in_child=_leave_standard_input)
+    if sys.platform != "win32":
+        os.register_at_fork(after_in_child=_leave_standard_input)
 
 
 def _leave_standard_input() -> None:

@@ -135,10 +135,8 @@ class ScreenText(io.TextIOWrapper):
 
 def has_room(descriptor: int, seconds: float) -> bool:
     """Whether something can be written now or within some seconds; an error to come counts too."""
-    if sys.platform == "win32":
-        return True
     try:
-        return bool(select.select([], [descriptor], [], seconds)[1])
+        return sys.platform == "win32" or bool(select.select([], [descriptor], [], seconds)[1])
     except OSError:  # it is closed
         return True
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..items.backlog import Backlog
 from ..items.batch import Batch, WorkerDeath
+from ..items.events import DIED, WorkerNow
 from ..items.in_flight import Answer, InFlight
 from ..items.messages import IDLE, Ready, StartFailed
 from ..items.outcomes import Outcomes
@@ -37,6 +38,7 @@ class WorkerHandle:
     def __init__(self, name: str, backlog: Backlog, clock: Clock) -> None:
         """Describe a worker that is started about now."""
         self.name, self.in_flight, self.clock = name, InFlight(backlog), clock
+        self.pid = 0
         self.ready = self.stalled = False
         self.proven = False
         """Whether it ever began a task."""
@@ -52,6 +54,8 @@ class WorkerHandle:
         """Why it is to be replaced, once it has done what it holds."""
         self.reason = ""
         """Why it is to end, or could not start."""
+        self.cause = DIED
+        """The same in a word, as ``WorkerEvents.replaced`` has it."""
         self.stack = ""
         """Where it was when it was killed or crashed, if it said so."""
         self.asked_at: float | None = None
@@ -76,6 +80,11 @@ class WorkerHandle:
         """The key of its current item, if it is at one."""
         return self.in_flight.key(self.current)
 
+    def described(self, epoch: float, memory: int) -> WorkerNow:
+        """Tell what it is at, given when its clock's zero was and how much memory it uses."""
+        since = self.since + epoch if self.key else None
+        return WorkerNow(self.name, self.pid, self.key, since, memory)
+
     def has_room(self, depth: int) -> bool:
         """Whether it may have another batch, where ``depth`` at a time are the most."""
         few = len(self.in_flight.batches) < depth  # first, for it rules out most
@@ -96,9 +105,9 @@ class WorkerHandle:
         """Whether items have waited for ``seconds`` behind its current one."""
         return now - self.since > seconds and self.in_flight.open_items > 1
 
-    def became_ready(self, *, has_lifespan: bool, items: int | None) -> None:
+    def became_ready(self, message: Ready, items: int | None) -> None:
         """Note that it can do tasks, and how many items before it is replaced, if that matters."""
-        self.ready, self.has_lifespan = True, has_lifespan
+        self.ready, self.pid, self.has_lifespan = True, message.pid, message.has_lifespan
         self.items_left = items or sys.maxsize
 
     def retire(self, reason: str) -> None:
@@ -136,9 +145,10 @@ class WorkerHandle:
         self.stalled = True
         self.revocations += 1
 
-    def expired(self, reason: str) -> None:
-        """Note why it is killed."""
-        self.reason = self.reason or reason
+    def expired(self, reason: str, cause: str = DIED) -> None:
+        """Note why it is killed; the first reason stays."""
+        if not self.reason:
+            self.reason, self.cause = reason, cause
 
     def died(self, how: str) -> list[Outcomes]:
         """Blame its current item, take back all others; ``reason`` says why from now on."""

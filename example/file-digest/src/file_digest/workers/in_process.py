@@ -16,13 +16,14 @@ from ..configurer import LogSetup
 from ..items.backlog import Backlog
 from ..items.batch import Batch
 from ..items.batch_size import BatchSizer
-from ..items.events import STARTED
+from ..items.events import STARTED, WorkerNow
 from ..items.messages import IDLE, Task
 from ..items.outcomes import NO_OUTCOMES, Outcomes
 from ..items.task_runner import TaskRunner
 from ..items.worker_job import WorkerJob
 from ..log.formats import show_items_of
 from ..system.errors import WorkersCannotStartError, describe
+from ..system.memory import used_by
 from ..system.signals import Stop
 
 log = logging.getLogger(__name__)
@@ -49,7 +50,9 @@ def run(backlog: Backlog, logs: LogSetup, stop: Stop) -> Generator[Outcomes]:
     runner = TaskRunner(job.work, [IDLE], 0)
     runner.retry = job.retry
     show_items_of(runner)
-    backlog.events.note(STARTED, current_process().name, pid=os.getpid())
+    name, pid = current_process().name, os.getpid()
+    backlog.events.note(STARTED, name, pid=pid)
+    backlog.workers_now = lambda: [WorkerNow(name, pid, None, None, used_by(pid))]
     try:
         yield from _each_item(backlog, runner, stop)
     finally:

@@ -10,14 +10,16 @@ told and ended; here it is decided when.
 """
 
 import logging
+import time
 from collections.abc import Generator
 from math import inf
 
 from ..configurer import LogSetup
+from ..items import events as kinds
 from ..items.backlog import Backlog
 from ..items.batch import Batch
 from ..items.batch_size import BatchSizer
-from ..items.events import DIED, START_FAILED, STARTED
+from ..items.events import DIED, START_FAILED, STARTED, WorkerNow
 from ..items.messages import Ready, StartFailed, Task
 from ..items.outcomes import NO_OUTCOMES, Outcomes
 from ..settings import Settings
@@ -70,6 +72,7 @@ class Supervisor:
         self.tick = min(TICK, (limit or TICK) / 4)
         self.next_look = 0.0
         seconds = manager.BATCH_SECONDS
+        backlog.workers_now = self._workers_now
         backlog.sizer = BatchSizer(min(seconds, limit / 2) if limit else seconds)
 
     @property
@@ -164,6 +167,7 @@ class Supervisor:
 
     def _start_failed(self, started: float, reason: str, worker: str = "") -> None:
         self.backlog.events.note(START_FAILED, worker, reason)
+        self.backlog.events.replaced[START_FAILED] += 1
         others_work = any(worker.proven for worker in self.manager.workers)
         self.backoff.failed(started, reason, others_work=others_work)
 
@@ -184,10 +188,10 @@ class Supervisor:
 
     def _take(self, worker: Worker, event: Event) -> list[Outcomes]:
         match event:
-            case Ready(pid, has_lifespan):
-                worker.became_ready(has_lifespan=has_lifespan, items=self.settings.recycle_after)
-                log.info("%s is ready, pid %d", worker.name, pid)
-                self.backlog.events.note(STARTED, worker.name, pid=pid)
+            case Ready():
+                worker.became_ready(event, self.settings.recycle_after)
+                log.info("%s is ready, pid %d", worker.name, worker.pid)
+                self.backlog.events.note(STARTED, worker.name, pid=worker.pid)
             case StartFailed(reason):
                 worker.expired(reason)
             case Gone():
@@ -209,12 +213,12 @@ class Supervisor:
             if worker.reason:
                 self._kill_once_asked(worker, now)
             elif reason := worker.overdue(now, limit, self.settings.start_timeout):
-                worker.expired(reason)
+                worker.expired(reason, kinds.TIMED_OUT)
                 worker.asked_at = now
                 if not self.manager.ask_for_stack(worker):
                     self._kill_once_asked(worker, inf)
             elif reason := self._look_at_memory(worker):
-                worker.expired(reason)
+                worker.expired(reason, kinds.TOO_LARGE)
                 self.manager.kill(worker)
             elif worker.holds_up_others(now, self.manager.REVOKE_SECONDS):
                 self._revoke(worker)
@@ -250,6 +254,12 @@ class Supervisor:
         stood, at = self.clock.stood, [(worker, worker.key) for worker in self.manager.workers]
         self.backlog.current_items = {one.name: (key, one.since + stood) for one, key in at if key}
 
+    def _workers_now(self) -> list[WorkerNow]:
+        """Return what the workers are at, for those who are not of this process."""
+        epoch = time.time() - self.clock.read() + self.clock.stood
+        ready = (worker for worker in self.manager.workers if worker.ready)
+        return [worker.described(epoch, self.manager.memory_of(worker)) for worker in ready]
+
     def _revoke(self, worker: Worker) -> None:
         worker.revoke()
         self.manager.revoke(worker, stopping=self.stopping)
@@ -261,11 +271,14 @@ class Supervisor:
             outcomes += self._take(worker, answer)
         started = worker.ready and (worker.proven or not worker.busy)
         outcomes += worker.died(how)
+        events = self.backlog.events
         if worker.reason == LEFT:
             log.info("%s has left", worker.name)
+            events.replaced[kinds.RECYCLED] += bool(worker.retiring)
         elif started:
             log.warning("%s is gone: %s", worker.name, worker.reason)
-            self.backlog.events.note(DIED, worker.name, worker.reason)
+            events.note(DIED, worker.name, worker.reason)
+            events.replaced[worker.cause] += 1
         else:
             self._start_failed(worker.started, worker.reason, worker.name)
         return outcomes

@@ -1,0 +1,128 @@
+"""What a run is at right now: a small file beside its journal, which main replaces every second.
+
+That the file is there says nothing: main may have been killed. A run lives as long as the system
+has its lock on the journal, and is not stuck as long as it goes on writing this file.
+"""
+
+import json
+import os
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Self
+
+from ..items.events import WorkerNow
+from ..items.stats import pace
+from ..system.files import replace
+from .database import is_locked
+from .keys import LIVE, beside, real_file
+
+STUCK_SECONDS = 4.0
+"""Main writes every second, and no turn of its loop takes longer than one, even when it idles."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Live:
+    """What a run says of itself: times in seconds since the epoch, sizes in bytes."""
+
+    pid: int
+    began: float
+    done: int
+    failed: int
+    rate: float
+    """Items a second, in the last ten seconds."""
+    waiting: int
+    """Items that were read and are not begun."""
+    idle_since: float | None
+    memory: int
+    """Of main itself."""
+    unsettled: int | None = None
+    """Outcomes that the job was not yet told of; None where it does not want to be."""
+    workers: list[WorkerNow] = field(default_factory=list)
+
+    @property
+    def told(self) -> str:
+        """The same for people, in one line."""
+        counts = f"{self.done} done, {self.failed} failed, {self.waiting} waiting"
+        behind = f", {self.unsettled} not settled" if self.unsettled else ""
+        return f"{counts}{behind}, {pace(self.rate, self.idle_since)}"
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Self:
+        """Read what ``LiveFile`` wrote.
+
+        Raises:
+            ValueError, TypeError, KeyError: It is damaged, or of another version.
+        """
+        values = json.loads(data)
+        workers = [WorkerNow(**worker) for worker in values.pop("workers")]
+        return cls(**values, workers=workers)
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """A run's last sign of life."""
+
+    live: Live
+    age: float
+    """Seconds since it came."""
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether main's loop does not turn any more; a clock that was set says nothing."""
+        return abs(self.age) > STUCK_SECONDS
+
+
+class LiveFile:
+    """The file, as main writes it."""
+
+    def __init__(self, results: Path) -> None:
+        """Write nothing yet."""
+        self.path = beside(real_file(results), LIVE)
+        self.written = b""
+
+    def write(self, live: Live) -> None:
+        """Write what the run is at; where that has not changed, only that it is so still.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        data = json.dumps(asdict(live)).encode()
+        if data == self.written and self.path.exists():
+            os.utime(self.path)
+        else:
+            replace(self.path, data)
+            self.written = data
+
+    def remove(self) -> None:
+        """Remove it.
+
+        Raises:
+            OSError: It cannot be removed.
+        """
+        self.path.unlink(missing_ok=True)
+
+
+def is_running(results: Path) -> bool:
+    """Whether a run works on a journal, stuck or not.
+
+    Raises:
+        JournalError: That cannot be found out.
+    """
+    return is_locked(real_file(results))
+
+
+def last_sign(results: Path) -> Sign | None:
+    """Return the last sign of the run that works on a journal; None where there is none.
+
+    Raises:
+        JournalError: That cannot be found out.
+    """
+    if not is_running(results):
+        return None
+    try:
+        with beside(real_file(results), LIVE).open("rb") as file:
+            age = time.time() - os.fstat(file.fileno()).st_mtime
+            return Sign(Live.from_json(file.read()), age)
+    except (OSError, ValueError, TypeError, KeyError):
+        return None

@@ -1,0 +1,206 @@
+"""Outcomes that ended long ago are removed: by the run itself, in portions, or where none lives.
+
+Main stays the journal's only writer: for a run that lives, ``prune`` leaves a request beside the
+file. If it wrote itself it could be stopped (Ctrl-Z) with SQLite's lock held, and fail the run.
+"""
+
+import os
+import sqlite3
+import time
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from ..system.files import replacing, shown
+from .database import JournalError, JournalInUseError, explained, lock, open_to_read, open_to_write
+from .keys import REQUEST, beside, real_file
+
+NEXT = """
+SELECT coalesce(max(number), ?1), count(*) FROM
+    (SELECT rowid AS number FROM outcomes WHERE rowid > ?1 ORDER BY rowid LIMIT ?2)
+"""
+REMOVE = "DELETE FROM outcomes WHERE rowid > ? AND rowid <= ? AND started + seconds < ?"
+REMOVE_EVENTS = "DELETE FROM events WHERE at < ?"
+COUNT = "SELECT count(*) FROM outcomes WHERE started + seconds < ?"
+FIRST = -1 << 63
+FEWEST, MOST = 500, 10_000
+"""Rows that a portion looks at."""
+PORTION_SECONDS = 0.05
+"""After a portion that took main longer the next is half as large: rows may be of megabytes."""
+PAGES = 250
+"""Free pages that a portion gives back."""
+INCREMENTAL = 2
+"""The ``PRAGMA auto_vacuum`` of a file whose free pages can be given back one by one."""
+SPARE = 0.1
+"""The share of free pages that stays while a run lives, for what comes."""
+PASS_SECONDS = 3_600.0
+"""The longest time between two passes of a run's own."""
+ANSWER_SECONDS = 10.0
+"""Main touches the request with each portion, once or twice a second."""
+LOOK_SECONDS = 0.05
+
+
+class Pruned(NamedTuple):
+    """How many outcomes ``prune`` removed, and the journal's size in bytes."""
+
+    outcomes: int
+    size_before: int
+    size: int
+
+
+class Pruner:
+    """Removes what a run need not keep, in passes from the oldest row on, portion by portion."""
+
+    def __init__(self, path: Path, database: sqlite3.Connection, keep: float | None) -> None:
+        """Begin nothing yet.
+
+        Args:
+            path: The journal, beside which ``prune`` leaves its request.
+            database: The same, open.
+            keep: Seconds for which an outcome is kept; None is for ever.
+        """
+        self.request, self.database, self.keep = beside(path, REQUEST), database, keep
+        self.asked: float | None = None
+        """What ended before this time is to go, as ``prune`` asks."""
+        self.after, self.portion, self.next_pass = FIRST, FEWEST, 0.0
+
+    def go_on(self, least: int) -> int:
+        """Look at the next rows, at least at so many; return how many were removed."""
+        if (asked := self._request()) != self.asked:
+            self.asked, self.after = asked, FIRST
+        if asked is None and (self.keep is None or time.monotonic() < self.next_pass):
+            return 0
+        before = time.time() - (self.keep or 0.0) if asked is None else asked
+        began = time.monotonic()
+        count = max(self.portion, least)
+        self.after, more, removed = remove(self.database, before, self.after, count)
+        slow = time.monotonic() - began > PORTION_SECONDS
+        self.portion = max(self.portion // 2, 1) if slow else min(self.portion * 2, MOST)
+        if asked is None:
+            more = removed > 0  # they ended in about this order
+        if not give_back(self.database, SPARE, PAGES) and not more:
+            self._end_pass(before)
+        elif asked is not None:
+            with suppress(FileNotFoundError):  # it was withdrawn
+                os.utime(self.request)
+        return removed
+
+    def _request(self) -> float | None:
+        with suppress(OSError, ValueError):
+            return float(self.request.read_text())
+        return None
+
+    def _end_pass(self, before: float) -> None:
+        with self.database:
+            self.database.execute(REMOVE_EVENTS, (before,))
+        if self.asked is not None:
+            self.request.unlink(missing_ok=True)
+        elif self.keep is not None:
+            self.next_pass = time.monotonic() + min(self.keep / 100, PASS_SECONDS)
+        self.asked, self.after = None, FIRST
+
+
+def remove(
+    database: sqlite3.Connection, before: float, after: int, count: int
+) -> tuple[int, bool, int]:
+    """Remove those of the next rows that ended before a time.
+
+    Returns:
+        The last row that was looked at, whether there may be more, and how many were removed.
+    """
+    last, seen = database.execute(NEXT, (after, count)).fetchone()
+    with database:
+        removed = database.execute(REMOVE, (after, last, before)).rowcount
+    return last, seen == count, removed
+
+
+def give_back(database: sqlite3.Connection, spare: float, most: int) -> bool:
+    """Make the file smaller by some free pages; return False where that is done.
+
+    Args:
+        database: The journal.
+        spare: The share of its pages that may stay free.
+        most: How many pages go at most.
+    """
+    pages, free = _pragma(database, "page_count"), _pragma(database, "freelist_count")
+    excess = min(free - int(spare * pages), most)
+    if excess <= 0 or not _is_incremental(database):
+        return False
+    # ``execute`` would take one step, which is one page: the statement has rows without columns.
+    database.executescript(f"PRAGMA incremental_vacuum({excess})")
+    return True
+
+
+def prune(path: Path, before: float) -> Pruned:
+    """Remove what ended before a time, by ``time.time``; a run that lives is asked to do that.
+
+    Raises:
+        JournalError: There is no journal, it cannot be written, or the run does not answer.
+        OSError: The request cannot be written.
+    """
+    count, path, answered = count_ended(path, before), real_file(path), True
+    size, request = path.stat().st_size, beside(path, REQUEST)
+    try:
+        while not _prune_alone(path, before) and count_ended(path, before):
+            if not answered:
+                raise JournalError(f"{shown(path)} is in use by a run that does not answer")
+            answered = _ask(request, before)
+    finally:
+        request.unlink(missing_ok=True)
+    return Pruned(count, size, path.stat().st_size)
+
+
+def count_ended(path: Path, before: float) -> int:
+    """Count the outcomes that ended before a time.
+
+    Raises:
+        JournalError: There is no journal, or it is damaged.
+    """
+    with closing(open_to_read(path)) as database, explained(path, "cannot be read"):
+        return int(database.execute(COUNT, (before,)).fetchone()[0])
+
+
+def _prune_alone(path: Path, before: float) -> bool:
+    """Prune a journal that no run works on; return False where one does."""
+    try:
+        held = lock(path)
+    except JournalInUseError:
+        return False
+    with (
+        closing(held),
+        closing(open_to_write(path)) as database,
+        explained(path, "cannot be written"),
+    ):
+        last, more = FIRST, True
+        while more:
+            last, more, _ = remove(database, before, last, MOST)
+        with database:
+            database.execute(REMOVE_EVENTS, (before,))
+        if not _is_incremental(database):  # a file of an earlier version is written anew, once
+            database.execute(f"PRAGMA auto_vacuum = {INCREMENTAL}")
+            database.execute("VACUUM")
+        while give_back(database, 0.0, MOST):
+            pass
+    return True
+
+
+def _is_incremental(database: sqlite3.Connection) -> bool:
+    return _pragma(database, "auto_vacuum") == INCREMENTAL
+
+
+def _pragma(database: sqlite3.Connection, name: str) -> int:
+    return int(database.execute(f"PRAGMA {name}").fetchone()[0])
+
+
+def _ask(request: Path, before: float) -> bool:
+    """Ask the run to prune; return whether it answered, by the request's end."""
+    with replacing(request) as file:
+        file.write(repr(before))
+    while True:
+        time.sleep(LOOK_SECONDS)
+        try:
+            silent = time.time() - request.stat().st_mtime
+        except FileNotFoundError:
+            return True
+        if silent > ANSWER_SECONDS:
+            return False

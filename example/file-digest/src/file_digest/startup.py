@@ -1,0 +1,143 @@
+"""What comes before the first item: limits, the job and its items, the journal, the log file."""
+
+import importlib
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from .configurer import keep_early_records
+from .items.messages import ContractError, ItemsError, StoppedError
+from .items.refusals import failure, is_refusal, refusal
+from .items.source import Source
+from .items.worker_job import retry_types
+from .log.stream import claim_stdout
+from .results.database import JournalError, check
+from .results.journal import Journal
+from .results.keys import files_of
+from .results.settling import settled_of
+from .settings import Settings
+from .system.capacity import patiently
+from .system.errors import RefusedError, WorkersCannotStartError, describe
+from .system.files import STDOUT, check_writable, shown
+from .system.inheritance import heed_children
+from .system.leaving import within
+from .system.memory import spare_the_collector
+from .system.oslimits import make_room
+from .system.signals import Stop
+from .system.threads import limit_threads, threads_for
+from .workers import engine
+
+BESIDE_LOG = 64 * "x"
+"""The longest ending of a file beside the log: that of its parts."""
+
+
+def prepare(settings: Settings) -> None:
+    """Make main ready; refuse, before anything starts, what the system does not allow.
+
+    Raises:
+        RefusedError: No folder for temporary files will do, or standard output cannot be the log.
+        WorkersCannotStartError: There are too few descriptors.
+    """
+    spare_the_collector()
+    most = settings.workers * (2 if settings.recycles else 1)  # each beside its successor
+    make_room(most, engine.WorkerManager.DESCRIPTORS)
+    if settings.log_file == STDOUT:
+        claim_stdout(settings.log_max_bytes)
+    limit_threads(threads_for(settings))
+
+
+def import_job(settings: Settings, log_failure: Callable[[str], None]) -> ModuleType:
+    """Import the job.
+
+    Args:
+        settings: Of the run.
+        log_failure: Told why there is no run, for the log.
+
+    Raises:
+        WorkersCannotStartError: It cannot be imported, so no worker could either.
+        RefusedError: Its ``RETRY`` or its ``settled`` will not do.
+    """
+    keep_early_records(settings.log_level, settings.log_levels)
+    try:
+        job = importlib.import_module(f"{__package__}.job")
+        heed_children()
+        _ = job.items, job.work
+    except (Exception, SystemExit) as error:
+        reason = describe(error)
+        log_failure(f"the job cannot be imported:\n{reason}")
+        raise WorkersCannotStartError(reason) from error
+    try:
+        retry_types(job)
+        settled_of(job)
+    except ContractError as error:
+        raise RefusedError(str(error)) from error
+    return job
+
+
+def begin_items(
+    call: Callable[[], Any], poll: float | None, stop: Stop, log_failure: Callable[[str], None]
+) -> Source:
+    """Call ``job.items``; nothing is read from it yet.
+
+    Args:
+        call: Does that.
+        poll: Seconds after which it is called again; None is never.
+        stop: Of the run.
+        log_failure: Told why there is no run, for the log.
+
+    Raises:
+        RefusedError: It says that they will not do.
+        ItemsError: It raised anything else.
+        StoppedError: A signal came meanwhile.
+    """
+    source = Source(call, stop.wake, poll)
+    patiently(source.start)
+    source.await_call(stop)
+    if stop.requested:
+        within(stop.seconds_left)
+        raise StoppedError(stop.signals[0])
+    if not (error := source.error):
+        return source
+    if is_refusal(error):
+        raise RefusedError(refusal(error)) from error
+    log_failure(f"items() raised:\n{describe(error)}")
+    raise ItemsError(failure(error)) from error
+
+
+def check_log(settings: Settings) -> None:
+    """Make sure that there is a log file.
+
+    Raises:
+        RefusedError: It cannot be written.
+    """
+    if settings.log_file == STDOUT:
+        return
+    try:
+        check_writable(settings.log_file, [BESIDE_LOG])
+        settings.log_file.parent.mkdir(parents=True, exist_ok=True)
+        settings.log_file.open("ab").close()
+    except OSError as error:
+        raise RefusedError(f"--log-file: {refusal(error)}") from error
+
+
+def open_journal(settings: Settings) -> Journal:
+    """Open or create the journal.
+
+    Raises:
+        RefusedError: It cannot be had, or the log file will not do; nothing was touched.
+    """
+    try:
+        check(settings.results)
+        log_file = settings.log_file.resolve()
+        if log_file in files_of(settings.results) and settings.log_file != STDOUT:
+            raise RefusedError(f"--log-file: {shown(log_file)} belongs to the results file")
+        check_log(settings)
+        polls = settings.poll is not None
+        return Journal(
+            settings.results,
+            retry_failed=settings.retry_failed,
+            polls=polls,
+            keep=settings.prune_older_than,
+        )
+    except JournalError as error:
+        raise RefusedError(f"--results: {error}") from error
