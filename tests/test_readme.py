@@ -79,7 +79,7 @@ def test_promises_name_the_tests_that_prove_them(bake: Bake) -> None:
     for file, test in listed:
         assert f"def {test}(".encode() in code[file]
     for file in filter(re.compile(r"tests/test_\w+_faults\.py").fullmatch, code):
-        tests = re.findall(r"^def (test_\w+)", code[file].decode(), re.MULTILINE)
+        tests = re.findall(r"^ *def (test_\w+)", code[file].decode(), re.MULTILINE)
         assert {test for named, test in listed if named == file} == set(tests)
 
 
@@ -106,7 +106,7 @@ def test_demo_sets_up_and_shows_the_service(clone: Path) -> None:
     done = re.search(r"^(\d+) done, 0 failed in ", shown, re.MULTILINE)
     assert done
     assert f"{done[1]} files are there" in shown
-    assert re.search(r" worker-\d +DEBUG +digested ", shown)
+    assert re.search(r" worker-\d +DEBUG +\[.+\] digested \d+ bytes$", shown, re.MULTILINE)
     assert "nothing to do" in shown
     assert f"results.db: {done[1]} done, 0 failed" in shown
     rendered = BakedProject.at(clone / "build" / "file-digest").files

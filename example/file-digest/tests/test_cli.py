@@ -37,7 +37,7 @@ def _foreign_database(folder: Path) -> str:
 
 BAD_INPUT: dict[str, tuple[list[str], str]] = {
     "missing path": (["run", "{tmp}/missing"], r"missing: No such file"),
-    "no workers": (["run", "--workers", "0"], r"--workers .*command line.* 0 .*at least 1"),
+    "no workers": (["run", "--workers=-1"], r"--workers .*command line.* -1 .*at least 0"),
     "too many workers": (["run", "--workers", "100000"], r"--workers .*at most 1000"),
     "workers no number": (["run", "--workers", "x"], r"--workers .*'x'.*whole number"),
     "grace not finite": (["run", "--grace", "nan"], r"--grace .*nan"),
@@ -100,7 +100,7 @@ BAD_SETTINGS = {
     "wrong type": ('workers = "two"', r"workers = 'two'.*whole number"),
     "a boolean for a number": ("workers = true", r"workers = True.*whole number"),
     "a number for a text": ("log_file = 5", r"log_file = 5"),
-    "out of range": ("workers = 0", rf"--workers .*{SLUG}\.toml.* 0 "),
+    "out of range": ("workers = -1", rf"--workers .*{SLUG}\.toml.* -1 "),
     "NUL": ('results = "a\\u0000b"', r"results = 'a.x00b'"),
     "levels that are no table": ('log_levels = "a=INFO"', r"log_levels = 'a=INFO'.*table"),
     "an unknown level": (

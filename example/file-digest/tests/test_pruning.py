@@ -146,6 +146,15 @@ def test_a_file_of_an_earlier_version_can_shrink_from_then_on(
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
+def test_what_is_not_settled_stays(tmp_path: Path) -> None:
+    """However old it is: ``settled`` is called at least once for each outcome."""
+    path = journal_of(tmp_path / "results.db", outcome("open", 40 * DAY), outcome("old", 40 * DAY))
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("INSERT INTO unsettled VALUES (1)")
+    assert prune(path, time.time() - 30 * DAY).outcomes == 1
+    assert keys(path) == ["open"]
+
+
 def test_a_run_that_does_not_answer_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -78,7 +78,7 @@ def work(payload: str) -> Digest:
             lines += chunk.count(b"\n")
             words += len(chunk.split()) - (in_word and chunk[:1] not in SPACE)
             in_word = chunk[-1:] not in SPACE
-    log.debug("digested %s: %d bytes", payload, size)
+    log.debug("digested %d bytes", size)
     return {"sha256": digest.hexdigest(), "bytes": size, "lines": lines, "words": words}
 
 

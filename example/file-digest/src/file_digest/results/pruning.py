@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..system.files import replacing, shown
+from . import schema
 from .database import JournalError, JournalInUseError, explained, lock, open_to_read, open_to_write
 from .keys import REQUEST, beside, real_file
 
@@ -19,7 +20,9 @@ NEXT = """
 SELECT coalesce(max(number), ?1), count(*) FROM
     (SELECT rowid AS number FROM outcomes WHERE rowid > ?1 ORDER BY rowid LIMIT ?2)
 """
+IS_SETTLED = " AND rowid NOT IN (SELECT number FROM unsettled)"
 REMOVE = "DELETE FROM outcomes WHERE rowid > ? AND rowid <= ? AND started + seconds < ?"
+REMOVE += IS_SETTLED
 REMOVE_EVENTS = "DELETE FROM events WHERE at < ?"
 COUNT = "SELECT count(*) FROM outcomes WHERE started + seconds < ?"
 FIRST = -1 << 63
@@ -151,13 +154,15 @@ def prune(path: Path, before: float) -> Pruned:
 
 
 def count_ended(path: Path, before: float) -> int:
-    """Count the outcomes that ended before a time.
+    """Count the outcomes that ended before a time, but for those that ``settled`` has yet to see.
 
     Raises:
         JournalError: There is no journal, or it is damaged.
     """
     with closing(open_to_read(path)) as database, explained(path, "cannot be read"):
-        return int(database.execute(COUNT, (before,)).fetchone()[0])
+        has_unsettled = schema.version_of(database) >= schema.HAS_UNSETTLED
+        query = COUNT + IS_SETTLED if has_unsettled else COUNT
+        return int(database.execute(query, (before,)).fetchone()[0])
 
 
 def _prune_alone(path: Path, before: float) -> bool:
