@@ -3,7 +3,7 @@
 import pytest
 
 from {{ cookiecutter.package_name }}.system.clock import GAP_SECONDS, Clock
-from {{ cookiecutter.package_name }}.system.signals import Stop
+from {{ cookiecutter.package_name }}.system.signals import StopRequest
 from {{ cookiecutter.package_name }}.workers.handle import RestartBackoff
 
 
@@ -48,7 +48,7 @@ def test_a_gap_is_not_counted(steps: list[float], counted: float) -> None:
 def test_grace_period_is_not_used_up_by_a_gap() -> None:
     """Whoever continues main after a stop request gets the rest of the grace period."""
     hands = Hands()
-    stop = Stop(10.0, Clock(hands))
+    stop = StopRequest(10.0, Clock(hands))
     with stop.listening():
         stop.note(15, None)
         assert stop.requested

@@ -17,7 +17,7 @@ from {{ cookiecutter.package_name }}.results.keys import original_key, stored_ke
 from {{ cookiecutter.package_name }}.results.reading import count_unsettled
 from {{ cookiecutter.package_name }}.results.settling import Settler
 from {{ cookiecutter.package_name }}.system.clock import MOST_BACK_OFF, back_off
-from {{ cookiecutter.package_name }}.system.signals import Stop
+from {{ cookiecutter.package_name }}.system.signals import StopRequest
 
 from .support import old_journals
 from .support.service import wait_for
@@ -46,7 +46,7 @@ class Taker:
 @contextmanager
 def settler_of(path: Path, call: Taker | None, *, retry: bool = False) -> Iterator[Settler]:
     """Have a journal, and a settler of it."""
-    stop = Stop(60.0)
+    stop = StopRequest(60.0)
     with (
         stop.listening(),
         Journal(path, retry_failed=retry) as journal,

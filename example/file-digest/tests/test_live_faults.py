@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import signal
 import socket
 import subprocess
@@ -17,6 +16,9 @@ import pytest
 
 from .support.service import PACKAGE, Run, Service, kill_process, wait_for
 from .test_metrics import read
+
+pty = pytest.importorskip("pty", reason="these signals are those of POSIX")
+assert sys.platform != "win32"
 
 Services = Callable[..., Service]
 

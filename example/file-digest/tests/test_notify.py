@@ -11,6 +11,9 @@ import pytest
 
 from file_digest.system.notify import Notifier
 
+pytest.importorskip("fcntl", reason="systemd is Linux's")
+assert sys.platform != "win32"
+
 KINDS = ["path", "abstract"] if sys.platform == "linux" else ["path"]
 
 

@@ -22,7 +22,7 @@ from file_digest.system.processes import (
     join_all,
     start_process,
 )
-from file_digest.system.signals import AGAIN_SECONDS, Stop
+from file_digest.system.signals import AGAIN_SECONDS, StopRequest
 
 from .support.service import SLACK, wait_for
 
@@ -132,7 +132,7 @@ def test_a_process_that_somebody_else_waited_for_has_ended(start_method: str) ->
 def test_stop_counts_signals() -> None:
     """A first signal starts the grace period, another some time later ends it; handlers go back."""
     before = signal.getsignal(signal.SIGTERM)
-    stop = Stop(grace=60)
+    stop = StopRequest(grace=60)
     with stop.listening():
         assert not stop.requested
         assert not stop.time_is_up
@@ -149,7 +149,7 @@ def test_stop_counts_signals() -> None:
 
 def test_grace_runs_out() -> None:
     """Without a second signal time is up when the grace period is over."""
-    stop = Stop(grace=0.05)
+    stop = StopRequest(grace=0.05)
     with stop.listening():
         os.kill(os.getpid(), signal.SIGINT)
         wait_for(lambda: stop.requested, "the signal")
@@ -159,7 +159,7 @@ def test_grace_runs_out() -> None:
 
 def test_signal_wakes_a_waiting_loop() -> None:
     """A loop that waits for the waker turns at once, for a signal as for a thread's call."""
-    stop = Stop(grace=60)
+    stop = StopRequest(grace=60)
     with stop.listening():
         for call in (lambda: os.kill(os.getpid(), signal.SIGHUP), stop.wake):
             timer = threading.Timer(0.05, call)

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from file_digest.system.inheritance import SIGKILL
+
 from .support.service import SLACK, Service, report, wait_for
 
 Services = Callable[..., Service]
@@ -93,7 +95,7 @@ def test_main_is_killed_in_between(service: Services, when: str, workers: str) -
     one = service(JOB)
     (one.folder / when).write_text("os.kill(os.getpid(), signal.SIGKILL)")
     run = one.start("100", "--workers", workers)
-    assert run.wait().code == -signal.SIGKILL
+    assert run.wait().code == -SIGKILL
     run.wait_until_gone(2)
     committed, before = set(one.outcomes()), one.count()
     assert committed

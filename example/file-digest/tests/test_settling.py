@@ -17,7 +17,7 @@ from file_digest.results.keys import original_key, stored_key
 from file_digest.results.reading import count_unsettled
 from file_digest.results.settling import Settler
 from file_digest.system.clock import MOST_BACK_OFF, back_off
-from file_digest.system.signals import Stop
+from file_digest.system.signals import StopRequest
 
 from .support import old_journals
 from .support.service import wait_for
@@ -46,7 +46,7 @@ class Taker:
 @contextmanager
 def settler_of(path: Path, call: Taker | None, *, retry: bool = False) -> Iterator[Settler]:
     """Have a journal, and a settler of it."""
-    stop = Stop(60.0)
+    stop = StopRequest(60.0)
     with (
         stop.listening(),
         Journal(path, retry_failed=retry) as journal,

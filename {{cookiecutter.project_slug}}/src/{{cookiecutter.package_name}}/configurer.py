@@ -77,7 +77,7 @@ def keep_early_records(level: str, levels: Mapping[str, str]) -> None:
 
 
 def configure_worker(setup: LogSetup, stall_seconds: float = STALL_SECONDS) -> None:
-    """Have every logger of this process, a worker or main, send its records to the listener.
+    """Send the records of all loggers of this process, a worker or main, to the listener.
 
     Handlers that the job has added, here or in the process that this one was forked from, go on
     getting theirs. Warnings of ``warnings`` are logged too.
@@ -141,7 +141,7 @@ class LogFileHandler(logging.Handler):
 
 
 def configure_listener(setup: LogSetup, file: LogFile | LogStream) -> LogFileHandler:
-    """Have the listener of the queue transport write the records that it receives.
+    """Write the records that the listener of the queue transport receives.
 
     Any handler of the standard library can be added here. (The pipe transport's listener copies
     lines that the workers formatted; it has no use for handlers.)

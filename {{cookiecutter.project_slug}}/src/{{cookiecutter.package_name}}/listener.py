@@ -239,7 +239,7 @@ class Listener:
         return totals
 
     def stop(self, seconds: float) -> bool:
-        """Have the listener write everything and leave, within about ``seconds``.
+        """Let the listener write everything and leave, within about ``seconds``.
 
         One that does not, because it was stopped for example, is killed, and another finishes its
         work.

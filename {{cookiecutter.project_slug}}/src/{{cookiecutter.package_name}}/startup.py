@@ -23,7 +23,7 @@ from .system.inheritance import heed_children
 from .system.leaving import within
 from .system.memory import spare_the_collector
 from .system.oslimits import make_room
-from .system.signals import Stop
+from .system.signals import StopRequest
 from .system.threads import limit_threads, threads_for
 from .workers import engine
 
@@ -75,7 +75,10 @@ def import_job(settings: Settings, log_failure: Callable[[str], None]) -> Module
 
 
 def begin_items(
-    call: Callable[[], Any], poll: float | None, stop: Stop, log_failure: Callable[[str], None]
+    call: Callable[[], Any],
+    poll: float | None,
+    stop: StopRequest,
+    log_failure: Callable[[str], None],
 ) -> Source:
     """Call ``job.items``; nothing is read from it yet.
 

@@ -23,7 +23,7 @@ from .system.capacity import patiently
 from .system.files import shown
 from .system.leaving import within
 from .system.processes import start_helpers
-from .system.signals import Stop
+from .system.signals import StopRequest
 from .system.streams import tell
 from .workers import in_process, supervisor
 
@@ -41,7 +41,7 @@ class Service:
     """The parts that are up as long as the service runs."""
 
     settings: Settings
-    stop: Stop
+    stop: StopRequest
     source: Source
     """Reads the job's items, once asked to."""
     listener: Listener
@@ -122,7 +122,7 @@ def running(
     prepare(settings)
     with suppress(OSError):  # it is told when workers cannot be started
         start_helpers(settings.start_method)
-    stop = Stop(settings.grace)
+    stop = StopRequest(settings.grace)
     log_failure = partial(_log_failure, settings, stop)
     job = import_job(settings, log_failure)
     call = partial(job.items, inputs)
@@ -136,7 +136,7 @@ def running(
 
 
 @contextmanager
-def listening(settings: Settings, stop: Stop) -> Iterator[Listener]:
+def listening(settings: Settings, stop: StopRequest) -> Iterator[Listener]:
     """Keep a listener up, and this process's logging configured, for the time of a run.
 
     Raises:
@@ -162,21 +162,21 @@ def listening(settings: Settings, stop: Stop) -> Iterator[Listener]:
             tell(f"{listener.lost} log records were lost", error=True)
 
 
-def _log_failure(settings: Settings, stop: Stop, text: str) -> None:
+def _log_failure(settings: Settings, stop: StopRequest, text: str) -> None:
     """Log why there is no run."""
     with listening(settings, stop):
         log.error("%s", text)
 
 
 def _halt(stats: RunStats, backlog: Backlog) -> None:
-    """Have no other item begun: too many have failed."""
+    """Begin no other item: too many have failed."""
     stats.halted = True
     backlog.halt()
     log.error("halted by --max-failures: %d of %d failed", stats.failed, stats.failed + stats.done)
 
 
 def _settle_rest(settler: Settler, stats: RunStats, service: Service, progress: Progress) -> None:
-    """Have ``settled`` called with what is left, if it takes that soon."""
+    """Call ``settled`` with what is left, if it takes that soon."""
     for unsettled in settler.drain():
         stats.unsettled = unsettled
         progress.show(stats)

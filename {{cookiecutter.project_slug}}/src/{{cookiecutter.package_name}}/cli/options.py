@@ -42,7 +42,7 @@ class SettingOption(click.Option):
             [f"--{text}/--no-{text}" if kind is FLAG and default is not False else f"--{text}"],
             is_flag=kind is FLAG,
             type=type_of(kind),
-            metavar=None if kind.words else kind.metavar,
+            metavar=None if kind.name == "choice" else kind.metavar,
             show_default=setting.shown or kind is not FLAG,
             required=required,
             help=setting.help,

@@ -73,7 +73,7 @@ class Backlog:
         self.source.stop()
 
     def halt(self) -> None:
-        """Have no other item begun; those under way may take their time."""
+        """Begin no other item; those under way may take their time."""
         self.halted = True
 
     @property

@@ -30,7 +30,7 @@ class PrintedLines:
     """Logs what this process prints, once a line is complete."""
 
     def __init__(self) -> None:
-        """Have nothing yet."""
+        """Begin without any."""
         self.rest = {"stdout": b"", "stderr": b""}
         self.busy = threading.local()
 

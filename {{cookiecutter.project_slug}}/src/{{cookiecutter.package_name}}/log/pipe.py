@@ -92,7 +92,7 @@ class WritingEnd:
     """A process's own end of the pipe, which it opens again if the job closes it."""
 
     def __init__(self, sender: PipeSender) -> None:
-        """Have it where the job seldom closes it."""
+        """Duplicate it to where the job seldom closes it."""
         self.given, self.origin = sender.writer.fileno(), sender.origin
         self.identity = identity_of(self.given)
         self.descriptor = high_duplicate(self.given)

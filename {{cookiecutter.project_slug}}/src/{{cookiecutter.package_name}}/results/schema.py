@@ -89,7 +89,7 @@ def outcome_columns(version: int) -> tuple[str, ...]:
 
 
 def create(path: Path) -> None:
-    """Have an empty journal appear all at once, so that a kill leaves none that is half made."""
+    """Make an empty journal appear all at once, so that a kill leaves none that is half made."""
     new = beside(path, "-new")
     new.unlink(missing_ok=True)
     with closing(sqlite3.connect(new)) as database:

@@ -138,7 +138,7 @@ def replacing(path: Path) -> Iterator[TextIO]:
 
 
 def replace(path: Path, data: bytes) -> None:
-    """Have a file hold ``data``; whoever reads it has the old or the new, and never a half.
+    """Replace a file's content; whoever reads it has the old or the new, and never a half.
 
     Raises:
         OSError: It cannot be written.

@@ -28,7 +28,7 @@ _latest = [float("inf")]
 
 
 def within(seconds: float) -> None:
-    """Have main be gone in so many seconds from now, if that is less than ``LEAVE_SECONDS``."""
+    """Bound main's end to so many seconds from now, if that is less than ``LEAVE_SECONDS``."""
     _latest[0] = time.monotonic() + seconds
 
 

@@ -67,7 +67,7 @@ def outlive_main(lifeline: Connection) -> None:
 
 
 def empty_standard_input() -> None:
-    """Have this process, and what it starts, read nothing, rather than what main is to read."""
+    """Leave this process, and what it starts, nothing to read: main's input is main's."""
     descriptor = os.open(os.devnull, os.O_RDONLY)
     os.dup2(descriptor, 0)
     if descriptor:
@@ -84,7 +84,7 @@ _mains_ends: list[Connection] = []
 
 @cache
 def _tie_forked_children() -> None:
-    """Have what ``items()`` forks end with main, unless it leaves main's group of processes."""
+    """End what ``items()`` forks with main, unless it leaves main's group of processes."""
     if sys.platform == "linux" and HAS_LIFELINE_SIGNALS:
         mains_end, end = keep(_pipe)
         _mains_ends.append(mains_end)
@@ -133,7 +133,7 @@ if sys.platform == "linux":
         return os.getpgrp() if ours and os.getpgrp() == os.getppid() else 0
 
     def _have_kernel_send(number: int, lifeline: Connection, owner: int) -> int:
-        """Have the kernel send a signal when main's end of a pipe closes; return the descriptor.
+        """Ask the kernel for a signal when main's end of a pipe closes; return the descriptor.
 
         It sends the signal set by F_SETSIG when a pipe with O_ASYNC loses its writer, fcntl(2), to
         the owner: a process, or the group of a negative number. Owner and signal belong to the open

@@ -67,7 +67,7 @@ def ensure_descriptors(workers: int, each: int, base: int = DESCRIPTORS) -> None
 
 
 def ensure_socket_paths() -> None:
-    """Have multiprocessing keep its sockets in a folder whose path is short enough.
+    """Make multiprocessing keep its sockets in a folder whose path is short enough.
 
     Raises:
         OSError: There is none; the message names TMPDIR.

@@ -142,7 +142,7 @@ def has_room(descriptor: int, seconds: float) -> bool:
 
 
 def protect(seconds: float = WRITE_TIMEOUT) -> None:
-    """Have standard output and standard error of this process never fail.
+    """Make standard output and standard error of this process never fail.
 
     One that was closed becomes one that nobody reads.
 

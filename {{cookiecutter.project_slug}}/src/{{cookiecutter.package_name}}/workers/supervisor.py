@@ -25,7 +25,7 @@ from ..items.outcomes import NO_OUTCOMES, Outcomes
 from ..settings import Settings
 from ..system.capacity import reason_for
 from ..system.memory import size_text
-from ..system.signals import Stop
+from ..system.signals import StopRequest
 from ..system.stacks import ANSWER_SECONDS
 from .engine import WorkerManager
 from .handle import LEFT, Event, Gone, RestartBackoff
@@ -39,7 +39,9 @@ KILL_FACTOR = 2
 """How many times as much as its limit a worker may use until its item is done."""
 
 
-def run(backlog: Backlog, settings: Settings, logs: LogSetup, stop: Stop) -> Generator[Outcomes]:
+def run(
+    backlog: Backlog, settings: Settings, logs: LogSetup, stop: StopRequest
+) -> Generator[Outcomes]:
     """Do the items of a backlog; yield outcomes as they complete, at least once a ``TICK``.
 
     Without any it yields ``NO_OUTCOMES``, a chance for main to see to other things. Once ``stop``
@@ -62,7 +64,7 @@ class Supervisor:
     """Moves batches to workers and answers back; kills, revokes and replaces where need be."""
 
     def __init__(
-        self, backlog: Backlog, settings: Settings, manager: WorkerManager, stop: Stop
+        self, backlog: Backlog, settings: Settings, manager: WorkerManager, stop: StopRequest
     ) -> None:
         """Start nothing yet."""
         self.backlog, self.settings, self.manager, self.stop = backlog, settings, manager, stop
@@ -105,7 +107,7 @@ class Supervisor:
         return max(self.tick, IDLE_TICK) if idle else self.tick
 
     def dismiss(self) -> bool:
-        """Have idle workers end their lifespan; return whether one is at it, and time is left."""
+        """End the lifespan of idle workers; return whether one is at it, and time is left."""
         for worker in self.manager.workers:
             if worker.has_lifespan and not (worker.busy or worker.leaving):
                 self._let_go(worker)
@@ -234,7 +236,7 @@ class Supervisor:
             self.manager.kill(worker)
 
     def _look_at_memory(self, worker: Worker) -> str:
-        """Have a worker replaced that uses too much; return why, if it is to be killed."""
+        """Replace a worker that uses too much; return why, if it is to be killed."""
         limit = self.settings.worker_memory
         if not (limit and worker.proven) or worker.leaving:
             return ""

@@ -107,7 +107,7 @@ def _at(worker: WorkerNow, now: float) -> str:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Have both signals raise KeyboardInterrupt, so that the cursor comes back."""
+    """Raise KeyboardInterrupt for both signals, so that the cursor comes back."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     yield

@@ -13,7 +13,7 @@ from ..results.preview import preview
 from ..settings import Settings
 from ..startup import begin_items, import_job
 from ..system.errors import RefusedError
-from ..system.signals import Stop
+from ..system.signals import StopRequest
 
 LOOK_SECONDS = 1.0
 
@@ -24,7 +24,7 @@ def keys_to_do(settings: Settings, inputs: Sequence[str]) -> Iterator[str]:
     Raises:
         RefusedError, StoppedError, ItemsError, WorkersCannotStartError: See ``run``.
     """
-    job, stop = import_job(settings, _log_nothing), Stop(settings.grace)
+    job, stop = import_job(settings, _log_nothing), StopRequest(settings.grace)
     call = partial(job.items, inputs)
     try:
         with (

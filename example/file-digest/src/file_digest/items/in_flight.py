@@ -12,7 +12,7 @@ class InFlight:
     """Batches under way, in the order in which the worker does them."""
 
     def __init__(self, backlog: Backlog) -> None:
-        """Have none; what is lost or released goes back to ``backlog``."""
+        """Begin without any; what is lost or released goes back to ``backlog``."""
         self.backlog = backlog
         self.batches: dict[int, Batch] = {}
 

@@ -10,7 +10,7 @@ from multiprocessing import connection
 
 from ..system.clock import back_off
 from ..system.errors import describe
-from ..system.signals import Stop
+from ..system.signals import StopRequest
 from ..system.text import text_of
 from .messages import ContractError, Item
 from .payloads import frozen
@@ -60,10 +60,10 @@ class Source:
         self.thread = threading.Thread(target=self._live, name="source", daemon=True)
 
     def start(self) -> None:
-        """Have ``call`` called. Nothing is read before ``read``."""
+        """Call ``call`` in the thread. Nothing is read before ``read``."""
         self.thread.start()
 
-    def await_call(self, stop: Stop) -> None:
+    def await_call(self, stop: StopRequest) -> None:
         """Wait until the call has returned, or raised, or ``stop`` is requested."""
         while not (self.called or stop.requested):
             connection.wait([stop.waker], LOOK_SECONDS)

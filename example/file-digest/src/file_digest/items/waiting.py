@@ -17,7 +17,7 @@ class Waiting:
     """Items whose ``work`` raised what is worth another attempt; they hold no worker."""
 
     def __init__(self, delay: float = RETRY_DELAY) -> None:
-        """Have an item wait ``delay`` seconds, doubled each time, up to ``MOST_RETRY_DELAY``."""
+        """Let an item wait ``delay`` seconds, doubled each time, up to ``MOST_RETRY_DELAY``."""
         self.delay, self.numbers = delay, count()
         self.heap: list[tuple[float, int, Item, int]] = []
 

@@ -33,7 +33,7 @@ _process_id = os.getpid()
 
 
 def install() -> None:
-    """Have this process's records made here, unless somebody has a factory of their own."""
+    """Make this process's records here, unless somebody has a factory of their own."""
     patched: Any = logging.Logger
     patched.findCaller = find_caller
     if logging.getLogRecordFactory() is logging.LogRecord:

@@ -29,7 +29,7 @@ class JournalInUseError(JournalError):
 
 @contextmanager
 def explained(path: Path, what: str) -> Iterator[None]:
-    """Have what SQLite and the system say told in one line.
+    """Tell in one line what SQLite and the system say.
 
     Raises:
         JournalError: They said something.

@@ -17,8 +17,8 @@ from .database import JournalError, JournalInUseError, explained, lock, open_to_
 from .keys import REQUEST, beside, real_file
 
 NEXT = """
-SELECT coalesce(max(number), ?1), count(*) FROM
-    (SELECT rowid AS number FROM outcomes WHERE rowid > ?1 ORDER BY rowid LIMIT ?2)
+SELECT coalesce(max(number), :after), count(*) FROM
+    (SELECT rowid AS number FROM outcomes WHERE rowid > :after ORDER BY rowid LIMIT :count)
 """
 IS_SETTLED = " AND rowid NOT IN (SELECT number FROM unsettled)"
 REMOVE = "DELETE FROM outcomes WHERE rowid > ? AND rowid <= ? AND started + seconds < ?"
@@ -111,7 +111,7 @@ def remove(
     Returns:
         The last row that was looked at, whether there may be more, and how many were removed.
     """
-    last, seen = database.execute(NEXT, (after, count)).fetchone()
+    last, seen = database.execute(NEXT, {"after": after, "count": count}).fetchone()
     with database:
         removed = database.execute(REMOVE, (after, last, before)).rowcount
     return last, seen == count, removed

@@ -15,7 +15,7 @@ from ..items.outcomes import NEW_OUTCOME
 from ..system.capacity import patiently
 from ..system.clock import back_off
 from ..system.errors import describe
-from ..system.signals import Stop
+from ..system.signals import StopRequest
 from ..system.text import text_of
 from .database import explained
 from .journal import Journal
@@ -52,7 +52,7 @@ class Settler:
     ``look``; so whatever becomes of the thread holds up nobody.
     """
 
-    def __init__(self, call: Settled | None, journal: Journal, stop: Stop) -> None:
+    def __init__(self, call: Settled | None, journal: Journal, stop: StopRequest) -> None:
         """Find what earlier runs left.
 
         Args:

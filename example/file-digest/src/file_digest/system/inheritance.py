@@ -60,7 +60,7 @@ class Forks:
             )
 
     def prepare(self) -> None:
-        """Have no signal reach a child before it has handlers of its own."""
+        """Keep signals from a child until it has handlers of its own."""
         self.lock.acquire()
         if sys.platform != "win32":
             self.mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
@@ -113,7 +113,7 @@ def was_forked() -> bool:
 
 
 def heed_children() -> None:
-    """Have the kernel keep how children ended, which it does not where SIGCHLD is ignored, wait(2).
+    """Let the kernel keep how children ended, which it does not where SIGCHLD is ignored, wait(2).
 
     Whoever started main may have ignored it, a shell's ``trap '' CHLD`` for example, or the job.
     """

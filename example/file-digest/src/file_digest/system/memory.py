@@ -28,14 +28,13 @@ class PeakMemory:
 
     def read(self) -> int | None:
         """Return it, in bytes; None where it cannot be known."""
-        if sys.platform == "win32":
-            return None
-        maxrss, now = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
-        if sys.platform != "linux":
-            return maxrss
-        if maxrss != self.maxrss or now > self.look_due:
-            self.maxrss, self.look_due = maxrss, now + LOOK_SECONDS
-            self.value = _high_water_mark()
+        if sys.platform != "win32":
+            maxrss, now = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+            if sys.platform != "linux":
+                self.value = maxrss
+            elif maxrss != self.maxrss or now > self.look_due:
+                self.maxrss, self.look_due = maxrss, now + LOOK_SECONDS
+                self.value = _high_water_mark()
         return self.value
 
 

@@ -41,9 +41,8 @@ class Notifier:
             self._send(["STOPPING=1"])
 
     def _send(self, lines: list[str]) -> None:
-        if sys.platform == "win32" or not (self.address and lines):
-            return
-        # A manager that does not read must not hold main up.
-        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-            sender.setblocking(False)
-            sender.sendto("\n".join(lines).encode(), self.address)
+        if sys.platform != "win32" and self.address and lines:
+            # A manager that does not read must not hold main up.
+            with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+                sender.setblocking(False)
+                sender.sendto("\n".join(lines).encode(), self.address)

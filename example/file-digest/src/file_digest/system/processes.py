@@ -209,7 +209,7 @@ def how_it_ended(exitcode: int | None) -> str:
 
 @contextmanager
 def stop_signals_blocked() -> Iterator[None]:
-    """Have processes that are started meanwhile begin with stop signals blocked."""
+    """Start processes meanwhile with stop signals blocked."""
     if sys.platform != "win32":
         before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:

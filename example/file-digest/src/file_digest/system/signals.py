@@ -18,7 +18,7 @@ LAST_SECONDS = 1.2
 """How long main's own end may take once the grace period is over."""
 
 
-class Stop:
+class StopRequest:
     """Whether, and how urgently, main was told to stop; also what wakes its loop."""
 
     def __init__(self, grace: float, clock: Clock | None = None) -> None:
@@ -80,7 +80,7 @@ class Stop:
         return asked
 
     def wake(self) -> None:
-        """Have the loop turn once; from any thread."""
+        """Make the loop turn once; from any thread."""
         with suppress(OSError):
             self._wake_end.send(b"\0")
 

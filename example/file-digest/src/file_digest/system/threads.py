@@ -23,7 +23,7 @@ GIVEN = frozenset(name for name in VARIABLES if name in os.environ)
 
 
 def limit_threads(count: int | None) -> None:
-    """Have the workers that are started from now on use so many; None changes nothing."""
+    """Limit the workers that are started from now on to so many; None changes nothing."""
     if count:
         os.environ.update({name: str(count) for name in VARIABLES if name not in GIVEN})
 

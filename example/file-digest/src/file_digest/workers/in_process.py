@@ -24,14 +24,14 @@ from ..items.worker_job import WorkerJob
 from ..log.formats import show_items_of
 from ..system.errors import WorkersCannotStartError, describe
 from ..system.memory import used_by
-from ..system.signals import Stop
+from ..system.signals import StopRequest
 
 log = logging.getLogger(__name__)
 
 TICK = 0.1
 
 
-def run(backlog: Backlog, logs: LogSetup, stop: Stop) -> Generator[Outcomes]:
+def run(backlog: Backlog, logs: LogSetup, stop: StopRequest) -> Generator[Outcomes]:
     """Do the items of a backlog; yield outcomes as they complete, at least once a ``TICK``.
 
     Without any it yields ``NO_OUTCOMES``, a chance for main to see to other things. Once ``stop``
@@ -59,7 +59,7 @@ def run(backlog: Backlog, logs: LogSetup, stop: Stop) -> Generator[Outcomes]:
         job.end()
 
 
-def _each_item(backlog: Backlog, runner: TaskRunner, stop: Stop) -> Iterator[Outcomes]:
+def _each_item(backlog: Backlog, runner: TaskRunner, stop: StopRequest) -> Iterator[Outcomes]:
     while not backlog.exhausted:
         backlog.fill()
         if stop.requested or backlog.halted:
@@ -74,7 +74,7 @@ def _each_item(backlog: Backlog, runner: TaskRunner, stop: Stop) -> Iterator[Out
 
 
 def _do(
-    backlog: Backlog, batch: Batch, task: Task, runner: TaskRunner, stop: Stop
+    backlog: Backlog, batch: Batch, task: Task, runner: TaskRunner, stop: StopRequest
 ) -> list[Outcomes]:
     """Do one item; one that a second signal interrupts has no outcome, and is done again."""
     name = current_process().name
@@ -91,8 +91,8 @@ def _do(
 
 
 @contextmanager
-def _second_signal_interrupts(stop: Stop) -> Iterator[None]:
-    """Have a second Ctrl-C, or SIGTERM, raise KeyboardInterrupt in the item, as Python does."""
+def _second_signal_interrupts(stop: StopRequest) -> Iterator[None]:
+    """Raise KeyboardInterrupt in the item at a second Ctrl-C or SIGTERM, as Python does."""
 
     def interrupt(number: int, _frame: object) -> None:
         stop.note(number, None)

@@ -35,7 +35,7 @@ from ..system.processes import (
     join_all,
     kill,
 )
-from ..system.signals import Stop
+from ..system.signals import StopRequest
 from ..worker import SharedState, ToMain, ToWorker, WorkerArgs
 from .connection import WorkerConnection
 from .handle import LEFT, UNENDED, Event, Gone, WorkerHandle
@@ -88,7 +88,9 @@ class ProcessManager(ABC):
     DESCRIPTORS = 5
     """Files, pipes and sockets that main has open for a worker."""
 
-    def __init__(self, backlog: Backlog, settings: Settings, logs: LogSetup, stop: Stop) -> None:
+    def __init__(
+        self, backlog: Backlog, settings: Settings, logs: LogSetup, stop: StopRequest
+    ) -> None:
         """Prepare; ``start_one`` starts a worker."""
         self.backlog, self.logs, self.stop = backlog, logs, stop
         self.selector = selectors.DefaultSelector()
