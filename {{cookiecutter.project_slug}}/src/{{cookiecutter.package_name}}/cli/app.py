@@ -24,12 +24,13 @@ from ..system.errors import (
     WorkersCannotStartError,
     error_name,
 )
-from ..system.files import NEW, STDOUT, check_writable, shown
+from ..system.files import STDOUT, shown
 from ..system.memory import size_text
 from ..system.streams import hurry, tell
 from ..system.text import visible
 from ..workers.options import OPTIONS
 from . import config
+from .checks import check_together
 from .options import EXPORT, ITEM_LOG, PRUNE, RUN, SCALE, SLUG, STATUS, TIMELINE, VERSION, Command
 from .values import type_of
 
@@ -39,9 +40,6 @@ USAGE = 2
 WORKERS_CANNOT_START = 3
 SOURCE_FAILED = 4
 HALTED = 5
-
-NEED_WORKERS = ("item_timeout", "recycle_after", "worker_memory", "threads_per_worker")
-"""Settings that mean nothing where all is done in main."""
 
 EXIT_CODES: dict[type[Exception], int] = {
     click.ClickException: USAGE,
@@ -81,11 +79,7 @@ def run(inputs: tuple[str, ...], **values: Any) -> int:
     chosen = {name: values.pop(name) for name in OPTIONS}
     engine = {name: str(v) if isinstance(v, Path) else v for name, v in chosen.items()}
     settings = Settings(**values, engine=engine)
-    if not settings.workers and (needed := [n for n in NEED_WORKERS if values.get(n) is not None]):
-        option = f"--{needed[0].replace('_', '-')}"
-        raise click.UsageError(f"{option}: needs a process of its own; --workers 0 has none")
-    if settings.metrics:
-        _check_metrics(settings.metrics, settings)
+    check_together(settings)
     if settings.dry_run:
         return _show_keys(keys_to_do(settings, inputs))
     hurry()
@@ -263,26 +257,6 @@ def _refusing(name: str = "") -> Iterator[None]:
         return
     except OSError as error:
         raise click.UsageError(f"{name}: {error.strerror}") from error
-
-
-def _check_metrics(path: Path, settings: Settings) -> None:
-    """Refuse a file that cannot be replaced, or that nobody would write."""
-    from importlib.util import find_spec
-
-    from ..results.keys import files_of
-
-    if not find_spec("prometheus_client"):
-        text = "needs prometheus-client: install this project with its extra 'metrics'"
-        raise click.UsageError(f"--metrics: {text}")
-    config.keep_apart({"--log-file": settings.log_file, "--metrics": path})
-    if path.resolve() in files_of(settings.results):
-        raise click.UsageError(f"--metrics: {shown(path)} belongs to the results file")
-    if path.exists() and not path.is_file():
-        raise click.UsageError(f"--metrics: {shown(path)} is no file")
-    try:
-        check_writable(path, [NEW])
-    except OSError as error:
-        raise click.UsageError(f"--metrics: {shown(path)} {error.strerror}") from error
 
 
 def _show_keys(keys: Iterator[str]) -> int:
