@@ -14,7 +14,7 @@ RENDER := find '{{cookiecutter.project_slug}}' \( -name '.*_cache' -o -name __py
 # Not every user has a home that can be written to.
 export UV_CACHE_DIR ?= $(CURDIR)/.cache/uv
 
-.PHONY: help demo render test lint example docs names bench soak clean
+.PHONY: help demo render test pythons lint example docs names bench soak clean
 .DEFAULT_GOAL := help
 
 help: ## say what there is
@@ -37,6 +37,9 @@ render: $(TOOLS) ## render and install build/file-digest (ANSWERS="execution_mod
 
 test: $(TOOLS) ## run every test of the template and of what it generates
 	$(BIN)/pytest -n 2 --dist loadgroup
+
+pythons: $(TOOLS) ## run the generated tests on every Python at hand (PYTHONS="python3.12 ..." NEWER=build/newer ARGS="-m faults")
+	.ci/pythons $(BIN)/cookiecutter $(ARGS)
 
 lint: $(TOOLS) ## check the template's own Python
 	$(BIN)/ruff check
