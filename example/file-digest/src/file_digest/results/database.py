@@ -99,7 +99,7 @@ def open_to_read(path: Path) -> sqlite3.Connection:
 
 
 def _connect(path: Path, mode: str, timeout: float = BUSY_SECONDS) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", timeout, uri=True)
+    return sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", timeout=timeout, uri=True)
 
 
 def open_to_write(path: Path) -> sqlite3.Connection:
