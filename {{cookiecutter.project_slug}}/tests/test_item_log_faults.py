@@ -91,6 +91,7 @@ TRAPPED = """
     def work(trouble):
         if trouble == "sleeps": deep(2)
         if trouble == "holds the GIL": re.match(r"(a+)+$", "a" * 64 + "b")
+        if trouble == "sleeps in C": ctypes.CDLL(None).sleep(600)
         if trouble == "segfaults": ctypes.string_at(0)
         if trouble == "aborts": os.abort()
         if trouble == "kills itself with SIGBUS": os.kill(os.getpid(), signal.SIGBUS)
@@ -108,6 +109,7 @@ TRAPPED = """
     [
         ("sleeps", "timed out after 1 s", "in deep"),
         ("holds the GIL", "timed out after 1 s", "in match"),
+        ("sleeps in C", "timed out after 1 s", "in work"),
         ("segfaults", "worker died: SIGSEGV", "in string_at"),
         ("aborts", "worker died: SIGABRT", "in work"),
         ("kills itself with SIGBUS", "worker died: SIGBUS", "in work"),

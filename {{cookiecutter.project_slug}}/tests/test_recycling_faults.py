@@ -144,5 +144,5 @@ def test_a_size_that_is_none_is_refused(service: Services, size: str) -> None:
     """Exit 2, one line that says what is allowed."""
     finished = service(JOB).run("pass", "1", f"--worker-memory={size}")
     assert finished.code == 2
-    assert "give a size such as 500M or 1.5G" in finished.stderr
+    assert "give a number of bytes above 0, such as 500M or 1.5G" in finished.stderr
     assert len(finished.stderr.splitlines()) == 1

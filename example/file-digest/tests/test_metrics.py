@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from file_digest import PACKAGE
-from file_digest.cli import app
+from file_digest.cli import app, checks
 from file_digest.items.backlog import Backlog
 from file_digest.items.events import DIED, WorkerNow
 from file_digest.items.outcomes import NO_OUTCOMES, Outcomes
@@ -136,7 +136,7 @@ def test_without_the_library_it_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """In one line that says what to install."""
-    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    monkeypatch.setattr(checks, "find_spec", lambda _name: None)
     assert app.main(["run", "--metrics", str(tmp_path / "m.prom"), str(tmp_path)]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1

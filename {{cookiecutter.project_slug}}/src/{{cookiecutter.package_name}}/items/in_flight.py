@@ -1,11 +1,33 @@
 """The batches that one worker has: what main knows of items that are under way."""
 
+from dataclasses import replace
+
 from .backlog import Backlog
 from .batch import Batch, WorkerDeath
 from .messages import IDLE, Released, Report, UnpickleFailed, whole_task
 from .outcomes import Outcomes
 
 Answer = Report | Released | UnpickleFailed
+
+
+def part_before(answer: Report | UnpickleFailed, late: int) -> Report | UnpickleFailed | None:
+    """Return what an answer says of the items before one that took too long; None for nothing.
+
+    To be asked for its stack may end a call into C early, and ``work`` with it.
+    """
+    count = (late if late >= 0 else whole_task(late)) - answer.first
+    if count <= 0:
+        return None
+    if isinstance(answer, UnpickleFailed) or count >= len(answer.seconds):
+        return answer
+    return replace(
+        answer,
+        results="\n".join(answer.results.split("\n")[:count]),
+        elapsed=sum(answer.seconds[:count]),
+        seconds=answer.seconds[:count],
+        errors={at: text for at, text in answer.errors.items() if at < count},
+        retryable=[at for at in answer.retryable if at < count],
+    )
 
 
 class InFlight:
@@ -35,6 +57,11 @@ class InFlight:
             return self.batches.get(whole_task(current))  # which is its own inverse
         batches = self.batches.values()
         return next((b for b in batches if b.first <= current < b.first + len(b.pairs)), None)
+
+    @property
+    def first_open(self) -> int | None:
+        """Number of the first item that is not reported."""
+        return next((b.first + b.done for b in self.batches.values() if b.open), None)
 
     def key(self, current: int) -> str | None:
         """Return the key of the item with that number; of the first, where the worker is idle.

@@ -215,7 +215,7 @@ class Supervisor:
             if worker.reason:
                 self._kill_once_asked(worker, now)
             elif reason := worker.overdue(now, limit, self.settings.start_timeout):
-                worker.expired(reason, kinds.TIMED_OUT)
+                worker.timed_out(reason)
                 worker.asked_at = now
                 if not self.manager.ask_for_stack(worker):
                     self._kill_once_asked(worker, inf)

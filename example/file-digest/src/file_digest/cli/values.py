@@ -59,6 +59,12 @@ def _with_unit(text: str, units: Mapping[str, int]) -> int:
     return round(float(found[1]) * units[found[2]])
 
 
+def _size(text: str) -> int:
+    if not (result := _with_unit(text, SIZES)):
+        raise ValueError("no amount")
+    return result
+
+
 def _percentage(text: str) -> float:
     if not 0 <= (result := float(text.removesuffix("%"))) <= 100:
         raise ValueError("not between 0 and 100")
@@ -128,7 +134,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "layout": _layout,
     "path": meant_by,
     "log_file": _log_file,
-    "size": partial(_with_unit, units=SIZES),
+    "size": _size,
     "age": partial(_with_unit, units=AGES),
     "percentage": _percentage,
     "share": _share,

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from ..items.backlog import Backlog
 from ..items.batch import Batch, WorkerDeath
-from ..items.events import DIED, WorkerNow
-from ..items.in_flight import Answer, InFlight
-from ..items.messages import IDLE, Ready, StartFailed
+from ..items.events import DIED, TIMED_OUT, WorkerNow
+from ..items.in_flight import Answer, InFlight, part_before
+from ..items.messages import IDLE, Ready, Released, StartFailed
 from ..items.outcomes import Outcomes
 from ..system.clock import Clock
 from ..system.errors import WorkersCannotStartError
@@ -58,6 +58,8 @@ class WorkerHandle:
         """The same in a word, as ``WorkerEvents.replaced`` has it."""
         self.stack = ""
         """Where it was when it was killed or crashed, if it said so."""
+        self.late: int | None = None
+        """Number of the item that took too long, if it is killed for that."""
         self.asked_at: float | None = None
         """When it was asked for its stack, until it is killed."""
         self.current = IDLE
@@ -134,7 +136,11 @@ class WorkerHandle:
             self._progressed()
 
     def settle(self, answer: Answer) -> list[Outcomes]:
-        """Turn what it says of its items into outcomes."""
+        """Turn what it says of its items into outcomes; an item that is late has none."""
+        if self.late is not None and not isinstance(answer, Released):
+            if not (before := part_before(answer, self.late)):
+                return []
+            answer = before
         outcomes = self.in_flight.settle(answer, self.name)
         self.proven = self.proven or bool(outcomes)
         self.stalled = self.stalled and self.busy
@@ -150,15 +156,26 @@ class WorkerHandle:
         if not self.reason:
             self.reason, self.cause = reason, cause
 
+    def timed_out(self, reason: str) -> None:
+        """Note that its current item is late, or that it is itself; it is to be killed."""
+        self.expired(reason, TIMED_OUT)
+        self.late = self.at_hand if self.busy else None
+
+    @property
+    def at_hand(self) -> int | None:
+        """Number of its current item, or its current task; None where nobody knows."""
+        return None if self.current == IDLE else self.current
+
     def died(self, how: str) -> list[Outcomes]:
         """Blame its current item, take back all others; ``reason`` says why from now on."""
         self.expired(how)
         seconds, memory = self.clock.now() - self.since, self.memory or None
         death = WorkerDeath(self.name, self.reason, seconds, self.stack, memory)
-        return self.in_flight.lose(self.current, death)
+        return self.in_flight.lose(self.current if self.late is None else self.late, death)
 
     def _progressed(self) -> None:
-        self.since, self.revocations = self.clock.now(), 0
+        if self.late is None:  # else nothing counts any more
+            self.since, self.revocations = self.clock.now(), 0
 
 
 class RestartBackoff:
