@@ -7,14 +7,14 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..system.files import NEW, check_writable, shown
+from ..system.files import check_writable, shown
 from . import schema
-from .keys import LIVE, beside, real_file
+from .keys import beside, real_file
 
 BUSY_SECONDS = 5.0
 LOCK_SECONDS = 0.2
 """How long a run waits for its lock: ``is_locked`` may look at it just then."""
-NAMES_BESIDE = ("-lock", "-new-wal", "-new-shm", LIVE + NEW)
+NAMES_BESIDE = ("-lock", "-new-wal", "-new-shm")
 MOST_PATH = 500
 """Bytes of a path that SQLite opens on Unix with all that it adds; newer ones take more."""
 

@@ -10,13 +10,12 @@ from errno import ELOOP
 from pathlib import Path
 
 from ..items.messages import Outcome
-from ..system.files import NEW
 
 LIVE = "-live"
 REQUEST = "-prune"
 """Ending of the file by which ``prune`` asks a run to remove what is old."""
 
-BESIDE = ("-lock", "-new", REQUEST, "-shm", "-wal", LIVE, LIVE + NEW)
+BESIDE = ("-lock", "-new", REQUEST, "-shm", "-wal", LIVE)
 """Endings of the files beside a journal that are its own."""
 
 ESCAPE = r"\ud"

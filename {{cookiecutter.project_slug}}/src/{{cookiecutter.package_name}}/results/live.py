@@ -1,4 +1,4 @@
-"""What a run is at right now: a small file beside its journal, which main replaces every second.
+"""What a run is at right now: a small file beside its journal, which main rewrites every second.
 
 That the file is there says nothing: main may have been killed. A run lives as long as the system
 has its lock on the journal, and is not stuck as long as it goes on writing this file.
@@ -13,12 +13,14 @@ from typing import Self
 
 from ..items.events import WorkerNow
 from ..items.stats import pace
-from ..system.files import replace
 from .database import is_locked
 from .keys import LIVE, beside, real_file
 
 STUCK_SECONDS = 4.0
 """Main writes every second, and no turn of its loop takes longer than one, even when it idles."""
+
+LOOKS, LOOK_SECONDS = 5, 0.01
+"""How often to read a file that is half written, and how long to wait before the next time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,9 +92,14 @@ class LiveFile:
         data = json.dumps(asdict(live)).encode()
         if data == self.written and self.path.exists():
             os.utime(self.path)
-        else:
-            replace(self.path, data)
-            self.written = data
+            return
+        # In place: a new file that takes the other's would come and go in a folder that may be the
+        # job's input. Who reads half of each sees that it is no JSON, and reads again.
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o644)
+        with open(descriptor, "wb", buffering=0) as file:
+            file.write(data)
+            file.truncate(len(data))
+        self.written = data
 
     def remove(self) -> None:
         """Remove it.
@@ -120,9 +127,13 @@ def last_sign(results: Path) -> Sign | None:
     """
     if not is_running(results):
         return None
-    try:
-        with beside(real_file(results), LIVE).open("rb") as file:
-            age = time.time() - os.fstat(file.fileno()).st_mtime
-            return Sign(Live.from_json(file.read()), age)
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
+    for _ in range(LOOKS):
+        try:
+            with beside(real_file(results), LIVE).open("rb") as file:
+                age = time.time() - os.fstat(file.fileno()).st_mtime
+                return Sign(Live.from_json(file.read()), age)
+        except OSError:
+            return None
+        except (ValueError, TypeError, KeyError):  # it is being written
+            time.sleep(LOOK_SECONDS)
+    return None
