@@ -96,7 +96,7 @@ def test_metadata_is_valid(bake: Bake, answers: dict[str, str]) -> None:
     metadata = Validator()(tomllib.loads(bake(**answers).files["pyproject.toml"].decode()))
     names = {requirement.partition(">")[0] for requirement in metadata["project"]["dependencies"]}
     dask = {"distributed"} if answers["execution_model"] == "dask" else set()
-    assert names == {"click", "python-json-logger", "rich"} | dask
+    assert names == {"click", "psutil", "python-json-logger", "rich"} | dask
     proprietary = answers["license"] == "Proprietary"
     assert metadata["project"]["license"].removeprefix("LicenseRef-") == answers["license"]
     assert ("Private :: Do Not Upload" in metadata["project"]["classifiers"]) == proprietary
