@@ -15,7 +15,10 @@ import pytest
 
 from {{ cookiecutter.package_name }} import STOPPED_BY_SIGNAL
 from {{ cookiecutter.package_name }}.cli import app
-from {{ cookiecutter.package_name }}.settings import slug_and_version, start_methods
+from {{ cookiecutter.package_name }}.settings import (
+    slug_and_version,
+    start_methods,
+)
 
 from .support.service import PACKAGE, Finished, Service, wait_for
 

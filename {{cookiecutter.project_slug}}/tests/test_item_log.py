@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from {{ cookiecutter.package_name }}.insight.item_log import LayoutError, files_of, lines_of
+from {{ cookiecutter.package_name }}.insight.item_log import (
+    LayoutError,
+    files_of,
+    lines_of,
+)
 from {{ cookiecutter.package_name }}.log.formats import LineFormatter
 from {{ cookiecutter.package_name }}.settings import TEXT_LAYOUT
 

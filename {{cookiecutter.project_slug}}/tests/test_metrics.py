@@ -15,7 +15,11 @@ from {{ cookiecutter.package_name }}.items.events import DIED, WorkerNow
 from {{ cookiecutter.package_name }}.items.outcomes import NO_OUTCOMES, Outcomes
 from {{ cookiecutter.package_name }}.items.source import Source
 from {{ cookiecutter.package_name }}.results.live import Live
-from {{ cookiecutter.package_name }}.results.metrics import BOUNDS, Metrics, SecondsHistogram
+from {{ cookiecutter.package_name }}.results.metrics import (
+    BOUNDS,
+    Metrics,
+    SecondsHistogram,
+)
 
 Samples = dict[str, float]
 

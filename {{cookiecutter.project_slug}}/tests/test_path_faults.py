@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from {{ cookiecutter.package_name }}.settings import slug_and_version, start_methods
+from {{ cookiecutter.package_name }}.settings import (
+    slug_and_version,
+    start_methods,
+)
 from {{ cookiecutter.package_name }}.system.files import meant_by, shown
 
 from .support.service import PACKAGE, Finished, Service

@@ -22,7 +22,10 @@ from {{ cookiecutter.package_name }}.system.processes import (
     join_all,
     start_process,
 )
-from {{ cookiecutter.package_name }}.system.signals import AGAIN_SECONDS, StopRequest
+from {{ cookiecutter.package_name }}.system.signals import (
+    AGAIN_SECONDS,
+    StopRequest,
+)
 
 from .support.service import SLACK, wait_for
 

@@ -10,7 +10,11 @@ from pathlib import Path
 
 from file_digest.configurer import LogSetup, configure_worker
 from file_digest.listener import Listener
-from file_digest.settings import Settings, slug_and_version, start_methods
+from file_digest.settings import (
+    Settings,
+    slug_and_version,
+    start_methods,
+)
 
 __all__ = ["LogSetup", "configure_worker", "one_log"]
 

@@ -15,7 +15,10 @@ import pytest
 
 from file_digest import STOPPED_BY_SIGNAL
 from file_digest.cli import app
-from file_digest.settings import slug_and_version, start_methods
+from file_digest.settings import (
+    slug_and_version,
+    start_methods,
+)
 
 from .support.service import PACKAGE, Finished, Service, wait_for
 

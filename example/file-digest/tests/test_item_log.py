@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from file_digest.insight.item_log import LayoutError, files_of, lines_of
+from file_digest.insight.item_log import (
+    LayoutError,
+    files_of,
+    lines_of,
+)
 from file_digest.log.formats import LineFormatter
 from file_digest.settings import TEXT_LAYOUT
 

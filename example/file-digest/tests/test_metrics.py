@@ -15,7 +15,11 @@ from file_digest.items.events import DIED, WorkerNow
 from file_digest.items.outcomes import NO_OUTCOMES, Outcomes
 from file_digest.items.source import Source
 from file_digest.results.live import Live
-from file_digest.results.metrics import BOUNDS, Metrics, SecondsHistogram
+from file_digest.results.metrics import (
+    BOUNDS,
+    Metrics,
+    SecondsHistogram,
+)
 
 Samples = dict[str, float]
 

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from file_digest.settings import slug_and_version, start_methods
+from file_digest.settings import (
+    slug_and_version,
+    start_methods,
+)
 from file_digest.system.files import meant_by, shown
 
 from .support.service import PACKAGE, Finished, Service

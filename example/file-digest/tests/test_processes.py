@@ -22,7 +22,10 @@ from file_digest.system.processes import (
     join_all,
     start_process,
 )
-from file_digest.system.signals import AGAIN_SECONDS, StopRequest
+from file_digest.system.signals import (
+    AGAIN_SECONDS,
+    StopRequest,
+)
 
 from .support.service import SLACK, wait_for
 
