@@ -58,6 +58,13 @@ ROWS = {
     "module functions": "logging.info('to nobody')",
 }
 
+IN_A_THREAD = """
+import threading
+thread = threading.Thread(target=log.info, args=("%s", "x" * 10_000))
+thread.start()
+thread.join()
+"""
+
 
 def configuring(service: Services, code: str, *, at_import: bool) -> Service:
     """Make a service whose job configures logging at its import, or in ``work()``."""
@@ -86,6 +93,19 @@ def test_no_call_takes_the_log_away(
     assert sorted(text for text in found if text in expected) == sorted(expected)
     assert any(text.startswith("run begins") for text in found)
     assert any(text.startswith("run ends: 3 done") for text in found)
+
+
+@TRANSPORTS
+@pytest.mark.parametrize("at_import", [True, False], ids=["at import", "in work"])
+def test_shutdown_leaves_the_log_to_every_thread(
+    service: Services, transport: str, at_import: bool
+) -> None:
+    """What logging locks, closes and unlocks then is as free as before, for long records too."""
+    one = configuring(service, "logging.shutdown()", at_import=at_import)
+    one.environment["IN_WORK"] = f"{one.environment.get('IN_WORK', '')}\n{IN_A_THREAD}"
+    finished = one.run("--workers", "1", "--log-transport", transport)
+    assert finished.code == 0, finished.stderr
+    assert sum(text.startswith("xxx") for text in messages(one)) == 3
 
 
 @pytest.mark.parametrize("method", start_methods())

@@ -108,7 +108,7 @@ def deconfigure() -> None:
 
 def _release(handler: logging.Handler) -> None:
     if isinstance(handler, PipeHandler):
-        handler.release()
+        handler.leave_pipe()
 
 
 class LogFileHandler(logging.Handler):

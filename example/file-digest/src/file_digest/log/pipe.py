@@ -6,7 +6,7 @@ import os
 import select
 import sys
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -29,8 +29,6 @@ else:
 PIPE_BYTES = 1 << 18
 """How much the pipe holds where that can be set: more than comes between two reads."""
 COMMAND_TIMEOUT = 0.1
-LOCK_SECONDS = 1.0
-"""How long to wait for a lock that the job, or a library, may hold for good."""
 SENT = -1
 
 
@@ -155,23 +153,19 @@ class PipeHandler(logging.Handler):
             self._send(line)
         return True
 
-    def release(self) -> None:
-        """Let go of the pipe; not ``close``, which logging.shutdown() calls at any time."""
+    def leave_pipe(self) -> None:
+        """Close this process's end; neither ``close`` nor ``release``, which logging calls."""
         self.end.close()
 
     def _send(self, line: bytes) -> None:
         """Send what needs more than one write, or has to wait."""
-        held = self.lock.acquire(timeout=LOCK_SECONDS) if self.lock else False
-        try:
+        with self.lock or nullcontext():
             lines = [line] if len(line) <= ATOMIC else cut(line, self.sender.run)
             results = map(self._write, lines)
             trouble = next((result for result in results if result != SENT), SENT)
             self.stall.expired = trouble == STALLED
             if trouble != SENT:
                 self.fallback_file.append(line, trouble)
-        finally:
-            if held and self.lock:
-                self.lock.release()
 
     def _write(self, line: bytes) -> int:
         """Write all of it or nothing, see pipe(7); return what hindered it."""
