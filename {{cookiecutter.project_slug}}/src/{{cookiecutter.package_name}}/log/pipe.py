@@ -3,7 +3,6 @@
 import logging
 import multiprocessing
 import os
-import select
 import sys
 import time
 from contextlib import nullcontext, suppress
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ..system.files import high_duplicate
+from ..system.streams import has_room
 from .fallback import Fallback, FallbackFile, StallTimeout, identity_of
 from .formats import SafeFormatter
 from .parts import PartFiles
@@ -189,13 +189,3 @@ class PipeHandler(logging.Handler):
 def has_atomic_pipes() -> bool:
     """Whether writes to a pipe are all or nothing, as POSIX has it."""
     return sys.platform != "win32"
-
-
-def has_room(pipe: int, seconds: float) -> bool:
-    """Whether a write to a pipe is possible now or within some seconds."""
-    ready = True
-    if sys.platform != "win32":
-        poll = select.poll()
-        poll.register(pipe, select.POLLOUT)
-        ready = bool(poll.poll(seconds * 1000))
-    return ready

@@ -13,7 +13,7 @@ from ..items.outcomes import Change, Outcomes
 from ..system.files import shown
 from .database import JournalError, ask, check, explained, lock, open_to_write
 from .keys import real_file
-from .known import PassedKeys, keys_of, recorded
+from .known import NO_OUTCOME, PassedKeys, keys_of, recorded
 from .pruning import Pruner
 from .recording import insert, key_in
 
@@ -99,7 +99,9 @@ class Journal:
         with explained(self.path, "cannot be read"):
             known = recorded(self.database, asked)
         if known or len(set(keys)) < len(keys) or not self.under_way.isdisjoint(asked):
-            return [pair for pair in pairs if self._admits(pair[0], *known.get(pair[0], ("", 0)))]
+            return [
+                pair for pair in pairs if self._admits(pair[0], *known.get(pair[0], NO_OUTCOME))
+            ]
         self.under_way.update(keys)
         return pairs
 

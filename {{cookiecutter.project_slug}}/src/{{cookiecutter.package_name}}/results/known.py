@@ -12,6 +12,8 @@ SLOTS = 1 << 23
 AT_ONCE = 250
 """Keys that one query asks for."""
 SHORT = 1_000
+NO_OUTCOME = "", 0
+"""Status and row number of a key without an outcome."""
 PLACEHOLDERS = ",".join("?" * AT_ONCE)
 QUERY = f"SELECT key, status, rowid FROM outcomes WHERE key IN ({PLACEHOLDERS})"  # noqa: S608
 

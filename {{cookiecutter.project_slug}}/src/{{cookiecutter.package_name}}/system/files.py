@@ -159,3 +159,13 @@ def high_duplicate(descriptor: int) -> int:
             lowest = min(os.sysconf("SC_OPEN_MAX"), HIGH) - BELOW
             return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, lowest)
     return descriptor
+
+
+def duplicate(descriptor: int) -> int:
+    """Return a duplicate, at a high number if there is one.
+
+    Raises:
+        OSError: No descriptor is left.
+    """
+    high = high_duplicate(descriptor)
+    return os.dup(descriptor) if high == descriptor else high

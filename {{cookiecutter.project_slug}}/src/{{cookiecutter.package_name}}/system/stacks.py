@@ -12,7 +12,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from .files import high_duplicate
+from .files import duplicate
 
 REQUEST: int | None = None
 """The signal that asks a worker for its stack; none where there is no such signal."""
@@ -30,8 +30,7 @@ FRAME = re.compile(r'  File "(?P<file>.*)", line (\d+|\?\?\?) in ')
 def write_to(path: str) -> None:
     """In a worker: write the stack of each thread to a file when asked, and on a crash."""
     with open(path, "ab") as file:
-        descriptor = high_duplicate(file.fileno())
-        descriptor = os.dup(descriptor) if descriptor == file.fileno() else descriptor
+        descriptor = duplicate(file.fileno())
     faulthandler.enable(descriptor)
     if REQUEST is not None and sys.platform != "win32":
         faulthandler.register(REQUEST, descriptor)

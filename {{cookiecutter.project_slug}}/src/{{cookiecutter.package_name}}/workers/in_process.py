@@ -63,7 +63,8 @@ def _each_item(backlog: Backlog, runner: TaskRunner, stop: StopRequest) -> Itera
     while not backlog.exhausted:
         backlog.fill()
         if stop.requested or backlog.halted:
-            stop.begin_grace()
+            if stop.requested:
+                stop.begin_grace()
             backlog.stop()
         elif work := backlog.next_batch():
             yield from _do(backlog, *work, runner, stop)

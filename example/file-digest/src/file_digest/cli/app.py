@@ -30,7 +30,6 @@ from ..system.streams import hurry, tell
 from ..system.text import visible
 from ..workers.options import OPTIONS
 from . import config
-from .checks import check_together
 from .options import EXPORT, ITEM_LOG, PRUNE, RUN, SCALE, SLUG, STATUS, TIMELINE, VERSION, Command
 from .values import type_of
 
@@ -74,6 +73,7 @@ def run(inputs: tuple[str, ...], **values: Any) -> int:
     from .. import main
     from ..insight.dry_run import keys_to_do
     from ..results.database import JournalError
+    from .checks import check_together
     from .progress import progress_for, summary
 
     chosen = {name: values.pop(name) for name in OPTIONS}

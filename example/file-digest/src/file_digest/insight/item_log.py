@@ -1,5 +1,6 @@
 """One item's lines of the log, found in all its files."""
 
+import glob
 import json
 import re
 from collections.abc import Iterator
@@ -44,7 +45,7 @@ def lines_of(key: str, log_file: Path, layout: str) -> Iterator[str]:
 
 def files_of(log_file: Path) -> list[Path]:
     """Return the files of a log that exist, oldest first."""
-    numbered = log_file.parent.glob(f"{_literal(log_file.name)}.*")
+    numbered = log_file.parent.glob(f"{glob.escape(log_file.name)}.*")
     rotated = [path for path in numbered if path.name.rpartition(".")[2].isdecimal()]
     rotated.sort(key=lambda path: -int(path.name.rpartition(".")[2]))
     last = log_file, log_file.with_name(f"{log_file.name}.rescue")
@@ -98,7 +99,3 @@ def _item_in(line: str) -> object:
         return json.loads(line).get(ITEM)
     except (ValueError, AttributeError, RecursionError):
         return None
-
-
-def _literal(name: str) -> str:
-    return re.sub(r"([*?[])", r"[\1]", name)

@@ -59,8 +59,8 @@ class RunStats:
             return False
         if not limit.is_percentage:
             return self.failed >= limit.amount
-        finished = self.done + self.failed
-        return finished >= ENOUGH_FOR_SHARE and 100 * self.failed >= limit.amount * finished
+        enough = self.finished >= ENOUGH_FOR_SHARE
+        return enough and 100 * self.failed >= limit.amount * self.finished
 
     @property
     def finished(self) -> int:

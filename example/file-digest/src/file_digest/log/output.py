@@ -21,9 +21,25 @@ from . import hooks
 from .formats import ITEM
 
 READ_BYTES = 1 << 16
+LAST_READS = 4
+"""More than a pipe holds; what the worker's programs write after its end is not waited for."""
 LONGEST_LINE = 1 << 20
 HAS_NAMED_PIPES = sys.platform != "win32"
 OURS = {__file__, streams.__file__}
+
+
+class Lines:
+    """Takes what comes in pieces apart into lines."""
+
+    rest = b""
+    """The beginning of the next one."""
+
+    def add(self, data: bytes) -> list[bytes]:
+        """Return the lines that are complete by now, without their breaks; or far too long."""
+        *lines, self.rest = (self.rest + data).split(b"\n")
+        if len(self.rest) > LONGEST_LINE:
+            lines, self.rest = [*lines, self.rest], b""
+        return lines
 
 
 class PrintedLines:
@@ -31,7 +47,7 @@ class PrintedLines:
 
     def __init__(self) -> None:
         """Begin without any."""
-        self.rest = {"stdout": b"", "stderr": b""}
+        self.streams = {"stdout": Lines(), "stderr": Lines()}
         self.busy = threading.local()
 
     def take(self, stream: str, data: bytes) -> bool:
@@ -45,11 +61,7 @@ class PrintedLines:
             return False
         self.busy.now = True
         try:
-            *lines, self.rest[stream] = (self.rest[stream] + data).split(b"\n")
-            if len(self.rest[stream]) > LONGEST_LINE:
-                lines.append(self.rest.pop(stream))
-                self.rest[stream] = b""
-            for line in lines:
+            for line in self.streams[stream].add(data):
                 log_line(stream, line, **_caller())
         finally:
             del self.busy.now
@@ -57,9 +69,9 @@ class PrintedLines:
 
     def finish(self) -> None:
         """Log what is left of an unfinished line, at the end."""
-        for stream, rest in self.rest.items():
-            if rest:
-                self.take(stream, b"\n")
+        for name, stream in self.streams.items():
+            if stream.rest:
+                self.take(name, b"\n")
 
 
 def capture(path: str) -> None:
@@ -89,7 +101,7 @@ class OutputPipe:
         """
         path = Path(util.get_temp_dir(), f"{worker}.output")
         path.unlink(missing_ok=True)
-        self.path, self.worker, self.rest = str(path), worker, b""
+        self.path, self.worker, self.lines = str(path), worker, Lines()
         if sys.platform != "win32":
             os.mkfifo(path, 0o600)
             # Open for writing too: so it never ends, and a worker can open it any time, fifo(7).
@@ -109,19 +121,17 @@ class OutputPipe:
         data = b""
         with suppress(BlockingIOError):
             data = os.read(self.descriptor, READ_BYTES)
-        *lines, self.rest = (self.rest + data).split(b"\n")
-        if len(self.rest) > LONGEST_LINE:
-            lines, self.rest = [*lines, self.rest], b""
-        for line in lines:
+        for line in self.lines.add(data):
             log_line("output", line, **self._fields(pid, key))
         return bool(data)
 
     def close(self, pid: int, key: str | None) -> None:
         """Log what is left, of a worker that is gone, and remove the pipe."""
-        while self.log_lines(pid, key):
-            pass
-        if self.rest:
-            log_line("output", self.rest, **self._fields(pid, key))
+        for _ in range(LAST_READS):
+            if not self.log_lines(pid, key):
+                break
+        if self.lines.rest:
+            log_line("output", self.lines.rest, **self._fields(pid, key))
         os.close(self.descriptor)
         with suppress(OSError):  # somebody cleared the folder
             os.unlink(self.path)

@@ -12,7 +12,6 @@ from ..system import streams
 from ..system.errors import RefusedError
 from .formats import CONTINUATION
 from .logfile import wait_for_space, warn_once
-from .pipe import has_room
 from .wire import ATOMIC
 
 HAS_STDOUT_LOG = sys.platform != "win32"
@@ -72,7 +71,7 @@ class LogStream:
             try:
                 written = os.write(self.descriptor, data[: _atomic(data)])
             except BlockingIOError:
-                has_room(self.descriptor, ROOM_SECONDS)
+                streams.has_room(self.descriptor, ROOM_SECONDS)
             except OSError as error:
                 if error.errno not in NO_SPACE:
                     self._lose(data, error)

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..items.messages import DONE, FAILED, Item
 from .database import check, explained, open_to_read
 from .keys import real_file
-from .recording import key_in
+from .known import NO_OUTCOME, recorded
 
 
 @contextmanager
@@ -35,6 +35,5 @@ def preview(path: Path, *, retry_failed: bool) -> Iterator[Callable[[list[Item]]
 def _unfinished(
     database: sqlite3.Connection, final: tuple[str, ...], pairs: list[Item]
 ) -> list[Item]:
-    query = "SELECT status FROM outcomes WHERE key = ?"
-    rows = ((pair, database.execute(query, (key_in(database, pair[0]),))) for pair in pairs)
-    return [pair for pair, row in rows if (row.fetchone() or ("",))[0] not in final]
+    known = recorded(database, [key for key, _ in pairs])
+    return [pair for pair in pairs if known.get(pair[0], NO_OUTCOME)[0] not in final]

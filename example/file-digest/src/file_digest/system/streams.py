@@ -15,13 +15,15 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, TextIO
 
-from .files import high_duplicate
+from .files import duplicate
 
 WRITE_TIMEOUT = 60.0
 """How long to wait for room where a descriptor does not block, before it counts as unread."""
 HURRY_SECONDS = 1.0
 """The same while a run goes on: it waits for nobody, whether the descriptor blocks or not."""
 STDOUT_NUMBER, STDERR_NUMBER = 1, 2
+SELECT_NUMBERS = 1024
+"""Descriptors below this are select's: FD_SETSIZE."""
 PIECE = 512
 """Wherever there is room at all, in a pipe or a terminal, so many bytes fit without blocking."""
 NOBODY_READS = {errno.EPIPE, errno.EIO, errno.EBADF, errno.ENXIO, errno.ETIMEDOUT}
@@ -113,9 +115,7 @@ class Screen(WaitingWriter):
 
         What others write to the descriptor goes to ``descriptor`` from now on.
         """
-        before = high_duplicate(self.number)
-        before = os.dup(before) if before == self.number else before
-        self.raw = open(before, "wb", buffering=0)  # noqa: SIM115 - for good
+        self.raw = open(duplicate(self.number), "wb", buffering=0)  # noqa: SIM115 - for good
         os.dup2(descriptor, self.number)
         self.sink = sink
 
@@ -134,11 +134,19 @@ class ScreenText(io.TextIOWrapper):
 
 
 def has_room(descriptor: int, seconds: float) -> bool:
-    """Whether something can be written now or within some seconds; an error to come counts too."""
-    try:
-        return sys.platform == "win32" or bool(select.select([], [descriptor], [], seconds)[1])
-    except OSError:  # it is closed
-        return True
+    """Whether something can be written now or within some seconds; an error to come counts too.
+
+    By select(2), for macOS does not poll terminals; by poll(2) where a number is too high for it.
+    """
+    ready = True
+    if sys.platform != "win32":
+        if descriptor >= SELECT_NUMBERS:
+            poll = select.poll()
+            poll.register(descriptor, select.POLLOUT)
+            return bool(poll.poll(seconds * 1000))
+        with suppress(OSError):  # it is closed
+            ready = bool(select.select([], [descriptor], [], seconds)[1])
+    return ready
 
 
 def protect(seconds: float = WRITE_TIMEOUT) -> None:
@@ -255,8 +263,7 @@ def lend_stdout() -> int:
         if stdout_is_closed():
             raise OSError(errno.EBADF, "standard output is closed")
         stdout().flush()
-        kept = high_duplicate(STDOUT_NUMBER)
-        _lent.append(os.dup(kept) if kept == STDOUT_NUMBER else kept)
+        _lent.append(duplicate(STDOUT_NUMBER))
         error = os.open(os.devnull, os.O_WRONLY) if "stderr" in _closed else STDERR_NUMBER
         os.dup2(error, STDOUT_NUMBER)
     return _lent[0]
