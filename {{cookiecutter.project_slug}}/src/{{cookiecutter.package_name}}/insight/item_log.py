@@ -15,7 +15,7 @@ KINDS = {
     "processName": r"\S+ *",
     "message": r".*",
 }
-"""What a field looks like, where that can be told; any other is as short as can be."""
+"""Patterns of the fields that have one; any other matches as little as possible."""
 MARK = CONTINUATION.removeprefix("\n")
 
 
@@ -53,7 +53,7 @@ def files_of(log_file: Path) -> list[Path]:
 
 
 def pattern_for(key: str, layout: str) -> re.Pattern[str]:
-    """Return what the records of an item look like, in a layout."""
+    """Return a pattern that matches the records of an item, in a layout."""
     pattern, at = "", 0
     for field in FIELD.finditer(layout):
         pattern += re.escape(layout[at : field.start()])

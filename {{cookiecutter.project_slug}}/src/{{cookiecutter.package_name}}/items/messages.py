@@ -52,7 +52,7 @@ class Outcome(NamedTuple):
 
     @property
     def value(self) -> Any:
-        """What ``job.work`` returned, as ``json`` reads it."""
+        """Return the result as ``json`` reads it; None for a failed item."""
         return None if self.result is None else json.loads(self.result)
 
 

@@ -22,7 +22,7 @@ class Waiting:
         self.heap: list[tuple[float, int, Item, int]] = []
 
     def __len__(self) -> int:
-        """How many wait."""
+        """Count the items."""
         return len(self.heap)
 
     @property

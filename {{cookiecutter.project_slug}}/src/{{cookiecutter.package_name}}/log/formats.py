@@ -39,7 +39,7 @@ MADE_INTO_TEXT = dict.fromkeys(("args", "exc_info", "exc_text", "stack_info"))
 
 
 class Runner(Protocol):
-    """What does the items of a process, one at a time."""
+    """Does the items of a process, one at a time."""
 
     @property
     def key(self) -> str:

@@ -24,7 +24,7 @@ WRAP = 1 << 40
 
 
 class LogStream:
-    """What a listener writes to, and main hands to each in turn; a ``LogFile`` to its callers.
+    """Standard output as the listener's log, handed to each listener in turn; like a ``LogFile``.
 
     Each write is of whole lines, as many as a pipe takes all at once or not at all; a longer line
     takes several. How much is out is noted after each write, in memory that outlives the listener.
@@ -49,12 +49,12 @@ class LogStream:
 
     @property
     def size(self) -> int:
-        """How many bytes are out by now."""
+        """Count the bytes that are out by now."""
         return self.counts[SENT] % WRAP
 
     @property
     def lost(self) -> int:
-        """How many records nobody took."""
+        """Count the records that nobody took."""
         return self.counts[LOST]
 
     def has_room_for(self, _count: int) -> bool:

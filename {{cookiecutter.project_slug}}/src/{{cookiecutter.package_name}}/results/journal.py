@@ -72,7 +72,7 @@ class Journal:
         """Stored keys that have a row of an earlier run, which is to be replaced."""
         self.changes: list[Change] = []
         self.polls, self.passed, self.under_way = polls, PassedKeys(), set[str]()
-        """What came in this run, roughly, and what of it has no outcome that is committed."""
+        """Keys that came in this run, roughly, and those of them without a committed outcome."""
 
     def __enter__(self) -> Self:
         """Return the journal itself."""

@@ -25,7 +25,7 @@ LOOKS, LOOK_SECONDS = 5, 0.01
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Live:
-    """What a run says of itself: times in seconds since the epoch, sizes in bytes."""
+    """The state of a run at this moment: times in seconds since the epoch, sizes in bytes."""
 
     pid: int
     began: float

@@ -44,7 +44,7 @@ LOOK_SECONDS = 0.05
 
 
 class Pruned(NamedTuple):
-    """How many outcomes ``prune`` removed, and the journal's size in bytes."""
+    """The work of ``prune``: outcomes removed, and the journal's size in bytes."""
 
     outcomes: int
     size_before: int
@@ -64,7 +64,7 @@ class Pruner:
         """
         self.request, self.database, self.keep = beside(path, REQUEST), database, keep
         self.asked: float | None = None
-        """What ended before this time is to go, as ``prune`` asks."""
+        """Time before which outcomes must have ended to be removed, as ``prune`` asks."""
         self.after, self.portion, self.next_pass = FIRST, FEWEST, 0.0
 
     def go_on(self, least: int) -> int:

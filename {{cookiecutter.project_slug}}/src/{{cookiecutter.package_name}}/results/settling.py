@@ -92,7 +92,7 @@ class Settler:
 
     @property
     def unsettled(self) -> int:
-        """How many outcomes are committed and not settled."""
+        """Count the outcomes that are committed and not settled."""
         return self.earlier + self.journal.recorded - self.taken if self.wanted else 0
 
     def look(self) -> int:

@@ -102,7 +102,7 @@ class Supervisor:
 
     @property
     def _patience(self) -> float:
-        """How long to wait for an event; while there is nothing to do, longer."""
+        """Return the seconds to wait for an event: more while there is nothing to do."""
         idle = self.backlog.is_idle and not any(worker.busy for worker in self.manager.workers)
         return max(self.tick, IDLE_TICK) if idle else self.tick
 

@@ -1,4 +1,4 @@
-"""What a setting means for another: checked before anything starts."""
+"""Refuse settings that do not go together, before anything starts."""
 
 from importlib.util import find_spec
 from pathlib import Path

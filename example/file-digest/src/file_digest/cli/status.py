@@ -1,4 +1,4 @@
-"""What ``status`` says: the journal's figures, and those of the run that works on it."""
+"""Show the journal's figures, and those of the run that works on it: the ``status`` command."""
 
 import json
 import signal

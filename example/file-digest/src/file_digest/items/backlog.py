@@ -51,7 +51,7 @@ class Backlog:
         self.named = False
         """Whether workers are told the items' keys."""
         self.left: int | None = None
-        """How many more items to take from the source; None for all."""
+        """Number of items that may still be taken from the source; None for all."""
         self.pending: list[Item] = []
         self.isolated: deque[tuple[Item, int]] = deque()
         """Items that go alone, and how often each was tried."""
@@ -100,7 +100,7 @@ class Backlog:
 
     @property
     def not_begun(self) -> int:
-        """How many items were read and are neither begun nor in a worker's hands."""
+        """Count the items that were read and are neither begun nor in a worker's hands."""
         tried = len(self.isolated) + len(self.waiting)
         return len(self.source.ready) + len(self.pending) + tried
 

@@ -13,7 +13,7 @@ class Batch:
     first: int
     pairs: list[Item]
     attempts: int
-    """How often its one item was tried before; 0 in a batch of several."""
+    """Attempts that its one item had before; 0 in a batch of several."""
     done: int = 0
     end: int = 0
 
@@ -47,9 +47,9 @@ class WorkerDeath:
     stack: str = ""
     """Where it was, innermost call first."""
     memory: int | None = None
-    """What it used when somebody last looked, in bytes."""
+    """Its memory at the last look, in bytes."""
 
     @property
     def error(self) -> str:
-        """What is said of its current item."""
+        """Return the error of its current item: the reason, and its stack."""
         return f"{self.reason}\n\n{self.stack}" if self.stack else self.reason

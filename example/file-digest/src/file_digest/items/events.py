@@ -43,7 +43,7 @@ class WorkerEvent(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class WorkerNow:
-    """What a worker is at."""
+    """The state of a worker at this moment."""
 
     name: str
     pid: int
@@ -52,7 +52,7 @@ class WorkerNow:
     since: float | None
     """When that began, in seconds since the epoch."""
     memory: int
-    """What it uses, in bytes; 0 where nobody knows."""
+    """Its resident memory in bytes; 0 where nobody knows."""
 
 
 class WorkerEvents:
@@ -63,7 +63,7 @@ class WorkerEvents:
         self.kept = kept
         self.pending: deque[WorkerEvent] = deque(maxlen=kept)
         self.replaced: Counter[str] = Counter()
-        """How many workers went in this run that were to stay, by why: ``DIED``,
+        """Number of workers that went in this run and were to stay, by cause: ``DIED``,
         ``START_FAILED``, ``TIMED_OUT``, ``TOO_LARGE`` or ``RECYCLED``."""
 
     def note(self, kind: str, worker: str, detail: str = "", pid: int | None = None) -> None:

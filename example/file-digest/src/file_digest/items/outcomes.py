@@ -33,7 +33,7 @@ class Outcomes:
     """Positions of items that are tried again: they have no outcome yet, and no row."""
 
     def __len__(self) -> int:
-        """How many outcomes."""
+        """Count the outcomes."""
         return len(self.keys) - len(self.postponed)
 
     def __iter__(self) -> Iterator[Outcome]:

@@ -48,7 +48,7 @@ class TaskRunner:
         """
         self.work, self.slot, self.index = work, slot, index
         self.retry: tuple[type[BaseException], ...] = ()
-        """What is worth another attempt where ``work`` raises it."""
+        """Exceptions of ``work`` that are worth another attempt."""
         self.revoked = revoked or [0] * (index + 1)
         self.first = self.end = self.sent = 0
         self.todo: deque[Any] = deque()

@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 class WorkerJob:
-    """What a worker does with each item, set up by the job's ``lifespan``, if it has one."""
+    """The job in a worker: its ``work``, and what its ``lifespan`` set up, if it has one."""
 
     def __init__(self, job: ModuleType, index: int) -> None:
         """Set up, in the thread that is to do the items.

@@ -34,7 +34,7 @@ FATES = ("rescued", "rescued", "lost")
 
 
 class SecondsHistogram:
-    """How long items took."""
+    """A histogram of the seconds that items took."""
 
     def __init__(self) -> None:
         """Begin with none."""
@@ -56,7 +56,7 @@ class SecondsHistogram:
 
 
 class Metrics:
-    """What Prometheus is told of a run."""
+    """The metrics of a run, in Prometheus' text format."""
 
     def __init__(self, path: Path, backlog: Backlog, losses: Callable[[], list[int]]) -> None:
         """Count from zero; ``losses`` returns what ``Listener.losses`` does."""

@@ -47,9 +47,9 @@ class WorkerHandle:
         self.leave_by = float("inf")
         """When it is to be gone, once it was told to leave."""
         self.items_left = sys.maxsize
-        """How many items it may still be given."""
+        """Number of items that it may still be given."""
         self.memory = 0
-        """What it used when somebody last looked, in bytes."""
+        """Its memory at the last look, in bytes."""
         self.retiring = ""
         """Why it is to be replaced, once it has done what it holds."""
         self.reason = ""
