@@ -109,7 +109,7 @@ def reached(project: BakedProject, test: str) -> set[str]:
     while left:
         found.add(name := left.pop())
         text = project.code[name].decode()
-        names = {"engine"} if name == test and runs_it(text) else set(imported(text))
+        names = {"engine"} if name == test and runs_it(text) else set(own_imports(text))
         left |= {path for path in project.code if Path(path).stem in names} - found
     return found
 
@@ -119,13 +119,14 @@ def runs_it(test: str) -> bool:
     return "service: " in test or "Service(" in test
 
 
-def imported(text: str) -> Iterator[str]:
-    """Yield the last parts of the names of all modules, and of what may be one."""
+def own_imports(text: str) -> Iterator[str]:
+    """Yield the last parts of the names of all modules of the project, and of what may be one."""
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.ImportFrom):
+        if isinstance(node, ast.ImportFrom) and (
+            node.level or (node.module or "").startswith("file_digest")
+        ):
             yield (node.module or "").rpartition(".")[2]
-        if isinstance(node, ast.ImportFrom | ast.Import):
-            yield from (alias.name.rpartition(".")[2] for alias in node.names)
+            yield from (alias.name for alias in node.names)
 
 
 @every_model
@@ -138,6 +139,8 @@ def test_every_module_is_used(bake: Bake, tmp_path: Path, execution_model: str) 
         ("run", "--results", str(tmp_path / "b.db"), "--log-transport", "queue", tmp_path),
         ("status", "--results", str(tmp_path / "a.db")),
         ("export", "--results", str(tmp_path / "a.db"), "--format", "csv"),
+        ("log", "--results", str(tmp_path / "a.db"), tmp_path / "file"),
+        ("prune", "--results", str(tmp_path / "b.db"), "--older-than", "1d"),
         ("scale", "--workers", "1", "--seconds", "0.1", tmp_path),
         ("timeline", "--results", str(tmp_path / "a.db"), "--html", str(tmp_path / "page.html")),
     ]
