@@ -22,7 +22,7 @@ ANSWERS = {
     "include_examples": "no",
     "license": "MIT",
     "__year": "2026",
-    "_extensions": ["extensions.Answers"],
+    "_extensions": ["cookiecutter_multiprocessing_extensions.Answers"],
     "_new_lines": "\n",
 }
 
@@ -36,6 +36,8 @@ class Way:
     config: dict[str, str] = field(default_factory=dict)
     replayed: Mapping[str, object] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=dict)
+    engine: tuple[str | Path, ...] = (TOOLS / "cookiecutter",)
+    cwd: Path | None = None
 
 
 def refuse(template: Path, folder: Path, way: Way) -> str:
@@ -56,9 +58,10 @@ def render(template: Path, folder: Path, way: Way) -> subprocess.CompletedProces
     replay = ("--replay-file", folder / "answers.json") if way.replayed else ()
     return subprocess.run(
         [
-            *(TOOLS / "cookiecutter", *replay, template, *way.options),
+            *(*way.engine, *replay, template, *way.options),
             *("--output-dir", output, "--config-file", folder / "config.yaml"),
         ],
+        cwd=way.cwd,
         env=clean_environ() | dict(way.environ),
         input=way.typed,
         stdout=subprocess.PIPE,

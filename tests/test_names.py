@@ -12,7 +12,7 @@ from conftest import CHOICES, Bake
 from cookiecutter.exceptions import FailedHookException
 from tools import use
 
-from answers import TAKEN
+from cookiecutter_multiprocessing_answers import TAKEN
 
 LIST = TEMPLATE / "dependencies.txt"
 DEPENDENCY = "is a dependency of the generated project"
@@ -73,6 +73,15 @@ REFUSED_SLUGS = REFUSED | {
     "python-json-logger": "dependency",
     "typing-extensions": "dependency",
     "types-psutil": "dependency",
+    "dask-worker": "dependency",
+    "dask-scheduler": "dependency",
+    "py-spy": "dependency",
+    "ssh": "service of many systems",
+    "sshd": "service of many systems",
+    "cron": "service of many systems",
+    "docker": "service of many systems",
+    "nginx": "service of many systems",
+    "systemd-journald": "service of many systems",
 }
 REFUSED_PACKAGES = REFUSED | {
     "one_log": "generated project uses itself",
@@ -111,7 +120,9 @@ def assert_one_helpful_line(message: str, question: str, reason: str) -> None:
     assert len(message) < 200
 
 
-@pytest.mark.parametrize("name", ["x", "x1", "a" * 50, "photo-index-2", "service", "limits"])
+@pytest.mark.parametrize(
+    "name", ["x", "x1", "a" * 50, "photo-index-2", "service", "limits", "ssh-jobs"]
+)
 def test_unusual_names_are_fine(bake: Bake, name: str) -> None:
     """A name of one letter, of the greatest length, with digits, or of a test's helper is fine."""
     project = bake(project_slug=name)
@@ -172,7 +183,7 @@ def beside(project: BakedProject) -> set[str]:
     own = {project.slug, project.slug.replace("-", "_")}
     code = "import importlib.metadata as m; print(*m.packages_distributions(), sep='\\n')"
     packages = project.run("python", "-c", code).stdout.split()
-    commands = {command.stem for command in project.bin.iterdir()}
+    commands = {command.stem.replace("-", "_") for command in project.bin.iterdir()}
     return {package["name"] for package in locked}.union(packages, commands) - own
 
 
@@ -231,9 +242,8 @@ def test_a_replay_file_cannot_leave_the_check_out(template: Path, tmp_path: Path
     """The engine loads the extension that a replay file names; a hook looks after that."""
     answers = ANSWERS | {"project_slug": "con", "_extensions": []}
     shown = refuse(template, tmp_path, Way((), replayed=answers))
-    assert shown.startswith(
-        "_extensions must list 'extensions.Answers'; answer the questions again"
-    )
+    ours = "cookiecutter_multiprocessing_extensions.Answers"
+    assert shown.startswith(f"_extensions must list '{ours}'; answer the questions again")
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])

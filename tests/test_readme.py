@@ -128,7 +128,7 @@ def test_contributing_names_what_exists() -> None:
     text = contributing()
     table = re.findall(r"^\| (`.*?`) \|", text, re.MULTILINE)
     named = [path for cell in table for path in cell.split("`")[1::2]]
-    assert {"answers.py", "tests", "docs/decisions.md"} <= {*named}
+    assert {"services.txt", "tests", "docs/decisions.md"} <= {*named}
     named += re.findall(r"`((?:tests|docs|benchmarks)/[\w.]+)`", text)
     assert [path for path in named if not (TEMPLATE / path).exists()] == []
     assert {*re.findall(r"\bmake (\w+)", "\n".join(re.findall("`.*?`", text)))} <= targets()

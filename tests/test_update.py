@@ -10,6 +10,7 @@ from repository import Repository
 from tools import use
 
 PROJECT = "{{cookiecutter.project_slug}}"
+ANSWERS_FILE = "cookiecutter_multiprocessing_answers.py"
 PACKAGE = f"{PROJECT}/src/{{{{cookiecutter.package_name}}}}"
 
 
@@ -93,8 +94,8 @@ def test_update_renders_with_the_later_revisions_own_code(template_repository: R
     """Filters, Jinja options, hooks and choices may change; a project takes them with an update."""
     project = create(template_repository)
     template = template_repository
-    template.edit("answers.py", '"escaped": escaped,', '"escaped": escaped, "loud": str.upper,')
-    template.edit("answers.py", 'line_statement_prefix = "#%"', 'line_statement_prefix = "#:"')
+    template.edit(ANSWERS_FILE, '"escaped": escaped,', '"escaped": escaped, "loud": str.upper,')
+    template.edit(ANSWERS_FILE, 'line_statement_prefix = "#%"', 'line_statement_prefix = "#:"')
     template.edit("cookiecutter.json", '"ci": ["github",', '"edition": ["2"],\n  "ci": ["circle",')
     template.edit("hooks/pre_gen_project.py", "import sys", "import sys  # {{ cookiecutter.ci }}")
     for file in (template.path / PROJECT).rglob("*"):

@@ -1,16 +1,18 @@
 """What the template adds to Jinja: answers are checked, and are text wherever they land.
 
 Cookiecutter builds one Jinja environment to ask the questions and another to write the files.
-`extensions.Answers` prepares both, so a refused answer ends in one line before anything is written,
-whether it was typed, came from the command line, a user config or a replay file, or was derived.
+The extension beside this module prepares both, so a refused answer ends in one line before anything
+is written, whether it was typed, came from the command line, a user config or a replay file, or
+was derived.
 """
 
 import json
 import keyword
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +22,23 @@ from jinja2.runtime import Context
 
 HERE = Path(__file__).parent
 PROJECT = HERE / "{{cookiecutter.project_slug}}"
-NOT_ASKED = ("__prompts__", "_extensions", "_new_lines")
 QUESTIONS: dict[str, Any] = json.loads((HERE / "cookiecutter.json").read_text("utf-8"))
 
-ASKED = [question for question in QUESTIONS if question not in NOT_ASKED]
-"""What is answered, the year by the clock, in the order of asking."""
+
+def _answered(question: str) -> bool:
+    """Tell whether the default is rendered; the engine takes `_private` ones as they are."""
+    return question != "__prompts__" and (question[0] != "_" or question.startswith("__"))
+
+
+ASKED = sorted(filter(_answered, QUESTIONS), key=lambda one: isinstance(QUESTIONS[one], dict))
+"""What is answered, the year by the clock, in the order of asking: the engine asks dicts last."""
+
+CHOICES: dict[str, list[str]] = {
+    question: [*map(str, asked)]
+    for question, asked in QUESTIONS.items()
+    # A choice may be a template of its own; what it renders to is not known here.
+    if isinstance(asked, list) and question[0] != "_" and "{" not in str(asked)
+}
 
 LONGEST_NAME = 50
 """Leaves room for suffixes within a host name's label (63) and a file name (255)."""
@@ -74,6 +88,9 @@ TAKEN = {
     },
 }
 
+SERVICES = {*(HERE / "services.txt").read_text("utf-8").split()}
+"""Well-known units: systemd reads one in /etc in place of a package's, so ours would replace it."""
+
 
 def one_line(value: str) -> str:
     """Turn line breaks, control characters and runs of blanks into single blanks."""
@@ -120,8 +137,7 @@ def check_answers(answers: Mapping[str, object]) -> None:
     """
     for question in filter(answers.__contains__, ASKED):
         answer = answers[question]
-        problem = _problem(question, answer) if isinstance(answer, str) else "must be text"
-        if problem:
+        if problem := _problem(question, answer):
             raise FailedHookException(f"{question} {_shown(answer)} {problem}")
 
 
@@ -133,18 +149,28 @@ def _shown(answer: object) -> str:
     return shown.encode(encoding, "backslashreplace").decode(encoding)
 
 
-@cache
-def _problem(question: str, answer: str) -> str:
+def _problem(question: str, answer: object) -> str:
     """Say what is wrong with an answer; an empty text if nothing is."""
-    asked = QUESTIONS[question]
+    if isinstance(answer, str):
+        return _text_problem(question, answer)
+    # A fork may ask for yes or no, or for a dict, and derive a list.
+    is_text = isinstance(QUESTIONS[question], str) or question in CHOICES
+    return "must be text" if is_text else ""
+
+
+@cache
+def _text_problem(question: str, answer: str) -> str:
+    """Say what is wrong with an answer that is text."""
     if any("\ud800" <= character <= "\udfff" for character in answer):
         return "is not valid Unicode; use a terminal and files in UTF-8"
-    if isinstance(asked, list) and answer not in asked:
-        return f"must be one of: {', '.join(asked)}"
+    if answer not in CHOICES.get(question, [answer]):
+        return f"must be one of: {', '.join(CHOICES[question])}"
     if question == "__year" and not YEAR.fullmatch(answer):
         return "must be a year, like '2026'"
     if question == "project_name" and not one_line(answer):
         return "must not be blank; call it 'Photo Index' or such"
+    if question == "author_email" and (text := one_line(answer)) and not is_address(text):
+        return "is no e-mail address; write one like 'ada@example.org', or leave it blank"
     return _name_problem(answer, JOINTS[question]) if question in JOINTS else ""
 
 
@@ -157,6 +183,8 @@ def _name_problem(name: str, joint: str) -> str:
     for reason, names in TAKEN.items():
         if name.replace("-", "_") in names:
             return f"{reason}; choose another, like '{name}{joint}service'"
+    if joint == JOINTS["project_slug"] and (name in SERVICES or name.startswith("systemd")):
+        return f"is a service of many systems; choose another, like '{name}{joint}jobs'"
     return ""
 
 
@@ -212,12 +240,25 @@ def is_answered(answers: Mapping[str, object]) -> bool:
 @cache
 def _when_templates() -> dict[str, str]:
     """Return each text outside files that is a template, and the test that tells when it is one."""
-    derived = {
-        default: f"asking({question!r})"
-        for question, default in QUESTIONS.items()
-        if isinstance(default, str) and "{" in default
-    }
-    return {PROJECT.name: "answered", **derived}
+    when = {PROJECT.name: "answered"}
+    for question in ASKED:
+        default = QUESTIONS[question]
+        # The engine renders a derived dict before it knows all answers, and once more after.
+        twice = isinstance(default, dict) and question.startswith("__")
+        asking = "mapping" if twice else f"asking({question!r})"
+        for text in _texts(default):
+            when[text] = f"{when[text]} or cookiecutter is {asking}" if text in when else asking
+    return when
+
+
+def _texts(default: object) -> Iterator[str]:
+    """Yield each template in a default: a text, or what is in a list or a dict."""
+    if isinstance(default, dict):
+        default = [*default, *default.values()]
+    if isinstance(default, list):
+        yield from chain.from_iterable(map(_texts, default))
+    elif isinstance(default, str) and "{" in default:
+        yield default
 
 
 @cache
