@@ -169,7 +169,7 @@ def installed(bake_again: Bake) -> set[str]:
 
 
 def beside(project: BakedProject) -> set[str]:
-    """Install a project with all its groups and its build backend.
+    """Install a project with all its extras and groups and its build backend.
 
     Returns:
         Distributions, of other systems and Pythons too, packages and commands: a project that is
@@ -177,7 +177,8 @@ def beside(project: BakedProject) -> set[str]:
     """
     metadata = tomllib.loads(project.files["pyproject.toml"].decode())
     groups = [word for group in metadata["dependency-groups"] for word in ("--group", group)]
-    project.install(*groups, *metadata["build-system"]["requires"])
+    extras = ",".join(metadata["project"]["optional-dependencies"])
+    project.install("--editable", f".[{extras}]", *groups, *metadata["build-system"]["requires"])
     use("uv", "lock", "--quiet", cwd=project.path)
     locked = tomllib.loads((project.path / "uv.lock").read_text("utf-8"))["package"]
     own = {project.slug, project.slug.replace("-", "_")}

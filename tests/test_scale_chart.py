@@ -13,9 +13,9 @@ SCALE = ("scale", "--workers", "2", "--seconds", "0.1")
 
 @pytest.fixture(scope="module")
 def charting(bake_again: Bake) -> BakedProject:
-    """Return a project installed with its group `chart`."""
+    """Return a project installed with its extra `chart`."""
     project = bake_again()
-    project.install("--group", "chart")
+    project.install("--editable", ".[chart]")
     return project
 
 
@@ -46,5 +46,5 @@ def test_without_the_group_nothing_is_measured(bake: Bake, tmp_path: Path) -> No
     project = bake()
     done = run(project.bin / project.slug, *SCALE, "--chart", "c.svg", cwd=tmp_path, check=False)
     assert done.returncode == 2
-    assert "install this project with its dependency group 'chart'" in done.stdout
+    assert "install this project with its extra 'chart'" in done.stdout
     assert not (tmp_path / "logs").exists()
