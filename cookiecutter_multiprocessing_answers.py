@@ -80,6 +80,8 @@ TAKEN = {
     },
     "is a device name on Windows": {*DEVICES.split()},
     "is a dependency of the generated project": {*DEPENDENCIES.split()},
+    # The releases that may be installed differ; dependencies.txt is of the latest.
+    "is a command of dask": {"dask_scheduler", "dask_spec", "dask_ssh", "dask_worker"},
     "is a folder that systemd keeps for itself": {"private"},
     "is a part of every virtual environment": {*ENVIRONMENT.split()},
     "is a name that the generated project uses itself": {
