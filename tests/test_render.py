@@ -25,7 +25,7 @@ every_combination = pytest.mark.parametrize(
     ],
 )
 
-ALWAYS = {".gitignore", ".pre-commit-config.yaml", "README.md", "pyproject.toml"}
+ALWAYS = {".gitattributes", ".gitignore", ".pre-commit-config.yaml", "README.md", "pyproject.toml"}
 CHOSEN = {
     ("container", "yes"): {
         *(".dockerignore", "Dockerfile", "compose.yaml"),
