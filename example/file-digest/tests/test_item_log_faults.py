@@ -43,11 +43,15 @@ PRINTED = ["printed by", "to stderr by", "written by", "put by", "echoed by"]
 
 
 @needs_named_pipes
+@pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("method", start_methods())
 @TRANSPORTS
-def test_what_workers_print_is_in_the_log(service: Services, method: str, transport: str) -> None:
+def test_what_workers_print_is_in_the_log(
+    service: Services, method: str, transport: str, unbuffered: str
+) -> None:
     """Line by line, once, under the worker's name; an unfinished line once its worker leaves."""
     one = service(PRINTS)
+    one.environment["PYTHONUNBUFFERED"] = unbuffered
     keys, arguments = ["plain", "two lines", "no break"], ["--workers", "1", "--log-format", "json"]
     finished = one.run(*keys, *arguments, "--start-method", method, "--log-transport", transport)
     records = [json.loads(line) for line in one.log_lines()]
@@ -71,12 +75,49 @@ def test_what_a_worker_printed_before_it_is_killed_is_in_the_log(service: Servic
     assert [how for how in PRINTED if lines.count(f"{how} killed") != 1] == []
 
 
+@needs_named_pipes
+def test_what_a_worker_printed_that_never_became_ready_is_in_the_log(service: Services) -> None:
+    """Killed by its set-up, or refused by it; the next one is set up well."""
+    one = service(UNREADY)
+    finished = one.run("killed", "refused", "--workers", "1")
+    assert finished.code == 0, finished.stderr
+    text = one.log_text()
+    assert [text.count(f"printed before {what}") for what in ("killed", "refused")] == [1, 1]
+
+
 def test_output_is_left_alone_if_wanted(service: Services) -> None:
     """It goes where main's goes, and not into the log."""
     one = service(PRINTS)
     finished = one.run("plain", "--workers", "1", "--no-capture-output")
     assert "printed by plain" in finished.stdout
     assert "printed by plain" not in one.log_text()
+
+
+UNREADY = """
+    import os, signal
+    from contextlib import contextmanager
+    from pathlib import Path
+
+    DONE = Path(__file__).with_name("done")
+
+    def items(inputs):
+        return ((key, key) for key in inputs)
+
+    def work(key, resource):
+        return resource
+
+    @contextmanager
+    def lifespan(index):
+        tried = len(DONE.read_text()) if DONE.exists() else 0
+        DONE.write_text("." * (tried + 1))
+        if tried == 0:
+            os.write(1, b"printed before killed\\n")
+            os.kill(os.getpid(), signal.SIGKILL)
+        if tried == 1:
+            os.write(2, b"printed before refused\\n")
+            raise ValueError("not yet")
+        yield tried
+"""
 
 
 TRAPPED = """
@@ -94,8 +135,8 @@ TRAPPED = """
         if trouble == "sleeps in C": ctypes.CDLL(None).sleep(600)
         if trouble == "segfaults": ctypes.string_at(0)
         if trouble == "aborts": os.abort()
-        if trouble == "kills itself with SIGBUS": os.kill(os.getpid(), signal.SIGBUS)
-        if trouble == "kills itself with SIGFPE": os.kill(os.getpid(), signal.SIGFPE)
+        if trouble == "raises SIGBUS": signal.raise_signal(signal.SIGBUS)
+        if trouble == "raises SIGFPE": signal.raise_signal(signal.SIGFPE)
         if trouble == "has left its folder":
             logging.shutdown()
             os.chdir("/")
@@ -112,8 +153,8 @@ TRAPPED = """
         ("sleeps in C", "timed out after 1 s", "in work"),
         ("segfaults", "worker died: SIGSEGV", "in string_at"),
         ("aborts", "worker died: SIGABRT", "in work"),
-        ("kills itself with SIGBUS", "worker died: SIGBUS", "in work"),
-        ("kills itself with SIGFPE", "worker died: SIGFPE", "in work"),
+        ("raises SIGBUS", "worker died: SIGBUS", "in work"),
+        ("raises SIGFPE", "worker died: SIGFPE", "in work"),
         ("has left its folder", "timed out after 1 s", "in deep"),
     ],
 )

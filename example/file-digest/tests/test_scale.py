@@ -125,7 +125,7 @@ def test_what_cannot_be_measured_is_one_line(
 def test_a_chart_needs_matplotlib(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without it the command says, before it measures, what to install."""
     monkeypatch.setattr(chart, "find_spec", lambda _: None)
-    assert "dependency group 'chart'" in chart.problem(tmp_path / "x.svg")
+    assert "extra 'chart'" in chart.problem(tmp_path / "x.svg")
 
 
 def test_measuring_can_be_stopped(service: Callable[..., Service]) -> None:

@@ -7,14 +7,14 @@ from contextlib import suppress
 
 import pytest
 
-from file_digest.system.files import duplicate, high_duplicate
+from file_digest.system import files
 from file_digest.system.streams import has_room
 
 pytest.importorskip("fcntl", reason="pipes of Windows cannot be asked")
 assert sys.platform != "win32"
 
 
-@pytest.mark.parametrize("copy", [os.dup, high_duplicate, duplicate])
+@pytest.mark.parametrize("copy", [os.dup, files.high_duplicate, files.duplicate])
 def test_a_full_pipe_has_no_room_whatever_its_number(copy: Callable[[int], int]) -> None:
     """Numbers above select's are asked for, too; a reader or an error makes room."""
     reader, writer = os.pipe()

@@ -191,6 +191,7 @@ class Service:
         self.environment = os.environ | {
             "PYTHONPATH": str(folder / "src"),
             "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONUNBUFFERED": "",  # set, it hides what a buffer loses
         }
         self.results = folder / "results.db"
         self.log = folder / "logs" / "service.log"

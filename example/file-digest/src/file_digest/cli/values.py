@@ -37,7 +37,8 @@ class Number(click.FloatRange):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
         """Return the number, or fail."""
-        if not math.isfinite(result := super().convert(value, param, ctx)):
+        result: float = super().convert(value, param, ctx)
+        if not math.isfinite(result):
             self.fail(f"{value} is not finite", param, ctx)
         return result
 

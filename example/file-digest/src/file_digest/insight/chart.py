@@ -1,4 +1,4 @@
-"""The measurements of ``scale`` as a picture. Needs matplotlib: the dependency group ``chart``."""
+"""The measurements of ``scale`` as a picture. Needs matplotlib: the extra ``chart``."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,7 +21,7 @@ def problem(path: Path) -> str:
     if not path.parent.is_dir():
         return f"{shown(path.parent)} is not a folder"
     if find_spec("matplotlib") is None:
-        return "needs matplotlib; install this project with its dependency group 'chart'"
+        return "needs matplotlib; install this project with its extra 'chart'"
     return ""
 
 

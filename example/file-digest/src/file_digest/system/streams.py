@@ -162,16 +162,16 @@ def protect(seconds: float = WRITE_TIMEOUT) -> None:
         if text is None:
             _closed.add(name)
             text = io.TextIOWrapper(open(os.devnull, "wb", buffering=0), "utf-8")  # noqa: SIM115
-        raw = getattr(getattr(text, "buffer", None), "raw", getattr(text, "buffer", None))
-        if isinstance(text, io.TextIOWrapper) and not isinstance(raw, Screen):
+        if isinstance(text, io.TextIOWrapper) and not isinstance(text, ScreenText):
             # Not where somebody put something else there, nor in a fork of a protected process.
-            setattr(sys, name, _protected(name, text, raw))
+            setattr(sys, name, _protected(name, text))
     for screen in _screens.values():
         screen.seconds, screen.hurried = seconds, False
 
 
-def _protected(name: str, text: io.TextIOWrapper, raw: Any) -> TextIO:
-    screen = _screens[name] = Screen(raw, text)
+def _protected(name: str, text: io.TextIOWrapper) -> TextIO:
+    # With PYTHONUNBUFFERED there is no buffer between the two.
+    screen = _screens[name] = Screen(getattr(text.buffer, "raw", text.buffer), text)
     buffer: Any = screen if text.write_through else io.BufferedWriter(screen)
     _texts[name] = ScreenText(
         buffer,

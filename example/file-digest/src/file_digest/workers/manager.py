@@ -9,6 +9,7 @@ import selectors
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import count
 from multiprocessing import util
 from multiprocessing.process import BaseProcess
@@ -114,27 +115,27 @@ class ProcessManager(ABC):
         Raises:
             OSError, RuntimeError: No more processes, threads or descriptors are to be had.
         """
-        ours, theirs = keep(socket.socketpair)
         index, place = self.free[-1], self.free[-1] % self.places
         name = f"worker-{next(self.numbers)}"
-        output = OutputPipe(name) if self.capture_output else None
-        args = WorkerArgs(
-            theirs,
-            self.shared,
-            index,
-            place,
-            self.lifeline.end,
-            self.logs,
-            output=output.path if output else "",
-            stack=str(Path(util.get_temp_dir(), f"{name}.stack")),
-        )
-        try:
+        ours, theirs = keep(socket.socketpair)
+        # What is opened is closed if it cannot start; theirs always, or we never see its end.
+        with ExitStack() as opened, theirs:
+            opened.enter_context(ours)
+            output = OutputPipe(name) if self.capture_output else None
+            if output:
+                opened.callback(output.close, 0, None)
+            args = WorkerArgs(
+                theirs,
+                self.shared,
+                index,
+                place,
+                self.lifeline.end,
+                self.logs,
+                output=output.path if output else "",
+                stack=str(Path(util.get_temp_dir(), f"{name}.stack")),
+            )
             process = self._start_process(args, name)
-        except BaseException:
-            ours.close()
-            raise
-        finally:
-            theirs.close()  # or the end of a dead worker's stream is never seen
+            opened.pop_all()
         self.free.pop()
         worker = Worker(self.backlog, self.stop.clock, index, process, WorkerConnection(ours))
         worker.output, worker.stack_file = output, args.stack
