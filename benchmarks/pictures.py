@@ -16,17 +16,18 @@ STYLE = """\
   }"""
 
 
-def picture(results: Results, title: str, figure: str, caption: str) -> str:
-    """Return a chart of a case's medians of one figure, the highest first."""
+def picture(results: Results, title: str, figure: str, caption: str, note: str = "") -> str:
+    """Return a chart of a case's medians of one figure, the highest first; see ``bars``."""
     outcome = results.by_title[title]
     medians = {name: results.median(title, name, figure) for name in outcome.bouts}
     known = {name: value for name, value in medians.items() if value is not None}
-    return bars(caption, sorted(known.items(), key=lambda pair: -pair[1]))
+    return bars(caption, sorted(known.items(), key=lambda pair: -pair[1]), note)
 
 
-def bars(caption: str, values: Sequence[tuple[str, float]]) -> str:
-    """Return a bar chart."""
-    height = TOP + len(values) * (BAR + GAP) + GAP
+def bars(caption: str, values: Sequence[tuple[str, float]], note: str = "") -> str:
+    """Return a bar chart; a note below it explains the names."""
+    foot = TOP + len(values) * (BAR + GAP) + GAP
+    height = foot + (BAR + GAP if note else 0)
     width = LEFT + WIDTH + RIGHT
     highest = max((value for _, value in values), default=0) or 1
     parts = [
@@ -44,4 +45,6 @@ def bars(caption: str, values: Sequence[tuple[str, float]]) -> str:
             f'<rect class="{kind}" x="{LEFT}" y="{y}" width="{length:.1f}" height="{BAR}" rx="2"/>',
             f'<text x="{LEFT + length + 6:.1f}" y="{y + 14}">{value:,.0f}</text>',
         ]
+    if note:
+        parts.append(f'<text class="note" x="12" y="{foot + 14}">{escape(note)}</text>')
     return "\n".join([*parts, "</svg>\n"])

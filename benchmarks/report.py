@@ -60,7 +60,9 @@ def _lead(outcomes: Sequence[Outcome], facts: Iterable[str]) -> Iterator[str]:
     yield (
         "Made by `make bench` from the rendered service's own modules and its peers, in one run: "
         "each contestant in a process of its own, rounds in turns (A B C, A B C), medians. "
-        "x is the median of the rounds' ratios. Compare ratios, not machines."
+        "x is the median of the rounds' ratios. Compare ratios, not machines. The "
+        "number in brackets behind a peer's name is its chunk size: how many items it is told to "
+        "send to a worker at a time."
     )
     yield ""
     yield from (f"- {fact}" for fact in facts)

@@ -12,9 +12,11 @@ from baked import TEMPLATE, run
 from uv import find_uv_bin
 
 from benchmarks import cases, goals, item_suite, log_suite, whole_suite
+from benchmarks.__main__ import CHUNKS
 from benchmarks.harness import Case, Outcome
 from benchmarks.results import Results
 
+SVG = "{http://www.w3.org/2000/svg}"
 MEASURED = (cases.LOG, cases.TINY, cases.DIGEST)
 
 
@@ -76,10 +78,20 @@ def check_report(text: str) -> None:
 
 
 def check_picture(text: str, everyone: Sequence[str]) -> None:
+    """Each contestant has a bar; what stands in brackets behind a name is explained."""
     root = ET.fromstring(text)  # noqa: S314 - our own file
-    kinds = [bar.get("class") for bar in root.iter("{http://www.w3.org/2000/svg}rect")]
+    kinds = [bar.get("class") for bar in root.iter(f"{SVG}rect")]
     assert len(kinds) == len(everyone)
     assert "ours" in kinds
+    notes = [str(one.text) for one in root.iter(f"{SVG}text") if one.get("class") == "note"]
+    brackets = {found for name in everyone for found in re.findall(r"\(\d+\)", name)}
+    assert all(any(one in note for note in notes) for one in brackets)
+
+
+def test_the_picture_shown_explains_its_names() -> None:
+    """That of the last full run, in the README."""
+    shown = (TEMPLATE / "benchmarks" / "items.svg").read_text("utf-8")
+    assert CHUNKS in shown
 
 
 @pytest.mark.parametrize(
