@@ -15,7 +15,9 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
 MISSING = "needs a browser; on Debian: apt-get install chromium chromium-driver"
+TUTORIAL = TEMPLATE / "docs" / "tutorial.md"
 PICTURE = TEMPLATE / "docs" / "timeline.png"
+SCREEN = {"width": 1200, "height": 230, "deviceScaleFactor": 1, "mobile": False}
 DONE, FAILED, RETRIED, KILLED = "#3a8f4d", "#c8322b", "#e8a200", "#8a8a8a"
 HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=alert(1)>"
 
@@ -27,7 +29,7 @@ from file_digest.items.events import DIED, KILLED, STARTED, WorkerEvent
 from file_digest.items.messages import Outcome
 
 count, hostile, begin = int(sys.argv[1]), sys.argv[2], 1_800_000_000
-killed = len(sys.argv) > 3
+killed, busy = "killed" in sys.argv, "busy" in sys.argv
 
 def outcome(n):
     ok = n % 7 != 3
@@ -38,8 +40,8 @@ def outcome(n):
         None if ok else f"Error: {hostile}",
         3 if n % 10 == 5 else 1,
         f"worker-{n % 4 + 1}",
-        begin + n // 4 * 0.5,
-        0.3 + n % 5 * 0.03,
+        begin + n // 4 * (0.01 if busy else 0.5),
+        0.01 if busy else 0.3 + n % 5 * 0.03,
     )
 
 with Journal(Path("results.db")) as journal:
@@ -53,25 +55,36 @@ with Journal(Path("results.db")) as journal:
     journal.record([outcome(n) for n in range(count)])
 """
 BARS_OF_COLOUR = """
-const [lane, colour] = arguments, ratio = devicePixelRatio;
+const [lane, colour] = arguments;
 const wanted = [1, 3, 5].map(at => parseInt(colour.slice(at, at + 2), 16));
-const row = (TOP + lane * LANE + (LANE - BAR) / 2 + (colour === RETRIED ? -2 : 2)) * ratio;
+const row = barTop(lane) + (colour === RETRIED ? -2 : colour === FAILED ? px(BAR) + 1 : 1);
 const pixels = pen.getImageData(0, row, canvas.width, 1).data;
 let bars = 0, inside = false;
 for (let at = 0; at < pixels.length; at += 4) {
-  const is = wanted.every((value, part) => Math.abs(pixels[at + part] - value) < 3);
+  const is = wanted.every((value, part) => value === pixels[at + part]);
   bars += is && !inside;
   inside = is;
 }
 return bars;
 """
+"""Counts where a colour begins in a lane: exactly that colour, no paler one."""
+COLOURS_OF_LANE = """
+const [lane] = arguments, seen = {};
+const {data} = pen.getImageData(left, barTop(lane), pixels, px(BAR));
+for (let at = 0; at < data.length; at += 4) {
+  const name = "#" + [0, 1, 2].map(part => data[at + part].toString(16).padStart(2, "0")).join("");
+  seen[data[at + 3] ? name : "none"] = (seen[data[at + 3] ? name : "none"] ?? 0) + 1;
+}
+return seen;
+"""
+"""Counts the pixels of each colour where a lane's bars are."""
 
 
 class Show(Protocol):
     """Draws so many items and opens their page."""
 
     def __call__(self, count: int, *options: str) -> Chrome:
-        """With the option ``killed``, there is also an attempt that left no outcome."""
+        """Take options: ``killed`` adds an attempt without an outcome, ``busy`` leaves no gaps."""
 
 
 @pytest.fixture(scope="module")
@@ -86,8 +99,7 @@ def browser() -> Iterator[Chrome]:
         options.add_argument(f"--{argument}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     chrome = Chrome(options, ChromeService(driver))
-    screen = {"width": 1200, "height": 200, "deviceScaleFactor": 1, "mobile": False}
-    chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", SCREEN)
     yield chrome
     chrome.quit()
 
@@ -118,7 +130,7 @@ def console(page: Chrome) -> list[Any]:
 
 
 def bars(page: Chrome) -> int:
-    return int(page.find_element(By.ID, "chart").get_dom_attribute("data-bars"))
+    return int(page.find_element(By.ID, "chart").get_dom_attribute("data-items"))
 
 
 def hover(page: Chrome, seconds: float, lane: int) -> str:
@@ -180,7 +192,8 @@ def test_a_killed_attempt_is_a_bar_and_no_item(show: Show) -> None:
     assert bars(page) == 41
     assert page.execute_script(BARS_OF_COLOUR, 1, KILLED) == 1
     assert page.find_element(By.ID, "killed").is_displayed()
-    assert "40 items (6 failed) by 4 workers" in page.find_element(By.ID, "summary").text
+    summary = page.find_element(By.ID, "summary").text
+    assert "40 items (6 failed, 1 attempts killed) by 4 workers" in summary
     text = hover(page, 2.4, 1)
     assert all(part in text for part in ("item-5", "killed", "worker died: SIGKILL")), text
     assert console(page) == []
@@ -193,6 +206,50 @@ def test_a_hostile_name_is_text(show: Show) -> None:
     hover(page, 0.1, 3)
     assert page.title == "file-digest: results.db"
     assert page.find_elements(By.TAG_NAME, "img") == []
+
+
+@pytest.mark.parametrize("count", [50_000, 200_000])
+def test_a_busy_lane_of_many_items_is_one_solid_bar(show: Show, count: int) -> None:
+    """Of two colours and no shade between them, in the parts that items of each outcome took."""
+    page = show(count, "busy")
+    assert bars(page) == count
+    for lane in range(4):
+        seen = page.execute_script(COLOURS_OF_LANE, lane)
+        done, failed = seen.pop(DONE), seen.pop(FAILED)
+        assert failed / (done + failed) == pytest.approx(1 / 7, abs=0.03)
+        # Beyond the last item the time goes on for a hundredth; marks and grid lines are thin.
+        assert sum(seen.values()) < 0.03 * (done + failed)
+    assert page.find_element(By.ID, "summed").is_displayed()
+    text = hover(page, count / 800, 0)
+    assert all(part in text for part in ("done", "% of the time", "failed", "such as item-")), text
+
+
+@pytest.mark.parametrize("scale", [1.25, 2.0])
+def test_colours_are_exact_on_every_screen(show: Show, scale: float) -> None:
+    """Where a device has more pixels than a page, or a fraction more."""
+    page = show(20_000, "busy")
+    screen = SCREEN | {"deviceScaleFactor": scale}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    try:
+        page.execute_script("draw()")
+        assert {DONE, FAILED} <= page.execute_script(COLOURS_OF_LANE, 2).keys()
+        shades = {*page.execute_script(COLOURS_OF_LANE, 2)} - {DONE, FAILED, "none", "#e4e4e4"}
+        assert not shades
+    finally:
+        page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", SCREEN)
+
+
+def test_failed_and_killed_differ_by_more_than_colour(show: Show) -> None:
+    """What failed is striped and marked below its bar; what was killed is hollow."""
+    page = show(40, "killed")
+    row = "return [...pen.getImageData(px(toX(arguments[0])), barTop(arguments[1]) + arguments[2],"
+    column = f"{row} 1, px(BAR)).data].filter((_, at) => at % 4 === 0)"
+    striped = page.execute_script(column, 0.15, 3, 0)
+    assert {0xFF, 0xC8} <= {*striped[:16]}
+    assert {*page.execute_script(column, 0.15, 3, 16)[:4]} == {0xC8}
+    assert {*page.execute_script(column, 0.15, 0, 0)} == {0x3A}
+    hollow = page.execute_script(column, 2.41, 1, 0)
+    assert (hollow[0], hollow[8], hollow[15]) == (0x8A, 0xFF, 0x8A)
 
 
 def test_zooming_shows_fewer_bars_and_back(show: Show) -> None:
@@ -223,9 +280,12 @@ def test_a_hundred_thousand_items_are_drawn_in_a_moment(show: Show) -> None:
 
 
 def test_the_picture_in_the_docs_is_of_this_page(show: Show) -> None:
-    """`make docs` takes it again; its size is that of what is drawn now."""
-    page = show(60)
+    """`make docs` takes it again; the tutorial says of what, and it is drawn in full."""
+    page = show(60, "killed")
     picture = page.get_screenshot_as_png()
     if os.environ.get("UPDATE_DOCS"):
         PICTURE.write_bytes(picture)
     assert PICTURE.read_bytes()[:24] == picture[:24]
+    shown, _, _ = page.find_element(By.ID, "summary").text.partition(", from")
+    assert f"of another run: {shown}." in " ".join(TUTORIAL.read_text("utf-8").split())
+    assert page.execute_script("return document.body.scrollHeight <= innerHeight")

@@ -202,7 +202,8 @@ def scale(inputs: tuple[str, ...], *, seconds: float, chart: Path | None, **valu
 @cli.command(cls=Command, params=TIMELINE)
 def timeline(results: Path, log_file: Path, output: Path | None, html: Path | None) -> int:
     """Draw who did what when, from the journal."""
-    from ..insight import timeline as drawing
+    from ..insight import page, trace
+    from ..insight.timeline import collect
     from ..system.files import replacing
 
     if not (output or html):
@@ -210,12 +211,12 @@ def timeline(results: Path, log_file: Path, output: Path | None, html: Path | No
     files = {"--results": results, "--log-file": log_file, "--output": output, "--html": html}
     config.keep_apart(files)
     with _refusing():
-        seen = drawing.collect(results, _tell_of_damage)
-    if not seen.items:
+        seen = collect(results, _tell_of_damage)
+    if not seen.lanes:
         raise click.UsageError(f"{shown(results)} has no items")
     tell(seen.summary)
-    page = partial(drawing.write_html, title=f"{SLUG}: {shown(results)}")
-    for option, path, write in (("output", output, drawing.write_trace), ("html", html, page)):
+    draw = partial(page.write, title=f"{SLUG}: {shown(results)}")
+    for option, path, write in (("output", output, trace.write), ("html", html, draw)):
         if path:
             with _refusing(f"--{option}: {shown(path)}"), replacing(path) as file:
                 write(seen, file)
