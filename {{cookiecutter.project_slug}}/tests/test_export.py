@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from {{ cookiecutter.package_name }}.items.messages import DONE, FAILED, Outcome
-from {{ cookiecutter.package_name }}.results import export
+from {{ cookiecutter.package_name }}.results import export, reading
 from {{ cookiecutter.package_name }}.results.database import JournalError
 from {{ cookiecutter.package_name }}.results.journal import Journal
 from {{ cookiecutter.package_name }}.system.files import replacing
@@ -189,6 +189,18 @@ def test_a_damaged_row_hides_no_other(tmp_path: Path, damage: str) -> None:
         table = list(csv.reader(file))
     assert [row[0] for row in table] == ["key", "first", told[0], "last"]
     assert {len(row) for row in table} == {len(Outcome._fields)}
+
+
+@pytest.mark.parametrize("form", list(export.FORMS))
+def test_what_runs_record_is_never_looked_at_row_by_row(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    """Failed items and odd texts neither: that would take four times as long."""
+    with Journal(results) as journal:
+        journal.record([OUTCOMES[0]._replace(key="big", peak_memory=1 << 40)])
+    monkeypatch.setattr(reading, "_mended", lambda *_: pytest.fail("row by row"))
+    assert write(results, form, tmp_path / "out") == []
+    assert (tmp_path / "out").read_text().count("worker-") == 4
 
 
 def test_damage_is_one_line_on_standard_error(service: Callable[..., Service]) -> None:

@@ -26,6 +26,9 @@ from .waiting import RETRY_DELAY, Waiting
 log = logging.getLogger(__name__)
 
 SKIP_ROUNDS = 100
+SKIP_AHEAD = 2_000
+"""The most items that are read ahead while nothing of them is to be done: a journal is asked for
+many keys at a time in a third of the time that it takes for sixteen."""
 
 CurrentItems = dict[str, tuple[str, float]]
 """Worker's name to the key of the item that it is at, and since when by ``time.monotonic``."""
@@ -52,6 +55,8 @@ class Backlog:
         """Whether workers are told the items' keys."""
         self.left: int | None = None
         """Number of items that may still be taken from the source; None for all."""
+        self.skip_ahead = 0
+        """How many items to read ahead, by how many were read in vain the last time."""
         self.pending: list[Item] = []
         self.isolated: deque[tuple[Item, int]] = deque()
         """Items that go alone, and how often each was tried."""
@@ -109,12 +114,15 @@ class Backlog:
         self.isolated.extend(self.waiting.take_due())
         if self.stopped or self.isolated or self.waiting.full or self.left == 0:
             return
-        self.source.ahead = max(READ_AHEAD, 2 * self.sizer.size)
+        self.source.ahead = max(READ_AHEAD, 2 * self.sizer.size, self.skip_ahead)
         for _ in range(SKIP_ROUNDS):
             enough = len(self.pending) >= self.sizer.size
             if enough or not (pairs := self.source.take(hungry=not self.pending)):
                 return
-            self._add(self.admit(pairs))
+            admitted = self.admit(pairs)
+            self.skip_ahead = 0 if admitted else min(2 * len(pairs), SKIP_AHEAD)
+            self.source.ahead = max(self.source.ahead, self.skip_ahead)
+            self._add(admitted)
             if self.left == 0:
                 return
         self.source.wake()  # go on skipping after main has seen to other things

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from math import inf, isfinite
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ IS_JSON = "result IS NULL OR json_valid(result)"
 EVENTS = f"SELECT rowid, {', '.join(WorkerEvent._fields)} FROM events ORDER BY rowid"  # noqa: S608
 STARTED, SECONDS = COLUMNS.index("started"), COLUMNS.index("seconds")
 NOTHING = type(None)
+Columns = list[tuple[Any, ...]]
+"""Values of many outcomes, by column."""
 KINDS: dict[str, set[type]] = {name: {str} for name in COLUMNS}
 KINDS |= {"result": {str, NOTHING}, "error": {str, NOTHING}}
 KINDS |= {"attempts": {int}, "started": {float}, "seconds": {float}}
@@ -88,7 +91,17 @@ def count_unsettled(database: sqlite3.Connection) -> int:
 def rows(
     path: Path, damaged: Callable[[str, str], None], without: Collection[str] = ()
 ) -> Iterator[Outcome]:
+    """Open a journal and return its outcomes, one by one; see ``columns``."""
+    found = columns(path, damaged, without)
+    return chain.from_iterable(map(NEW_OUTCOME, zip(*some, strict=True)) for some, _ in found)
+
+
+def columns(
+    path: Path, damaged: Callable[[str, str], None], without: Collection[str] = ()
+) -> Iterator[tuple[Columns, bool]]:
     """Open a journal and return its outcomes, in the order in which they were recorded.
+
+    They come some hundred at a time, by column, and with whether all are such as runs record.
 
     Args:
         path: The journal.
@@ -99,26 +112,26 @@ def rows(
     Raises:
         JournalError: There is no journal at ``path``; on the way: the file itself is damaged.
     """
-    return _each_outcome(path, open_to_read(path), damaged, without)
+    return _each_chunk(path, open_to_read(path), damaged, without)
 
 
-def _each_outcome(
+def _each_chunk(
     path: Path,
     database: sqlite3.Connection,
     damaged: Callable[[str, str], None],
     without: Collection[str],
-) -> Iterator[Outcome]:
+) -> Iterator[tuple[Columns, bool]]:
     with closing(database), explained(path, "cannot be read"):
         for chunk in _chunks(database, without):
-            columns = list(zip(*chunk, strict=True))
-            if _are_as_recorded(columns):
-                yield from map(NEW_OUTCOME, zip(*columns[1:-1], strict=True))
+            read = list(zip(*chunk, strict=True))
+            if sound := _are_as_recorded(read):
+                yield read[1:-1], sound
                 continue
-            for _, *values, _ in chunk:
-                mended, faults = _mended(values)
+            mended = [_mended(values) for _, *values, _ in chunk]
+            for outcome, faults in mended:
                 if faults:
-                    damaged(mended.key, ", ".join(faults))
-                yield mended
+                    damaged(outcome.key, ", ".join(faults))
+            yield list(zip(*(outcome for outcome, _ in mended), strict=True)), sound
 
 
 def _chunks(
@@ -143,9 +156,9 @@ def _chunks(
         yield chunk
 
 
-def _are_as_recorded(columns: list[tuple[Any, ...]]) -> bool:
+def _are_as_recorded(read: Columns) -> bool:
     """Whether rows hold only what runs record; by columns, which takes a tenth of the time."""
-    _, *values, result_is_json = columns
+    _, *values, result_is_json = read
     kinds = zip(values, KINDS.values(), strict=True)
     return (
         all({*map(type, column)} <= kind for column, kind in kinds)
