@@ -2,91 +2,96 @@
 
 import csv
 import re
-from collections.abc import Callable, Iterable, Iterator
-from io import StringIO
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
 from json import dumps
 from json.encoder import encode_basestring_ascii as quoted
 from pathlib import Path
 from typing import Any
 
-from ..items.messages import Outcome
+from ..items.messages import FAILED, Outcome
 from ..system.files import replacing
 from ..system.streams import WaitingWriter
-from .reading import Columns, columns
+from .flat import flat_rows
+from .reading import rows, rows_twice
 
+CHUNK_ROWS = 500
+FLAT = "flat"
+"""Comma-separated values with a column for each field of the results."""
 JSON_LINE = "{" + ", ".join(f'"{name}": %s' for name in Outcome._fields) + "}\n"
-Chunks = Iterator[tuple[Columns, bool]]
-"""See ``reading.columns``."""
 NOT_IN_A_LINE = re.compile(r"[\t\n\r]|[^\x00-\x7f]")
 
 
 def write(
-    results: Path, form: str, output: Path | None, damaged: Callable[[str, str], None]
+    results: Path,
+    form: str,
+    output: Path | None,
+    damaged: Callable[[str, str], None],
+    *,
+    failed: bool = False,
 ) -> None:
-    """Write all outcomes to ``output``, or to standard output.
+    """Write outcomes to ``output``, or to standard output.
 
     A file appears when it is complete; until then a file that was there stays as it was. It is
     UTF-8, also on a terminal that is not.
 
     Args:
         results: The journal.
-        form: One of ``FORMS``.
+        form: One of ``FORMS``, or ``FLAT``.
         output: The file; None for standard output.
-        damaged: See ``reading.columns``.
+        damaged: See ``rows``.
+        failed: Whether to leave out what is done.
 
     Raises:
         JournalError: There is no journal at ``results``.
         OSError: The output cannot be written.
     """
-    texts = FORMS[form](columns(results, damaged))  # opened before anything is written
+    # Opened before anything is written.
+    both = form == FLAT
+    read: tuple[Iterable[Outcome], ...]
+    read = rows_twice(results, damaged) if both else (rows(results, damaged),)
+    if failed:
+        read = tuple(filter(_has_failed, some) for some in read)
+    lines = _flat_lines(*read) if both else FORMS[form](*read)
     if output:
         with replacing(output) as file:
-            file.writelines(texts)
+            file.writelines(lines)
         return
     with open(1, "wb", buffering=0, closefd=False) as descriptor:
         writer = WaitingWriter(descriptor)
-        for text in texts:
+        while text := "".join(islice(lines, CHUNK_ROWS)):
             writer.write(text.encode())
 
 
-def _json_lines(chunks: Chunks) -> Iterator[str]:
-    for some, sound in chunks:
-        if sound:
-            yield "".join(map(JSON_LINE.__mod__, zip(*_json_columns(*some), strict=True)))
-            continue
-        for row in zip(*some, strict=True):
-            yield JSON_LINE % _json_values_of_damaged(row)
+def _json_lines(outcomes: Iterable[Outcome]) -> Iterator[str]:
+    for outcome in outcomes:
+        try:
+            yield JSON_LINE % _json_values(*outcome)
+        except TypeError:  # of a damaged row, in which something is missing or is something else
+            yield JSON_LINE % _json_values_of_damaged(outcome)
 
 
-def _json_columns(*columns: tuple[Any, ...]) -> tuple[Iterable[object], ...]:
-    """Return outcomes' values as JSON, by column, which takes half the time; numbers are that."""
-    key, status, result, error, attempts, worker, started, seconds, peak_memory = columns
+def _json_values(key: str, status: str, result: str | None, *more: Any) -> tuple[str, ...]:
+    """Return an outcome's values as JSON; its result is that already, and stays as it is."""
+    error, attempts, worker, started, seconds, peak_memory = more
+    if result and not (result.isascii() and result.isprintable()):
+        result = NOT_IN_A_LINE.sub(_in_a_line, result)
     return (
-        map(quoted, key),
-        map(quoted, status),
-        _json_results(result),
-        ["null" if text is None else quoted(text) for text in error],
-        attempts,
-        map(quoted, worker),
-        started,
-        seconds,
-        ["null" if number is None else number for number in peak_memory],
+        quoted(key),
+        quoted(status),
+        result or "null",
+        "null" if error is None else quoted(error),
+        int.__repr__(attempts),
+        quoted(worker),
+        float.__repr__(started),
+        float.__repr__(seconds),
+        "null" if peak_memory is None else int.__repr__(peak_memory),
     )
 
 
-def _json_results(results: tuple[str | None, ...]) -> list[str]:
-    """Return results, which are JSON already and stay as they are, each on one line, in ASCII."""
-    texts = [text or "null" for text in results]
-    together = "".join(texts)
-    if together.isascii() and together.isprintable():
-        return texts
-    return [NOT_IN_A_LINE.sub(_in_a_line, text) for text in texts]
-
-
-def _json_values_of_damaged(row: tuple[Any, ...]) -> tuple[str, ...]:
-    """Return values as JSON of a row in which something may be missing or something else."""
-    values = dict(zip(Outcome._fields, row, strict=True))
-    result = NOT_IN_A_LINE.sub(_in_a_line, values["result"] or "null")
+def _json_values_of_damaged(outcome: Outcome) -> tuple[str, ...]:
+    result = NOT_IN_A_LINE.sub(_in_a_line, outcome.result or "null")
+    values: dict[str, Any] = outcome._asdict()
     return tuple(result if name == "result" else dumps(values[name]) for name in values)
 
 
@@ -95,20 +100,33 @@ def _in_a_line(match: re.Match[str]) -> str:
     return " " if match[0].isspace() and match[0].isascii() else dumps(match[0])[1:-1]
 
 
-def _csv_lines(chunks: Chunks) -> Iterator[str]:
+class _Line:
+    """A file for the csv module that gives back what is written."""
+
+    def write(self, text: str) -> str:
+        """Return it."""
+        return text
+
+
+def _csv_lines(outcomes: Iterable[Outcome]) -> Iterator[str]:
+    return _csv(chain([Outcome._fields], outcomes))
+
+
+def _flat_lines(first: Iterable[Outcome], second: Iterable[Outcome]) -> Iterator[str]:
+    return _csv(flat_rows(first, second))
+
+
+def _csv(table: Iterable[Sequence[Any]]) -> Iterator[str]:
     # All texts in quotes: a carriage return would otherwise stand bare, and end a row.
-    file = StringIO(newline="")
-    table = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-    table.writerow(Outcome._fields)
-    for some, _ in chunks:
-        table.writerows(zip(*some, strict=True))
-        yield file.getvalue()
-        file.seek(0)
-        file.truncate()
-    yield file.getvalue()
+    line: Any = csv.writer(_Line(), lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC).writerow
+    return map(line, table)
 
 
-FORMS: dict[str, Callable[[Chunks], Iterator[str]]] = {
+def _has_failed(outcome: Outcome) -> bool:
+    return outcome.status == FAILED
+
+
+FORMS: dict[str, Callable[[Iterable[Outcome]], Iterator[str]]] = {
     "jsonl": _json_lines,
     "csv": _csv_lines,
 }

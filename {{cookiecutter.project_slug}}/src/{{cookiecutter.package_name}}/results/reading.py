@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
 from math import inf, isfinite
 from pathlib import Path
 from typing import Any
@@ -26,8 +25,6 @@ IS_JSON = "result IS NULL OR json_valid(result)"
 EVENTS = f"SELECT rowid, {', '.join(WorkerEvent._fields)} FROM events ORDER BY rowid"  # noqa: S608
 STARTED, SECONDS = COLUMNS.index("started"), COLUMNS.index("seconds")
 NOTHING = type(None)
-Columns = list[tuple[Any, ...]]
-"""Values of many outcomes, by column."""
 KINDS: dict[str, set[type]] = {name: {str} for name in COLUMNS}
 KINDS |= {"result": {str, NOTHING}, "error": {str, NOTHING}}
 KINDS |= {"attempts": {int}, "started": {float}, "seconds": {float}}
@@ -91,54 +88,63 @@ def count_unsettled(database: sqlite3.Connection) -> int:
 def rows(
     path: Path, damaged: Callable[[str, str], None], without: Collection[str] = ()
 ) -> Iterator[Outcome]:
-    """Open a journal and return its outcomes, one by one; see ``columns``."""
-    found = columns(path, damaged, without)
-    return chain.from_iterable(map(NEW_OUTCOME, zip(*some, strict=True)) for some, _ in found)
-
-
-def columns(
-    path: Path, damaged: Callable[[str, str], None], without: Collection[str] = ()
-) -> Iterator[tuple[Columns, bool]]:
     """Open a journal and return its outcomes, in the order in which they were recorded.
-
-    They come some hundred at a time, by column, and with whether all are such as runs record.
 
     Args:
         path: The journal.
         damaged: Told the key of a row that some other program or a fault of the disk made what no
             run records, and what is wrong; the row comes all the same, as well as it can be read.
-        without: Columns that are not read and None in each row, such as results of any size.
+        without: Columns that are not read, and come as None.
 
     Raises:
         JournalError: There is no journal at ``path``; on the way: the file itself is damaged.
     """
-    return _each_chunk(path, open_to_read(path), damaged, without)
+    database = open_to_read(path)
+    return _closing(database, _each_outcome(path, database, damaged, without))
 
 
-def _each_chunk(
+def rows_twice(
+    path: Path, damaged: Callable[[str, str], None]
+) -> tuple[Iterator[Outcome], Iterator[Outcome]]:
+    """Return what ``rows`` does, and once more the same, whatever a run writes meanwhile.
+
+    Only the second tells of damage, and is to be read after the first.
+    """
+    database = open_to_read(path)
+    first = _each_outcome(path, database, lambda *_: None)
+    return first, _closing(database, _each_outcome(path, database, damaged))
+
+
+def _closing(database: sqlite3.Connection, outcomes: Iterator[Outcome]) -> Iterator[Outcome]:
+    with closing(database):
+        yield from outcomes
+
+
+def _each_outcome(
     path: Path,
     database: sqlite3.Connection,
     damaged: Callable[[str, str], None],
-    without: Collection[str],
-) -> Iterator[tuple[Columns, bool]]:
-    with closing(database), explained(path, "cannot be read"):
+    without: Collection[str] = (),
+) -> Iterator[Outcome]:
+    with explained(path, "cannot be read"):
         for chunk in _chunks(database, without):
-            read = list(zip(*chunk, strict=True))
-            if sound := _are_as_recorded(read):
-                yield read[1:-1], sound
+            columns = list(zip(*chunk, strict=True))
+            if _are_as_recorded(columns):
+                yield from map(NEW_OUTCOME, zip(*columns[1:-1], strict=True))
                 continue
-            mended = [_mended(values) for _, *values, _ in chunk]
-            for outcome, faults in mended:
+            for _, *values, _ in chunk:
+                mended, faults = _mended(values)
                 if faults:
-                    damaged(outcome.key, ", ".join(faults))
-            yield list(zip(*(outcome for outcome, _ in mended), strict=True)), sound
+                    damaged(mended.key, ", ".join(faults))
+                yield mended
 
 
 def _chunks(
     database: sqlite3.Connection, without: Collection[str]
 ) -> Iterator[list[tuple[Any, ...]]]:
     """Yield the rows as they are, also those whose text is no UTF-8, which end a query."""
-    database.execute("BEGIN")  # so that all queries see the same, whatever a run writes meanwhile
+    if not database.in_transaction:  # so that all queries see the same, whatever a run writes
+        database.execute("BEGIN")
     last, has = -1 << 63, {*schema.outcome_columns(schema.version_of(database))} - {*without}
     valid = IS_JSON if "result" in has else "1"
     names = [name if name in has else "NULL" for name in COLUMNS]
@@ -156,9 +162,9 @@ def _chunks(
         yield chunk
 
 
-def _are_as_recorded(read: Columns) -> bool:
+def _are_as_recorded(columns: list[tuple[Any, ...]]) -> bool:
     """Whether rows hold only what runs record; by columns, which takes a tenth of the time."""
-    _, *values, result_is_json = read
+    _, *values, result_is_json = columns
     kinds = zip(values, KINDS.values(), strict=True)
     return (
         all({*map(type, column)} <= kind for column, kind in kinds)
