@@ -83,11 +83,17 @@ def test_promises_name_the_tests_that_prove_them(bake: Bake) -> None:
         assert {test for named, test in listed if named == file} == set(tests)
 
 
+def test_commands_hold_no_name_to_fill_in(bake: Bake) -> None:
+    """What is meant to be copied works as it stands."""
+    for text in (readme(), contributing(), bake().files["README.md"].decode()):
+        assert "OWNER" not in text
+
+
 def test_the_one_liner_renders(template: Path, tmp_path: Path) -> None:
     """What it asks for exists: the template renders with the answers that are only confirmed."""
     one_liner = blocks(readme())[0].split()
     assert one_liner[:2] == ["uvx", "cookiecutter"]
-    assert one_liner[2].endswith("/cookiecutter-multiprocessing")
+    assert one_liner[2] == "./cookiecutter-multiprocessing"
     done = render(template, tmp_path, Way((), typed="\n" * len(QUESTIONS)))
     assert done.returncode == 0, done.stdout
     assert (tmp_path / "output" / "file-digest" / "README.md").exists()

@@ -46,8 +46,17 @@ def test_new_project_is_up_to_date(template_repository: Repository) -> None:
     """`cruft check` and `cruft diff` find nothing right after creating."""
     project = create(template_repository)
     project.cruft("check")
-    project.cruft("diff", "--exit-code")
+    assert project.cruft("diff", "--exit-code") == ""
     assert project.git("status", "--short") == ""
+
+
+def test_the_next_steps_are_told_once(template: Path, tmp_path: Path) -> None:
+    """At the first rendering, by whichever tool; not over a project that is in use."""
+    options = ("--no-input", "--default-config", "--overwrite-if-exists", "--output-dir", tmp_path)
+    first = use("cookiecutter", template, *options, cwd=tmp_path)
+    assert "Make it yours: src/file_digest/job.py" in first.stdout
+    Repository.begin(tmp_path / "file-digest")
+    assert use("cookiecutter", template, *options, cwd=tmp_path).stdout == ""
 
 
 def test_update_keeps_the_owners_edits(template_repository: Repository) -> None:
