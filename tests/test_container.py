@@ -114,18 +114,20 @@ def test_container_does_the_job(image: Image, tmp_path: Path) -> None:
 
 
 @needs_linux
+@pytest.mark.parametrize("results", ["results.db", "elsewhere.db"])
 def test_container_is_healthy_as_long_as_it_works(
-    endless: Image, project: BakedProject, tmp_path: Path
+    endless: Image, project: BakedProject, tmp_path: Path, results: str
 ) -> None:
-    """The health check asks the run itself, not what it has left."""
+    """The health check asks the run itself, wherever a variable has its results go."""
+    environ = endless.env | {"FILE_DIGEST_RUN_RESULTS": results}
     command = json.loads(endless.dockerfile.last("HEALTHCHECK").text.partition("CMD ")[2])
     assert command[0] == endless.dockerfile.last("ENTRYPOINT").words[-1]
 
     def health() -> int:
         check = (*endless.service, *command[1:])
-        return run(*check, cwd=tmp_path, check=False, environ=endless.env).returncode
+        return run(*check, cwd=tmp_path, check=False, environ=environ).returncode
 
-    with at_work(*endless.service, cwd=tmp_path, env=endless.env) as service:
+    with at_work(*endless.service, cwd=tmp_path, env=environ) as service:
         service.items(20)
         assert health() == 0
         assert service.stop(default_grace(project)) == 128 + signal.SIGTERM

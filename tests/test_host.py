@@ -58,6 +58,8 @@ def test_unit_stops_and_reloads_the_service_its_own_way(project: BakedProject, u
     assert settings["KillMode"] == "mixed"
     assert int(settings["TimeoutStopSec"].removesuffix("s")) > default_grace(project) + DRAIN
     assert settings["SuccessExitStatus"] == "130 143"
+    # What broke off (3, 4, a kill) is started again; what failed, or is set wrongly, is not.
+    assert (settings["Restart"], settings["RestartPreventExitStatus"]) == ("on-failure", "1 2 5")
     assert settings["ExecReload"] == "/bin/kill -HUP $MAINPID"
 
 

@@ -74,7 +74,7 @@ class Run:
     def __init__(self, service: "Service", arguments: tuple[str, ...], **options: Any) -> None:
         """Start it in a session of its own, so that a signal to its group reaches nobody else."""
         self.service, self.mark = service, uuid.uuid4().hex
-        environment = service.environment | {"SERVICE_RUN": self.mark}
+        environment = service.environment | {"_SERVICE_RUN": self.mark}
         self.began = time.monotonic()
         self.process = subprocess.Popen(
             [*options.pop("prefix", [sys.executable]), "-m", PACKAGE, *arguments],
@@ -94,7 +94,7 @@ class Run:
 
     def _is_ours(self, process: psutil.Process) -> bool:
         with suppress(psutil.Error):
-            return is_alive(process) and process.environ().get("SERVICE_RUN") == self.mark
+            return is_alive(process) and process.environ().get("_SERVICE_RUN") == self.mark
         return False
 
     def send(self, number: int) -> None:
