@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from .configurer import configure_worker
 from .items.backlog import Backlog
+from .items.job_options import call_of
 from .items.messages import DONE, FAILED
 from .items.outcomes import Outcomes
 from .items.refusals import items_error
@@ -125,7 +126,7 @@ def running(
     stop = StopRequest(settings.grace)
     log_failure = partial(_log_failure, settings, stop)
     job = import_job(settings, log_failure)
-    call = partial(job.items, inputs)
+    call = call_of(job.items, inputs, settings.job_option)
     with (
         stop.listening(),
         closing(begin_items(call, settings.poll, stop, log_failure)) as source,
@@ -199,6 +200,6 @@ def _conclude(stats: RunStats, service: Service) -> None:
         stats.signal = stop.signals[0]
         within(stop.seconds_left)
     if source.error and not stop.signals:
-        raise items_error(source.error)
+        raise items_error(source.error, refused=source.refused)
     ends = "run ends: %d done, %d failed, %d done and %d failed in earlier runs"
     log.info(ends, stats.done, stats.failed, stats.skipped[DONE], stats.skipped[FAILED])
