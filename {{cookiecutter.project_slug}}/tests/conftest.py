@@ -22,7 +22,7 @@ ROWS = os.environ.get("FAULT_ROWS", "all")
 
 def pytest_configure() -> None:
     """Have services heed all signals: a shell's ``pytest &`` or nohup would have some ignored."""
-    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGCHLD"):
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGCHLD", "SIGTTIN", "SIGTTOU", "SIGUSR1"):
         number = getattr(signal, name, None)
         if number and signal.getsignal(number) == signal.SIG_IGN:
             default = signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ..system.errors import describe, error_name
 from .batch import Batch, WorkerDeath
@@ -22,6 +23,9 @@ from .outcomes import Outcomes
 from .payloads import UnsendableError
 from .source import READ_AHEAD, Source
 from .waiting import RETRY_DELAY, Waiting
+
+if TYPE_CHECKING:
+    from ..system.stack_report import Asked
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +74,8 @@ class Backlog:
         """For people to see; the execution model brings it up to date at every tick."""
         self.workers_now: Callable[[], list[WorkerNow]] = list
         """Says what each worker is at; the execution model puts it here."""
+        self.ask_for_stacks: Callable[[], list[Asked]] = list
+        """Asks each worker for its stack; the execution model puts it here."""
         self.events = events or WorkerEvents()
 
     def stop(self) -> None:
