@@ -47,9 +47,7 @@ def test_each_signal_counts_once(
     assert requests.take_resize() == 0
 
 
-def test_the_last_one_is_waited_for(
-    requests: Requests, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_last_one_is_waited_for(requests: Requests, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that has just come may be the first of many."""
     signal.raise_signal(MORE)
     monkeypatch.setattr(module, "QUIET_SECONDS", 60.0)
