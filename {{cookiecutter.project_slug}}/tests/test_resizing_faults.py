@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -152,25 +153,23 @@ def test_recycled_workers_keep_their_places_meanwhile(service: Services) -> None
     outcomes = run.service.outcomes().values()
     assert {(row["status"], row["attempts"]) for row in outcomes} == {("done", 1)}
     assert {*notes(run.service, "up")} <= {0, 1, 2}
-    assert sorted(notes(run.service, "up")) == sorted(notes(run.service, "down"))
+    assert not Counter(notes(run.service, "down")) - Counter(notes(run.service, "up"))
 
 
-def test_too_few_descriptors_for_one_more(service: Services) -> None:
-    """The number stays, which one line tells, and the run goes on."""
-    run = start(service, SHORT, 100_000)
-    few = psutil.Process(run.process.pid).num_fds() + 20
-    resource.prlimit(run.process.pid, resource.RLIMIT_NOFILE, (few, few))
-    run.send(MORE)
-    text = "the number of workers stays: Too many open files: --workers 3 needs about"
-    wait_for(lambda: text in run.service.log_text(), "the line")
-    begun = run.service.count()
-    wait_for(lambda: run.service.count() > begun, "the rest to go on")
-    run.send(signal.SIGTERM)
-    assert run.wait().code == 143
+if sys.platform == "linux":
 
-
-if not hasattr(resource, "prlimit"):
-    del test_too_few_descriptors_for_one_more
+    def test_too_few_descriptors_for_one_more(service: Services) -> None:
+        """The number stays, which one line tells, and the run goes on."""
+        run = start(service, SHORT, 100_000)
+        few = psutil.Process(run.process.pid).num_fds() + 20
+        resource.prlimit(run.process.pid, resource.RLIMIT_NOFILE, (few, few))
+        run.send(MORE)
+        text = "the number of workers stays: Too many open files: --workers 3 needs about"
+        wait_for(lambda: text in run.service.log_text(), "the line")
+        begun = run.service.count()
+        wait_for(lambda: run.service.count() > begun, "the rest to go on")
+        run.send(signal.SIGTERM)
+        assert run.wait().code == 143
 
 
 @pytest.mark.parametrize("number", [MORE, LESS, STACKS], ids=["SIGTTIN", "SIGTTOU", "SIGUSR1"])
