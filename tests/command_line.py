@@ -17,6 +17,7 @@ ANSWERS = {
     "author_name": "Ada",
     "author_email": "ada@example.org",
     "execution_model": "process",
+    "job": "files",
     "container": "no",
     "ci": "none",
     "include_examples": "no",

@@ -164,7 +164,9 @@ def test_a_blank_project_name_is_refused(bake: Bake, name: str) -> None:
 @pytest.fixture(scope="module")
 def installed(bake_again: Bake) -> set[str]:
     """Return the names of all that some project has beside it."""
-    projects = (bake_again(execution_model=model) for model in CHOICES["execution_model"])
+    questions = ("execution_model", "job")
+    choices = ({question: choice} for question in questions for choice in CHOICES[question])
+    projects = (bake_again(**choice) for choice in choices)
     return {name.lower().replace("-", "_") for project in projects for name in beside(project)}
 
 

@@ -11,9 +11,15 @@ from conftest import CHOICES, Bake
 from tools import use
 from validate_pyproject.api import Validator
 
+# Licences are dealt out to the combinations of all else: they change a file and some lines of text.
+OTHERS = [question for question in CHOICES if question != "license"]
 COMBINATIONS = [
-    dict(zip(CHOICES, combination, strict=True))
-    for combination in itertools.product(*CHOICES.values())
+    {**dict(zip(OTHERS, combination, strict=True)), "license": licence}
+    for combination, licence in zip(
+        itertools.product(*(CHOICES[question] for question in OTHERS)),
+        itertools.cycle(CHOICES["license"]),
+        strict=False,
+    )
 ]
 every_combination = pytest.mark.parametrize(
     "answers",
@@ -38,8 +44,35 @@ CHOSEN = {
     ("license", "Apache-2.0"): {"LICENSE"},
     ("license", "Proprietary"): {"NOTICE"},
 }
+DEPENDENCIES = {
+    ("execution_model", "dask"): {"distributed"},
+    ("job", "inbox"): {"watchfiles"},
+}
 CODE = ("src/", "tests/", "examples/")
+THE_JOBS = ("src/file_digest/job.py", "tests/test_job.py")
+CODES = [
+    *(
+        {"execution_model": model, "include_examples": examples}
+        for model in CHOICES["execution_model"]
+        for examples in CHOICES["include_examples"]
+    ),
+    *({"job": job} for job in CHOICES["job"][1:]),
+]
+"""Answers whose code is all the code that there is: see test_only_three_questions_change_code."""
 CONDITION = re.compile(r"{% if cookiecutter\.(\w+) ([!=]=) '(\S+)' %}(.+){% endif %}")
+
+
+def test_any_two_choices_are_rendered_together() -> None:
+    """What goes wrong with combinations goes wrong with two choices, as a rule."""
+    pairs = {
+        pair for answers in COMBINATIONS for pair in itertools.combinations(answers.items(), 2)
+    }
+    expected = {
+        ((first, one), (second, other))
+        for first, second in itertools.combinations(COMBINATIONS[0], 2)
+        for one, other in itertools.product(CHOICES[first], CHOICES[second])
+    }
+    assert pairs == expected
 
 
 @every_combination
@@ -95,8 +128,8 @@ def test_metadata_is_valid(bake: Bake, answers: dict[str, str]) -> None:
     """pyproject.toml keeps to the standards, and says what was chosen."""
     metadata = Validator()(tomllib.loads(bake(**answers).files["pyproject.toml"].decode()))
     names = {requirement.partition(">")[0] for requirement in metadata["project"]["dependencies"]}
-    dask = {"distributed"} if answers["execution_model"] == "dask" else set()
-    assert names == {"click", "psutil", "python-json-logger", "rich"} | dask
+    chosen = set().union(*(DEPENDENCIES.get(choice, set()) for choice in answers.items()))
+    assert names == {"click", "psutil", "python-json-logger", "rich"} | chosen
     proprietary = answers["license"] == "Proprietary"
     assert metadata["project"]["license"].removeprefix("LicenseRef-") == answers["license"]
     assert ("Private :: Do Not Upload" in metadata["project"]["classifiers"]) == proprietary
@@ -104,27 +137,28 @@ def test_metadata_is_valid(bake: Bake, answers: dict[str, str]) -> None:
 
 
 @every_combination
-def test_only_two_questions_change_code(bake: Bake, answers: dict[str, str]) -> None:
-    """So that type-checking and running the code of those two is checking all of it."""
+def test_only_three_questions_change_code(bake: Bake, answers: dict[str, str]) -> None:
+    """So that type-checking and running the code of those three is checking all of it.
+
+    The job is two files, the same whatever the execution model, so one model checks each job.
+    """
     changing = {question: answers[question] for question in ("execution_model", "include_examples")}
-    assert bake(**answers).code == bake(**changing).code
+    code, files = bake(**answers).code, bake(**changing).code
+    job = bake(job=answers["job"]).code
+    assert code == files | {name: job[name] for name in THE_JOBS}
 
 
-@pytest.mark.parametrize("include_examples", CHOICES["include_examples"])
-@pytest.mark.parametrize("execution_model", CHOICES["execution_model"])
 @pytest.mark.parametrize("platform", ["linux", "darwin", "win32"])
-def test_mypy_strict_finds_nothing(
-    bake: Bake, execution_model: str, include_examples: str, platform: str
-) -> None:
+@pytest.mark.parametrize("answers", CODES, ids=["-".join(code.values()) for code in CODES])
+def test_mypy_strict_finds_nothing(bake: Bake, answers: dict[str, str], platform: str) -> None:
     """Types pass on the untouched project, under its own rules, for each system it runs on."""
-    project = bake(execution_model=execution_model, include_examples=include_examples)
-    project.run("mypy", "--platform", platform)
+    bake(**answers).run("mypy", "--platform", platform)
 
 
-@pytest.mark.parametrize("execution_model", CHOICES["execution_model"])
-def test_imports_have_one_direction(bake: Bake, execution_model: str) -> None:
+@pytest.mark.parametrize("answers", CODES, ids=["-".join(code.values()) for code in CODES])
+def test_imports_have_one_direction(bake: Bake, answers: dict[str, str]) -> None:
     """No room imports from one above it, and the job from none."""
-    bake(execution_model=execution_model).run("lint-imports")
+    bake(**answers).run("lint-imports")
 
 
 @pytest.mark.parametrize("slug", ["x", "a" * 50, "z-index"])

@@ -12,6 +12,7 @@ from tools import use
 PROJECT = "{{cookiecutter.project_slug}}"
 ANSWERS_FILE = "cookiecutter_multiprocessing_answers.py"
 PACKAGE = f"{PROJECT}/src/{{{{cookiecutter.package_name}}}}"
+JOB = f"{PACKAGE}/{{% if cookiecutter.job == 'files' %}}job.py{{% endif %}}"
 
 
 class Project(Repository):
@@ -67,7 +68,7 @@ def test_update_keeps_the_owners_edits(template_repository: Repository) -> None:
     project.commit()
 
     template = template_repository
-    template.edit(f"{PACKAGE}/job.py", '"""YOURS: what', '"""Yours: what')
+    template.edit(JOB, '"""YOURS: what', '"""Yours: what')
     template.edit(f"{PACKAGE}/__init__.py", '"""\n', '"""\n\nEDITION = 2\n')
     (template.path / PROJECT / "NEWS.md").write_text("# {{ cookiecutter.project_slug }}\n", "utf-8")
     template.commit()

@@ -14,7 +14,7 @@ from {{ cookiecutter.package_name }}.settings import start_methods
 
 from .support.service import Service
 
-DAILY = {"test_end_to_end", "test_kills"}
+DAILY = {"test_end_to_end", "test_job", "test_kills"}
 """Of the tests that run the service, those that a plain ``pytest`` runs, too."""
 ROWS = os.environ.get("FAULT_ROWS", "all")
 """Of each fault test: ``all`` rows, at most so many, or ``each`` value of each parameter once."""
@@ -112,7 +112,7 @@ def service(tmp_path: Path) -> Iterator[Callable[..., Service]]:
     """Make services; what they left running is killed afterwards."""
     made: list[Service] = []
 
-    def make(job: str = "") -> Service:
+    def make(job: str | None = "digesting") -> Service:
         made.append(Service(tmp_path / f"service-{len(made)}", job))
         return made[-1]
 

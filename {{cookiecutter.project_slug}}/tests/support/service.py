@@ -177,14 +177,15 @@ def _output(command: list[str]) -> str:
 class Service:
     """A copy of the service with a job of the test's own."""
 
-    def __init__(self, folder: Path, job: str = "") -> None:
+    def __init__(self, folder: Path, job: str | None = "digesting") -> None:
         """Copy the package to ``folder``, and replace ``job.py``.
 
-        ``job`` names a file of tests/jobs; where it has line breaks it is the text of the job.
+        ``job`` names a file of tests/jobs; where it has line breaks it is the text of the job. None
+        leaves the project's own in its place.
         """
         self.folder, self.package = folder, folder / "src" / PACKAGE
         shutil.copytree(SOURCE, self.package)  # with what is compiled of it
-        if "\n" in job:
+        if job and "\n" in job:
             (self.package / "job.py").write_text(textwrap.dedent(job), encoding="utf-8")
         elif job:
             shutil.copy(JOBS / f"{job}.py", self.package / "job.py")

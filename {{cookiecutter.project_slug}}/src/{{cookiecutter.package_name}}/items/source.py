@@ -59,7 +59,7 @@ class Source:
         self.hungry = True
         self.failures = 0
         self.resting = False
-        """Whether all is read until ``call`` is called again."""
+        """Whether nothing came since all was read: the next call may wait for something to come."""
         self.room, self.wanted, self.ended = (threading.Event() for _ in range(3))
         self.thread = threading.Thread(target=self._live, name="source", daemon=True)
 
@@ -119,7 +119,6 @@ class Source:
     def _live(self) -> None:
         delay: float | None = 0.0
         while delay is not None and not self.ended.wait(delay):
-            self.resting = False
             try:
                 self._read_all()
                 delay, self.failures = self.poll, 0
@@ -155,6 +154,7 @@ class Source:
     def _read(self, items: Iterator[Item]) -> None:
         began = time.perf_counter()
         for pair in items:
+            self.resting = False
             self.ready.append(frozen(pair))
             if self.hungry:
                 self.hungry = False
