@@ -16,6 +16,10 @@ temporary = os.path.join(os.path.realpath(tempfile.gettempdir()), "")
 compared = not OUTPUT and os.path.realpath(".").startswith(temporary)  # as cruft does it
 at_work = any(map(os.path.exists, (".git", ".venv", "uv.lock")))  # rendered over what is in use
 if not (compared or at_work):
+    {% if cookiecutter.job == "inbox" %}
+    print("Run it:   cd {{ cookiecutter.project_slug }} && mkdir -p inbox && uv run {{ cookiecutter.project_slug }} run --poll 1 inbox")
+    {% else %}
     print("Run it:   cd {{ cookiecutter.project_slug }} && uv run {{ cookiecutter.project_slug }} run src")
+    {% endif %}
     print("Test it:  uv run pytest    (without uv: see README.md)")
     print("Make it yours: src/{{ cookiecutter.package_name }}/job.py")

@@ -17,7 +17,7 @@ COMBINATIONS = [
     {**dict(zip(OTHERS, combination, strict=True)), "license": licence}
     for combination, licence in zip(
         itertools.product(*(CHOICES[question] for question in OTHERS)),
-        itertools.cycle(CHOICES["license"]),
+        itertools.cycle(CHOICES["license"] + CHOICES["license"][::-1]),
         strict=False,
     )
 ]
