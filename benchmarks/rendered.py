@@ -20,9 +20,11 @@ def copy_template(folder: Path) -> Path:
     return Path(shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*NOT_PART_OF_IT)))
 
 
-def render(template: Path, model: str, name: str, folder: Path, *, hooks: bool = False) -> Path:
+def render(
+    template: Path, model: str, name: str, folder: Path, *, hooks: bool = False, **more: str
+) -> Path:
     """Render a project whose package is called ``name``; return its source folder."""
-    answers = {"project_name": name, "package_name": name, "execution_model": model}
+    answers = {"project_name": name, "package_name": name, "execution_model": model, **more}
     import_module("cookiecutter.main").cookiecutter(
         str(template), no_input=True, default_config=True, accept_hooks=hooks,
         output_dir=folder, extra_context=answers,

@@ -107,9 +107,10 @@ def test_replay_renders_the_same_again(template: Path, tmp_path: Path) -> None:
     assert files == BakedProject.at(output / "photo-index").files
 
 
-def test_a_new_project_says_what_to_do_next(template: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("job", CHOICES["job"])
+def test_a_new_project_says_what_to_do_next(template: Path, tmp_path: Path, job: str) -> None:
     """Three lines: run it, test it, make it yours. Nothing else is printed."""
-    done = render(template, tmp_path, Way())
+    done = render(template, tmp_path, Way(("--no-input", f"job={job}")))
     assert done.returncode == 0
     starts = [line.partition(":")[0] for line in done.stdout.splitlines()]
     assert starts == ["Run it", "Test it", "Make it yours"]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from baked import BakedProject, run
-from conftest import Bake
+from conftest import CHOICES, Bake
 from endless_service import DRAIN, at_work, default_grace, give_endless_job
 from image import INIT, Dockerfile, Image
 from tools import use
@@ -206,10 +206,15 @@ def zombies(parent: int) -> int:
     return dead
 
 
-def test_compose_file_matches_its_schema(project: BakedProject) -> None:
-    """`docker compose` will read it."""
+@pytest.mark.parametrize("job", CHOICES["job"])
+def test_compose_file_matches_its_schema(bake: Bake, job: str) -> None:
+    """`docker compose` will read it, and mounts what the command names."""
+    project = bake(container="yes", job=job)
     schema = ("--builtin-schema", "vendor.compose-spec")
     use("check-jsonschema", *schema, "compose.yaml", cwd=project.path)
+    (service,) = yaml.safe_load(project.files["compose.yaml"])["services"].values()
+    mounted = {volume.split(":")[1] for volume in service["volumes"]}
+    assert {word for word in service["command"] if word.startswith("/")} < mounted
 
 
 def test_compose_waits_longer_than_the_service_needs(project: BakedProject) -> None:

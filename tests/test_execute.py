@@ -18,6 +18,8 @@ import pytest
 from baked import TEMPLATE, BakedProject
 from conftest import CHOICES, Bake
 
+from benchmarks import inbox_soak
+
 GENERATED_TESTS = TEMPLATE / "{{cookiecutter.project_slug}}" / "tests"
 FAULT_TABLES = sorted(path.name for path in GENERATED_TESTS.glob("test_*_faults.py"))
 THE_MODELS_OWN, EVERYTHING_ELSE = "the model's own", "everything else"
@@ -203,6 +205,31 @@ def test_a_second_run_does_nothing_and_says_so(
     assert f"{count} done and 0 failed in earlier runs" in again
     assert f"{count} done, 0 failed" in project.run(project.slug, "status").stdout
     assert exported(project) == before
+
+
+@pytest.mark.parametrize("job", CHOICES["job"][1:])
+def test_the_jobs_own_tests_pass(bake: Bake, job: str) -> None:
+    """Those of the other jobs, with what a plain pytest runs of the service as a whole."""
+    shown = bake(job=job).run_tests("tests/test_job.py")
+    assert " passed" in shown
+    assert " failed" not in shown
+
+
+@every_model
+def test_an_inbox_loses_no_file_whoever_is_killed(
+    bake: Bake, tmp_path: Path, execution_model: str
+) -> None:
+    """Workers, listener and main are killed meanwhile: each file is in done once, with its digest.
+
+    `python -m benchmarks.inbox_soak` does the same with thousands of files, for minutes.
+    """
+    project = bake(execution_model=execution_model, job="inbox")
+    command = [project.bin / project.slug]
+    one = inbox_soak.soak(command, tmp_path / "soak", files=60, seconds=12, seed=3)
+    assert one.faults() == []
+    assert len(one.sent) == 60
+    assert one.kills["main"] >= 1
+    assert one.kills.total() >= 4
 
 
 def forget_runs(project: BakedProject) -> None:

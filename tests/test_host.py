@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from baked import BakedProject, clean_environ, run
-from conftest import Bake
+from conftest import CHOICES, Bake
 from endless_service import DRAIN, at_work, default_grace, give_endless_job
 
 needs_systemd = pytest.mark.skipif(
@@ -30,10 +30,10 @@ def project(bake: Bake) -> BakedProject:
     return bake(container="yes")
 
 
-@pytest.fixture
-def unit(project: BakedProject, tmp_path: Path) -> Path:
-    """Return the unit, with a command that exists instead of the one it tells to install."""
-    text = project.files["file-digest.service"].decode()
+@pytest.fixture(params=CHOICES["job"])
+def unit(bake: Bake, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """Return the unit of each job, with a command that exists instead of the one to install."""
+    text = bake(container="yes", job=request.param).files["file-digest.service"].decode()
     unit = tmp_path / "file-digest.service"
     unit.write_text(text.replace("/opt/file-digest/bin/file-digest", sys.executable), "utf-8")
     return unit

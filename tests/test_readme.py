@@ -25,10 +25,13 @@ def shell(commands: str, folder: Path, *path: str | Path, **environ: str) -> str
     return run("bash", "-euo", "pipefail", "-c", commands, cwd=folder, environ=environ).stdout
 
 
-@pytest.mark.parametrize(("way", "number"), [("uv", 0), ("pip", 1)])
-def test_generated_readme_runs_and_tests(bake_again: Bake, way: str, number: int) -> None:
+@pytest.mark.parametrize(
+    ("job", "way", "number"),
+    [("files", "uv", 0), ("files", "pip", 1), *((job, "uv", 0) for job in CHOICES["job"][1:])],
+)
+def test_generated_readme_runs_and_tests(bake_again: Bake, job: str, way: str, number: int) -> None:
     """Two commands run the service and its tests, with uv and with plain pip."""
-    project = bake_again(ci="none")
+    project = bake_again(ci="none", job=job)
     commands = blocks(project.files["README.md"].decode())
     # All tests run elsewhere; here it is the commands that are tested.
     few = {"PYTEST_ADDOPTS": "tests/test_job.py"}
@@ -37,7 +40,8 @@ def test_generated_readme_runs_and_tests(bake_again: Bake, way: str, number: int
     assert " passed" in shown
     assert " failed in" not in shown.rpartition("====")[0].rpartition("====")[2]
     assert (way == "uv") == (project.path / "uv.lock").exists()
-    assert "0 failed" in shell(commands[2], project.path, project.path / ".venv" / "bin")
+    (shown,) = [block for block in commands if " export --format " in block]
+    assert "0 failed" in shell(shown, project.path, project.path / ".venv" / "bin")
 
 
 @pytest.mark.parametrize("execution_model", CHOICES["execution_model"])
