@@ -34,8 +34,8 @@ PIDS = {
     "worker": re.compile(r"worker-\d+ is ready, pid (\d+)"),
     "listener": re.compile(r"(?:log listener pid|died \(.*\), pid) (\d+)"),
 }
-VICTIMS = ("worker", "listener", "worker", "main")
-"""In this order, again and again: when main has just been started there is no worker yet."""
+VICTIMS = ("listener", "main", "worker", "worker")
+"""In this order, again and again."""
 KILL_SECONDS = 0.5, 2.0
 """The shortest and the longest time between two kills."""
 VICTIM_SECONDS = 5.0

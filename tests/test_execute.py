@@ -228,8 +228,8 @@ def test_an_inbox_loses_no_file_whoever_is_killed(
     one = inbox_soak.soak(command, tmp_path / "soak", files=60, seconds=12, seed=3)
     assert one.faults() == []
     assert len(one.sent) == 60
-    assert one.kills["main"] >= 1
-    assert one.kills.total() >= 4
+    assert one.kills["listener"]
+    assert one.kills["main"]
 
 
 def forget_runs(project: BakedProject) -> None:
