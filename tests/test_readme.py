@@ -18,6 +18,7 @@ def blocks(readme: str) -> list[str]:
     """Return the shell commands of a README, block by block."""
     return re.findall(r"^```sh\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
 
+
 WITH_A_SERVER = """
 import os, subprocess, sys
 from tests.support.postgres import Server, find_binaries
