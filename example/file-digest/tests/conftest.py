@@ -14,7 +14,7 @@ from file_digest.settings import start_methods
 
 from .support.service import Service
 
-DAILY = {"test_end_to_end", "test_kills"}
+DAILY = {"test_end_to_end", "test_job", "test_kills"}
 """Of the tests that run the service, those that a plain ``pytest`` runs, too."""
 ROWS = os.environ.get("FAULT_ROWS", "all")
 """Of each fault test: ``all`` rows, at most so many, or ``each`` value of each parameter once."""
@@ -22,7 +22,7 @@ ROWS = os.environ.get("FAULT_ROWS", "all")
 
 def pytest_configure() -> None:
     """Have services heed all signals: a shell's ``pytest &`` or nohup would have some ignored."""
-    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGCHLD"):
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGCHLD", "SIGTTIN", "SIGTTOU", "SIGUSR1"):
         number = getattr(signal, name, None)
         if number and signal.getsignal(number) == signal.SIG_IGN:
             default = signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL
@@ -112,7 +112,7 @@ def service(tmp_path: Path) -> Iterator[Callable[..., Service]]:
     """Make services; what they left running is killed afterwards."""
     made: list[Service] = []
 
-    def make(job: str = "") -> Service:
+    def make(job: str | None = "digesting") -> Service:
         made.append(Service(tmp_path / f"service-{len(made)}", job))
         return made[-1]
 

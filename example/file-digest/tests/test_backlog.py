@@ -4,14 +4,14 @@ import pickle
 import threading
 from array import array
 from collections.abc import Iterable
-from itertools import chain
+from itertools import chain, count
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from file_digest.items.backlog import Backlog
+from file_digest.items.backlog import SKIP_AHEAD, Backlog
 from file_digest.items.batch import Batch, WorkerDeath
 from file_digest.items.batch_size import (
     BATCH_BYTES,
@@ -26,7 +26,7 @@ from file_digest.items.messages import (
     whole_task,
 )
 from file_digest.items.outcomes import Outcomes
-from file_digest.items.source import Source
+from file_digest.items.source import READ_AHEAD, Source
 
 from .support.service import wait_for
 
@@ -66,6 +66,32 @@ def report_on(first: int, count: int, **errors: Any) -> Report:
 def keys(outcomes: Iterable[Outcomes]) -> list[str]:
     """Return whose outcomes these are."""
     return [outcome.key for outcome in chain.from_iterable(outcomes)]
+
+
+def test_what_is_done_already_is_asked_for_many_at_a_time() -> None:
+    """A rerun reads further ahead while all that comes is done, and no further once some is not."""
+    asked: list[int] = []
+
+    def admit(pairs: list[Item]) -> list[Item]:
+        asked.append(len(pairs))
+        return [pair for pair in pairs if pair[1] >= 50_000]
+
+    source = Source(lambda: ((str(n), n) for n in count()), lambda: None)
+    backlog = Backlog(source, admit, 1)
+
+    def filled() -> bool:
+        backlog.fill()
+        return backlog.has_some
+
+    source.start()
+    source.read()
+    wait_for(filled, "the first item that is not done")
+    backlog.pending.clear()
+    assert (max(asked), backlog.skip_ahead) == (SKIP_AHEAD, 0)
+    assert len(asked) < 1_000
+    backlog.fill()
+    assert source.ahead == READ_AHEAD
+    source.stop()
 
 
 def test_report_becomes_outcomes() -> None:

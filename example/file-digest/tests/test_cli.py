@@ -39,7 +39,6 @@ def _foreign_database(folder: Path) -> str:
 
 
 BAD_INPUT: dict[str, tuple[list[str], str]] = {
-    "missing path": (["run", "{tmp}/missing"], r"missing: No such file"),
     "no workers": (["run", "--workers=-1"], r"--workers .*command line.* -1 .*at least 0"),
     "too many workers": (["run", "--workers", "100000"], r"--workers .*at most 1000"),
     "workers no number": (["run", "--workers", "x"], r"--workers .*'x'.*whole number"),
@@ -80,6 +79,15 @@ BAD_INPUT: dict[str, tuple[list[str], str]] = {
     ),
     "status of nothing": (["status", "--results", "{tmp}/none.db"], r"does not exist"),
     "export without a format": (["export"], r"--format is missing.*jsonl, csv"),
+    "flat lines of JSON": (["export", "--format", "jsonl", "--flat"], r"--flat: .*--format csv"),
+    "an option of the job without a value": (
+        ["run", "--job-option", "depth"],
+        r"--job-option: 'depth' \(from the command line\) .*KEY=VALUE",
+    ),
+    "an option that the job does not take": (
+        ["run", "--job-option", "depth=3"],
+        r"--job-option: job.py takes no options \(given: depth\)",
+    ),
     "missing settings file": (["--config", "{tmp}/none.toml", "run"], r"none.toml"),
 }
 
@@ -90,7 +98,7 @@ def test_bad_input_is_one_clear_line(
 ) -> None:
     """What will not do is named in one line with exit code 2, and nothing is touched."""
     names = {"tmp": str(tmp_path), "file": _file(tmp_path), "foreign": _foreign_database(tmp_path)}
-    digest = service()
+    digest = service("three")
     before = _tree(tmp_path)
     finished = digest.command(*(argument.format(**names) for argument in arguments))
     _assert_one_line(finished, message)
@@ -112,6 +120,8 @@ BAD_SETTINGS = {
     ),
     "a logger without a name": ('[run.log_levels]\n"" = "INFO"', r"--log-levels .*'' is no logger"),
     "syntax error": ("workers = ", r"not valid TOML"),
+    "options of the job that are no table": ("job = 1", r"job = 1: give KEY=VALUE"),
+    "a blank in an option of the job": ('[job]\n"a b" = 1', r"'a b' in .* will not do"),
 }
 
 
@@ -145,8 +155,8 @@ def test_standard_streams_that_are_closed_or_full(
 ) -> None:
     """What cannot be printed is one line at most, and no traceback; what was done stays done."""
     digest = service()
-    assert digest.command("run", "--no-progress").code == 0
     (tmp_path / "some").mkdir()
+    assert digest.command("run", "--no-progress", str(tmp_path / "some")).code == 0
     command = line.format(tmp=tmp_path / "some")
     finished = subprocess.run(
         ["bash", "-c", f"set -o pipefail; '{sys.executable}' -m {PACKAGE} {command}"],
@@ -168,9 +178,65 @@ def test_bad_environment_variable_is_named(service: Callable[..., Service]) -> N
     _assert_one_line(digest.command("run"), rf"--workers .*{PREFIX}_RUN_WORKERS.*'many'")
 
 
+SLIPS = {
+    "a slip": (f"{PREFIX}_RUN_WROKERS", "run", rf"{PREFIX}_RUN_WROKERS; .*{PREFIX}_RUN_WORKERS\?"),
+    "without its command": (f"{PREFIX}_WORKERS", "run", rf"did you mean {PREFIX}_RUN_WORKERS\?"),
+    "another's command": (f"{PREFIX}_STATUS_RESULTS", "status", rf"mean {PREFIX}_RUN_RESULTS\?"),
+    "nothing like ours": (f"{PREFIX}_XYZ", "status", rf"{PREFIX}_XYZ; no option is called so"),
+    "an odd option of the job": (f"{PREFIX}_JOB_1", "run", rf"{PREFIX}_JOB_1 will not do"),
+}
+
+
+@pytest.mark.parametrize(("name", "command", "says"), SLIPS.values(), ids=list(SLIPS))
+def test_unknown_environment_variable_is_refused(
+    service: Callable[..., Service], name: str, command: str, says: str
+) -> None:
+    """What begins as ours do and is none would be read by nobody: one line, as for the file."""
+    three = service("three")
+    three.environment[name] = "1"
+    _assert_one_line(three.command(command), says)
+    assert not three.results.exists()
+
+
+def test_variables_of_kubernetes_are_left_alone(service: Callable[..., Service]) -> None:
+    """A Service of this one's name sets some in every container of its namespace."""
+    three = service("three")
+    endings = ("SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT", "PORT_80_TCP_ADDR")
+    three.environment |= {f"{PREFIX}_{ending}": "tcp://10.0.0.1:80" for ending in endings}
+    assert three.command("run", "--no-progress").code == 0
+
+
+def test_one_variable_and_one_key_hold_for_all_commands(service: Callable[..., Service]) -> None:
+    """What run is told of results and log is true for those that read them; theirs wins."""
+    three = service("three")
+    settings = three.folder / f"{SLUG}.toml"
+    readers = (("status",), ("export", "--format", "csv"), ("prune", "--older-than", "0"))
+    settings.write_text('[run]\nresults = "from-file.db"\nlog_file = "from-file.log"\n')
+    assert [three.command(*each).code for each in (("run",), *readers)] == [0] * 4
+    assert "no line of one in from-file.log" in three.command("log", "one").stderr
+    three.environment[f"{PREFIX}_RUN_RESULTS"] = "from-environment.db"
+    three.environment[f"{PREFIX}_RUN_LOG_FILE"] = "from-environment.log"
+    assert "from-environment.db does not exist" in three.command("status").stderr
+    assert "from-environment.log does not exist" in three.command("log", "one").stderr
+    assert [three.command(*each).code for each in (("run",), *readers)] == [0] * 4
+    page = ("timeline", "--html", "page.html")
+    assert "from-environment.db has no items" in three.command(*page).stderr  # they are pruned
+    three.environment.pop(f"{PREFIX}_RUN_RESULTS")
+    settings.write_text('[run]\nresults = "none.db"\n[status]\nresults = "from-file.db"\n')
+    assert "from-file.db: 0 done" in three.command("status").stdout
+
+
+def test_the_bare_command_shows_its_help(service: Callable[..., Service]) -> None:
+    """On standard error, with exit code 2: a script that lost its arguments is to see it."""
+    bare = service().command()
+    assert (bare.code, bare.stdout) == (app.USAGE, "")
+    assert bare.stderr.startswith(f"Usage: {SLUG} ")
+    assert "Missing command" not in bare.stderr
+
+
 def test_command_line_beats_environment_beats_file(service: Callable[..., Service]) -> None:
     """Each source is used where the ones before it are silent."""
-    digest = service()
+    digest = service("three")
     settings = digest.folder / f"{SLUG}.toml"
     settings.write_text('log-file = "from-file.log"\n[run]\nresults = "from-table.db"\n')
     digest.command("run")

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from file_digest.items.messages import DONE, FAILED, Outcome
-from file_digest.results import export
+from file_digest.results import export, reading
 from file_digest.results.database import JournalError
 from file_digest.results.journal import Journal
 from file_digest.system.files import replacing
@@ -61,6 +61,56 @@ def test_csv_gives_back_any_text(results: Path, tmp_path: Path) -> None:
     assert header == list(Outcome._fields)
     assert [row[0] for row in rows] == [outcome.key for outcome in OUTCOMES]
     assert rows[2][3] == "Error: é ☕"
+
+
+FLAT = [
+    Outcome("a", DONE, '{"n": 1, "in": {"x": "é", "y": [1, "b"]}}', None, 1, "w", 1.5, 0.25),
+    Outcome("b", DONE, '{"n": 2.5, "in": {}, "new": true}', None, 1, "w", 1.5, 0.25),
+    Outcome("c", DONE, '"text"', None, 1, "w", 1.5, 0.25),
+    Outcome("d", FAILED, None, "Error: no", 1, "w", 1.5, 0.25),
+    Outcome("e", DONE, r'{"\ud800": "\ud800", "n": null}', None, 1, "w", 1.5, 0.25),
+    Outcome("f", DONE, "1" * 6_000, None, 1, "w", 1.5, 0.25),
+]
+FLAT_COLUMNS = {
+    "result.n": ["1", "2.5", "", "", "", ""],
+    "result.in.x": ["é", "", "", "", "", ""],
+    "result.in.y": ['[1, "b"]', "", "", "", "", ""],
+    "result.in": ["", "{}", "", "", "", ""],
+    "result.new": ["", "true", "", "", "", ""],
+    "result": ["", "", "text", "", "", "1" * 6_000],
+    r"result.\ud800": ["", "", "", "", r"\ud800", ""],
+}
+
+
+def test_flat_csv_has_a_column_for_each_field(tmp_path: Path) -> None:
+    """Nested fields are dotted, lists are JSON, what is no object stays in ``result``."""
+    results = tmp_path / "results.db"
+    with Journal(results) as journal:
+        journal.record(FLAT)
+    assert write(results, export.FLAT, tmp_path / "out") == []
+    with (tmp_path / "out").open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    columns = dict(zip(header, zip(*rows, strict=True), strict=True))
+    assert header == ["key", "status", *FLAT_COLUMNS, *Outcome._fields[3:]]
+    assert {name: list(columns[name]) for name in FLAT_COLUMNS} == FLAT_COLUMNS
+    assert columns["error"][3] == "Error: no"
+
+
+def test_flat_csv_reads_twice_what_was_there_at_first(results: Path) -> None:
+    """What a run records between the two readings is in neither."""
+    first, second = reading.rows_twice(results, lambda *_: None)
+    assert len(list(first)) == 3
+    with Journal(results) as journal:
+        journal.record([OUTCOMES[0]._replace(key="late")])
+    assert [outcome.key for outcome in second] == [outcome.key for outcome in OUTCOMES]
+
+
+@pytest.mark.parametrize("form", [*export.FORMS, export.FLAT])
+def test_only_what_failed(results: Path, tmp_path: Path, form: str) -> None:
+    """--failed leaves out what is done, whatever the format."""
+    export.write(results, form, tmp_path / "out", lambda *_: None, failed=True)
+    text = (tmp_path / "out").read_text("utf-8")
+    assert ("plain" in text, "carriage" in text, "comma" in text) == (False, False, True)
 
 
 @pytest.mark.parametrize("form", list(export.FORMS))
@@ -189,6 +239,18 @@ def test_a_damaged_row_hides_no_other(tmp_path: Path, damage: str) -> None:
         table = list(csv.reader(file))
     assert [row[0] for row in table] == ["key", "first", told[0], "last"]
     assert {len(row) for row in table} == {len(Outcome._fields)}
+
+
+@pytest.mark.parametrize("form", list(export.FORMS))
+def test_what_runs_record_is_never_looked_at_row_by_row(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    """Failed items and odd texts neither: that would take four times as long."""
+    with Journal(results) as journal:
+        journal.record([OUTCOMES[0]._replace(key="big", peak_memory=1 << 40)])
+    monkeypatch.setattr(reading, "_mended", lambda *_: pytest.fail("row by row"))
+    assert write(results, form, tmp_path / "out") == []
+    assert (tmp_path / "out").read_text().count("worker-") == 4
 
 
 def test_damage_is_one_line_on_standard_error(service: Callable[..., Service]) -> None:

@@ -106,6 +106,12 @@ def test_items_refuses_bad_inputs_at_once(
         job.items([str(tmp_path), str(path)])
 
 
+def test_items_asks_for_inputs() -> None:
+    """Without any there is nothing to do, which is wrong usage and no empty run."""
+    with pytest.raises(ValueError, match="give files, folders, or -"):
+        job.items([])
+
+
 def test_work_fails_on_what_is_no_regular_file(tmp_path: Path) -> None:
     """A file that vanished, a folder and a FIFO raise OSError; none of them blocks."""
     _fifo(tmp_path)

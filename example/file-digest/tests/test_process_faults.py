@@ -85,7 +85,7 @@ def test_children_begin_with_pythons_own_signals(service: Services, start_method
     methods = len(start_methods())
     for key in one.outcomes():
         states, ends = one.result(key)
-        assert states == [[[], "default_int_handler", 0, 0]] * (1 + methods), key
+        assert states == [[[], "default_int_handler", 0, 0, 0, 0, 0]] * (1 + methods), key
         assert ends == [-signal.SIGTERM] * methods, key
 
 
@@ -174,10 +174,14 @@ def start_napping(service: Services, **options: Callable[[], None]) -> tuple[Ser
     return one, run
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_ignored_signals_stay_ignored(service: Services, number: signal.Signals) -> None:
+IGNORED = ["SIGINT", "SIGTERM", "SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR1"]
+
+
+@pytest.mark.parametrize("name", IGNORED)
+def test_ignored_signals_stay_ignored(service: Services, name: str) -> None:
     """What nohup, or a script's &, had ignored at the start does nothing; others do their work."""
-    _, run = start_napping(service, preexec_fn=partial(ignore, [number]))
+    number = signal.Signals[name]
+    one, run = start_napping(service, preexec_fn=partial(ignore, [number]))
     for _ in range(2):
         run.send_group(number)
         time.sleep(0.6)
@@ -185,6 +189,8 @@ def test_ignored_signals_stay_ignored(service: Services, number: signal.Signals)
     other = signal.SIGTERM if number != signal.SIGTERM else signal.SIGINT
     run.send(other)
     assert run.wait().code == 128 + other
+    assert "number of workers" not in one.log_text()
+    assert "stack of " not in one.log_text()
 
 
 def test_one_request_delivered_twice_is_one(service: Services) -> None:

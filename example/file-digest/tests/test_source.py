@@ -140,6 +140,24 @@ def test_nothing_is_read_before_it_is_wanted() -> None:
     assert read == []
 
 
+def test_a_generator_is_read_to_its_first_item() -> None:
+    """Its code begins only then, and may refuse the inputs; of the rest nothing is read."""
+    read: list[int] = []
+
+    def generating() -> Iterator[Item]:
+        for number in range(9):
+            read.append(number)
+            yield str(number), number
+
+    source = Source(generating, lambda: None)
+    source.start()
+    wait_for(lambda: source.begun, "the first item")
+    assert (read, source.take()) == ([0], [])
+    source.read()
+    source.thread.join(10)
+    assert [payload for _, payload in source.take()] == list(range(9))
+
+
 @pytest.mark.parametrize(
     "odd",
     ["key", "ab", ("key",), ("key", 1, 2), (1, "payload"), (b"key", 1), None, {"key": 1, "b": 2}],

@@ -24,17 +24,40 @@ REFUSALS = [
 ]
 
 
+@pytest.mark.parametrize("after", ["", "yield 'key', 0"], ids=["function", "generator"])
 @pytest.mark.parametrize(("what", "code", "says"), REFUSALS, ids=[row[0] for row in REFUSALS])
-def test_items_refuses_its_inputs(service: Services, what: str, code: str, says: str) -> None:
-    """What the job itself says about its inputs is a usage error: one line, nothing touched."""
+def test_items_refuses_its_inputs(
+    service: Services, what: str, code: str, says: str, after: str
+) -> None:
+    """What the job itself says about its inputs is a usage error: one line, nothing touched.
+
+    A generator says it when its first item is asked for.
+    """
     one = service(f"""
     def items(inputs):
         {code}
+        {after}
 {WORK}""")
     finished = one.run("input")
     assert (finished.code, finished.stderr) == (2, f"Error: {says}\n"), what
     assert not one.results.exists()
     assert not one.log.exists()
+
+
+def test_a_generator_refuses_late(service: Services) -> None:
+    """Main waits for the first item half a second at most; the exit code is the same later."""
+    one = service(f"""
+    import os, time
+
+    def items(inputs):
+        while not os.path.exists('results.db'):
+            time.sleep(0.01)
+        raise ValueError("not these")
+        yield
+{WORK}""")
+    finished = one.run("input")
+    assert (finished.code, finished.stderr) == (2, "Error: not these\n")
+    assert "items() raised" in one.log_text()
 
 
 FAILURES = [

@@ -8,6 +8,7 @@ from types import FrameType
 from . import STOPPED_BY_SIGNAL
 from .system import streams
 from .system.inheritance import handle, heed_children
+from .system.requests import requests
 
 FAULT = 1
 
@@ -17,6 +18,7 @@ def main() -> None:
     heed_children()
     for number in (signal.SIGINT, signal.SIGTERM):
         handle(number, _leave)
+    requests.listen()
     _open_standard_descriptors()
     streams.protect()
     from .cli.app import main as run_command_line  # noqa: PLC0415 - see above

@@ -4,6 +4,9 @@ As generated it digests files: SHA-256, bytes, lines and words of each.
 
 Optional, found by its name; the README says more:
 
+    def items(inputs, options):                       # of --job-option and the file's table [job]
+        yield from find(inputs, options.get("pattern", "*"))
+
     @contextmanager
     def lifespan(index: int) -> Iterator[Resource]:   # in each worker, around all its items
         with connect() as connection:
@@ -55,8 +58,10 @@ def items(inputs: Sequence[str]) -> Iterable[tuple[str, str]]:
     Raises:
         OSError: An input is missing or cannot be read. If it names a file, or is raised here, and
             before the first item, by the call itself, it is a usage error: nothing is touched yet.
-        ValueError: An input is neither a file nor a folder.
+        ValueError: There are no inputs, or one is neither a file nor a folder.
     """
+    if not inputs:
+        raise ValueError("nothing to digest: give files, folders, or - for names to read")
     for name in inputs:
         _check(name)
     return ((path, path) for name in inputs for path in _files(name))

@@ -27,7 +27,7 @@ from .log.state import LOST
 from .log.stream import LogStream
 from .log.wire import REOPEN, STOP, file_text
 from .settings import Settings, default_log_file
-from .system import streams
+from .system import stacks, streams
 from .system.capacity import patiently
 from .system.errors import WorkersCannotStartError
 from .system.files import STDOUT, high_duplicate
@@ -207,9 +207,9 @@ class Listener:
             source: tuple[Any, ...] = (end,)
         else:
             target, source = listen_to_queue, (transport.queue, self.setup)
-        args = (*source, self.lifeline.end, self.open_log)
+        args = (stacks.new_file("listener"), target, *source, self.lifeline.end, self.open_log)
         self.started = time.monotonic()
-        self.process = start_process(self.context, target, args, "listener")
+        self.process = start_process(self.context, stacks.with_stack, args, "listener")
 
     def ensure_running(self, *, reopen: bool = False) -> None:
         """Replace the listener if it died, have it reopen its file if asked; to be called often."""

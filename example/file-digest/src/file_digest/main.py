@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from .configurer import configure_worker
 from .items.backlog import Backlog
+from .items.job_options import call_of
 from .items.messages import DONE, FAILED
 from .items.outcomes import Outcomes
 from .items.refusals import items_error
@@ -24,6 +25,7 @@ from .system.files import shown
 from .system.leaving import within
 from .system.processes import start_helpers
 from .system.signals import StopRequest
+from .system.stack_report import StackReport
 from .system.streams import tell
 from .workers import in_process, supervisor
 
@@ -45,6 +47,7 @@ class Service:
     source: Source
     """Reads the job's items, once asked to."""
     listener: Listener
+    stacks: StackReport
     settled: Settled | None
     """Of the job, if it has that."""
 
@@ -56,6 +59,7 @@ class Service:
         """
         settings = replace(self.settings, workers=workers or self.settings.workers)
         backlog.source.read()
+        self.stacks.ask_workers = lambda: backlog.ask_for_stacks()  # noqa: PLW0108 - not there yet
         if settings.workers:
             yield from supervisor.run(backlog, settings, self.listener.setup, self.stop)
         else:
@@ -125,14 +129,15 @@ def running(
     stop = StopRequest(settings.grace)
     log_failure = partial(_log_failure, settings, stop)
     job = import_job(settings, log_failure)
-    call = partial(job.items, inputs)
+    call = call_of(job.items, inputs, settings.job_option)
     with (
         stop.listening(),
         closing(begin_items(call, settings.poll, stop, log_failure)) as source,
         keep(settings) as kept,
         listening(settings, stop) as listener,
     ):
-        yield Service(settings, stop, source, listener, settled_of(job)), kept
+        stacks = StackReport(partial(_pid, listener))
+        yield Service(settings, stop, source, listener, stacks, settled_of(job)), kept
 
 
 @contextmanager
@@ -147,10 +152,9 @@ def listening(settings: Settings, stop: StopRequest) -> Iterator[Listener]:
     patiently(listener.start)
     try:
         configure_worker(listener.setup, MAIN_STALL_SECONDS)
-        pid = listener.process.pid if listener.process else 0
         workers = f"{settings.workers} workers by {settings.start_method}"
         where = workers if settings.workers else "all in this process"
-        log.info("run begins: %s, log listener pid %d", where, pid)
+        log.info("run begins: %s, log listener pid %d", where, _pid(listener))
         yield listener
     except Exception as error:
         log.error("run ends early: %s: %s", type(error).__name__, error)  # noqa: TRY400 - cli tells
@@ -160,6 +164,10 @@ def listening(settings: Settings, stop: StopRequest) -> Iterator[Listener]:
             tell(f"not everything could be written to {shown(settings.log_file)}", error=True)
         if listener.lost:
             tell(f"{listener.lost} log records were lost", error=True)
+
+
+def _pid(listener: Listener) -> int:
+    return (listener.process and listener.process.pid) or 0
 
 
 def _log_failure(settings: Settings, stop: StopRequest, text: str) -> None:
@@ -187,7 +195,8 @@ def _settle_rest(settler: Settler, stats: RunStats, service: Service, progress: 
 
 
 def _attend(service: Service, progress: Progress) -> None:
-    """Keep the log up and reopen its file when asked; tell a person that the run stops."""
+    """Keep the log up and do what signals ask for; tell a person that the run stops."""
+    service.stacks.look()
     service.listener.ensure_running(reopen=service.stop.take_reopen())
     if service.stop.take_request():
         progress.note(STOPPING.format(service.stop.grace))
@@ -199,6 +208,6 @@ def _conclude(stats: RunStats, service: Service) -> None:
         stats.signal = stop.signals[0]
         within(stop.seconds_left)
     if source.error and not stop.signals:
-        raise items_error(source.error)
+        raise items_error(source.error, refused=source.refused)
     ends = "run ends: %d done, %d failed, %d done and %d failed in earlier runs"
     log.info(ends, stats.done, stats.failed, stats.skipped[DONE], stats.skipped[FAILED])

@@ -130,6 +130,9 @@ SIZE = Kind("size", "SIZE", "a number of bytes above 0, such as 500M or 1.5G", (
 PERCENTAGE = Kind("percentage", "P%", "a percentage, such as 5%", (int, float, str))
 SHARE = Kind("share", "N|P%", "a whole number above 0, or a percentage such as 5%", (int, str))
 AGE = Kind("age", "AGE", "a time, such as 12h or 30d", (int, str))
+JOB_OPTION = Kind(
+    "job_option", "KEY=VALUE", "KEY=VALUE, the key in lower case, or a table [job]", (dict,)
+)
 LEVELS_BY_LOGGER = Kind(
     "levels",
     "NAME=LEVEL,...",
@@ -169,7 +172,11 @@ class Settings:
     retry_failed: bool = setting(
         FLAG, "Do the items again that failed earlier.", WHAT, default=False
     )
+    redo: bool = setting(FLAG, "Do all items again, also what is done.", WHAT, default=False)
 
+    job_option: Mapping[str, Any] = setting(
+        JOB_OPTION, "An option of the job's own, for items(); repeatable.", WHAT, dict, "none"
+    )
     poll: float | None = setting(
         number(above=True),
         "Seconds after which items() is called again, until the run is stopped.",

@@ -1,13 +1,17 @@
 """What comes before the first item: limits, the job and its items, the journal, the log file."""
 
+import hashlib
 import importlib
+import inspect
+import logging
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 from .configurer import keep_early_records
+from .items.job_options import check_options
 from .items.messages import ContractError, ItemsError, StoppedError
-from .items.refusals import failure, is_refusal, refusal
+from .items.refusals import JOB, failure, refusal
 from .items.source import Source
 from .items.worker_job import retry_types
 from .log.stream import claim_stdout
@@ -24,11 +28,15 @@ from .system.leaving import within
 from .system.memory import spare_the_collector
 from .system.oslimits import make_room
 from .system.signals import StopRequest
+from .system.streams import tell
 from .system.threads import limit_threads, threads_for
 from .workers import engine
 
+log = logging.getLogger(__name__)
+
 BESIDE_LOG = 64 * "x"
 """The longest ending of a file beside the log: that of its parts."""
+CHANGED = "job.py has changed since the last run into {}; --redo does again what is done there"
 
 
 def prepare(settings: Settings) -> None:
@@ -55,11 +63,11 @@ def import_job(settings: Settings, log_failure: Callable[[str], None]) -> Module
 
     Raises:
         WorkersCannotStartError: It cannot be imported, so no worker could either.
-        RefusedError: Its ``RETRY`` or its ``settled`` will not do.
+        RefusedError: Its ``RETRY`` or its ``settled`` will not do, or it takes no options.
     """
     keep_early_records(settings.log_level, settings.log_levels)
     try:
-        job = importlib.import_module(f"{__package__}.job")
+        job = importlib.import_module(JOB)
         heed_children()
         _ = job.items, job.work
     except (Exception, SystemExit) as error:
@@ -69,6 +77,7 @@ def import_job(settings: Settings, log_failure: Callable[[str], None]) -> Module
     try:
         retry_types(job)
         settled_of(job)
+        check_options(job, settings.job_option)
     except ContractError as error:
         raise RefusedError(str(error)) from error
     return job
@@ -101,7 +110,7 @@ def begin_items(
         raise StoppedError(stop.signals[0])
     if not (error := source.error):
         return source
-    if is_refusal(error):
+    if source.refused:
         raise RefusedError(refusal(error)) from error
     log_failure(f"items() raised:\n{describe(error)}")
     raise ItemsError(failure(error)) from error
@@ -136,11 +145,27 @@ def open_journal(settings: Settings) -> Journal:
             raise RefusedError(f"--log-file: {shown(log_file)} belongs to the results file")
         check_log(settings)
         polls = settings.poll is not None
-        return Journal(
+        journal = Journal(
             settings.results,
             retry_failed=settings.retry_failed,
+            redo=settings.redo,
             polls=polls,
             keep=settings.prune_older_than,
         )
+        _note_job(journal, settings)
     except JournalError as error:
         raise RefusedError(f"--results: {error}") from error
+    return journal
+
+
+def _note_job(journal: Journal, settings: Settings) -> None:
+    """Warn, once, that outcomes are those of a job that has changed, unless that is known."""
+    try:
+        source = inspect.getsource(importlib.import_module(JOB))
+    except OSError:  # only its byte code is there
+        return
+    is_known = settings.redo or settings.retry_failed
+    if journal.note_job(hashlib.sha256(source.encode()).hexdigest()) and not is_known:
+        text = CHANGED.format(shown(settings.results))
+        tell(text, error=True)
+        log.warning("%s", text)

@@ -12,7 +12,8 @@ assert sys.platform != "win32"
 
 
 def state() -> list[Any]:
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+    numbers += [signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1]
     blocked = sorted(map(int, signal.pthread_sigmask(signal.SIG_BLOCK, [])))
     handlers: list[Any] = [*map(signal.getsignal, numbers)]
     return [blocked, *(getattr(one, "__name__", None) or int(one) for one in handlers)]

@@ -74,7 +74,7 @@ class Run:
     def __init__(self, service: "Service", arguments: tuple[str, ...], **options: Any) -> None:
         """Start it in a session of its own, so that a signal to its group reaches nobody else."""
         self.service, self.mark = service, uuid.uuid4().hex
-        environment = service.environment | {"SERVICE_RUN": self.mark}
+        environment = service.environment | {"_SERVICE_RUN": self.mark}
         self.began = time.monotonic()
         self.process = subprocess.Popen(
             [*options.pop("prefix", [sys.executable]), "-m", PACKAGE, *arguments],
@@ -94,7 +94,7 @@ class Run:
 
     def _is_ours(self, process: psutil.Process) -> bool:
         with suppress(psutil.Error):
-            return is_alive(process) and process.environ().get("SERVICE_RUN") == self.mark
+            return is_alive(process) and process.environ().get("_SERVICE_RUN") == self.mark
         return False
 
     def send(self, number: int) -> None:
@@ -177,14 +177,15 @@ def _output(command: list[str]) -> str:
 class Service:
     """A copy of the service with a job of the test's own."""
 
-    def __init__(self, folder: Path, job: str = "") -> None:
+    def __init__(self, folder: Path, job: str | None = "digesting") -> None:
         """Copy the package to ``folder``, and replace ``job.py``.
 
-        ``job`` names a file of tests/jobs; where it has line breaks it is the text of the job.
+        ``job`` names a file of tests/jobs; where it has line breaks it is the text of the job. None
+        leaves the project's own in its place.
         """
         self.folder, self.package = folder, folder / "src" / PACKAGE
         shutil.copytree(SOURCE, self.package)  # with what is compiled of it
-        if "\n" in job:
+        if job and "\n" in job:
             (self.package / "job.py").write_text(textwrap.dedent(job), encoding="utf-8")
         elif job:
             shutil.copy(JOBS / f"{job}.py", self.package / "job.py")

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from .. import PACKAGE, STOPPED_BY_SIGNAL
+from .. import STOPPED_BY_SIGNAL
 from ..items.messages import FAILED, ItemsError, StoppedError
 from ..settings import PATH, Settings
 from ..system import streams
@@ -29,8 +29,8 @@ from ..system.memory import size_text
 from ..system.streams import hurry, tell
 from ..system.text import visible
 from ..workers.options import OPTIONS
-from . import config
-from .options import EXPORT, ITEM_LOG, PRUNE, RUN, SCALE, SLUG, STATUS, TIMELINE, VERSION, Command
+from . import config, options
+from .options import SLUG, VARIABLES, VERSION, Command
 from .values import type_of
 
 ALL_DONE = 0
@@ -61,13 +61,17 @@ CONFIG = click.Option(
 )
 
 
-@click.group(name=SLUG, no_args_is_help=False, params=[CONFIG])
+@click.group(name=SLUG, invoke_without_command=True, params=[CONFIG])
 @click.version_option(VERSION, prog_name=SLUG)
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> int:
     """Do items in worker processes, keep their outcomes, write one log."""
+    if context.invoked_subcommand is None:  # a script that lost its arguments is to see that
+        tell(context.get_help(), error=True)
+    return USAGE
 
 
-@cli.command(cls=Command, params=RUN)
+@cli.command(cls=Command, params=options.RUN)
 def run(inputs: tuple[str, ...], **values: Any) -> int:
     """Do the items of INPUTS that have no outcome yet."""
     from .. import main
@@ -100,7 +104,7 @@ def run(inputs: tuple[str, ...], **values: Any) -> int:
     return SOME_FAILED if stats.failed or stats.skipped[FAILED] else ALL_DONE
 
 
-@cli.command(cls=Command, params=STATUS)
+@cli.command(cls=Command, params=options.STATUS)
 def status(results: Path, **asked: bool) -> int:
     """Say what the journal holds, and what the run that works on it is at."""
     from . import status as view
@@ -118,7 +122,7 @@ def status(results: Path, **asked: bool) -> int:
     return ALL_DONE
 
 
-@cli.command(cls=Command, params=ITEM_LOG)
+@cli.command(cls=Command, params=options.ITEM_LOG)
 def log(key: str, log_file: Path, log_layout: str) -> int:
     """Print the log's lines of one item, from all its files."""
     from ..insight.item_log import LayoutError, lines_of
@@ -140,20 +144,23 @@ def log(key: str, log_file: Path, log_layout: str) -> int:
     return ALL_DONE if found else _complain(f"no line of {key} in {shown(log_file)}", SOME_FAILED)
 
 
-@cli.command(cls=Command, params=EXPORT)
-def export(results: Path, output: Path | None, **values: str) -> int:
-    """Write all outcomes, one a line."""
+@cli.command(cls=Command, params=options.EXPORT)
+def export(results: Path, output: Path | None, *, flat: bool, failed: bool, **values: str) -> int:
+    """Write outcomes, one a line."""
     from ..results import export as exporting
 
     config.keep_apart({"--results": results, "--output": output})
     if not output and streams.stdout_is_closed():
         raise click.UsageError("--output: standard output is closed")
+    if flat and values["format"] != "csv":
+        raise click.UsageError("--flat: goes with --format csv")
+    form = exporting.FLAT if flat else values["format"]
     with _refusing(f"--output: {shown(output) if output else 'standard output'}"):
-        exporting.write(results, values["format"], output, _tell_of_damage)
+        exporting.write(results, form, output, _tell_of_damage, failed=failed)
     return ALL_DONE
 
 
-@cli.command(cls=Command, params=PRUNE)
+@cli.command(cls=Command, params=options.PRUNE)
 def prune(results: Path, older_than: int, *, dry_run: bool) -> int:
     """Remove outcomes that ended long ago; also while a run lives.
 
@@ -172,7 +179,7 @@ def prune(results: Path, older_than: int, *, dry_run: bool) -> int:
     return ALL_DONE
 
 
-@cli.command(cls=Command, params=SCALE)
+@cli.command(cls=Command, params=options.SCALE)
 def scale(inputs: tuple[str, ...], *, seconds: float, chart: Path | None, **values: Any) -> int:
     """Measure how the job scales: by threads and by processes, on some of INPUTS.
 
@@ -199,10 +206,11 @@ def scale(inputs: tuple[str, ...], *, seconds: float, chart: Path | None, **valu
     return ALL_DONE
 
 
-@cli.command(cls=Command, params=TIMELINE)
+@cli.command(cls=Command, params=options.TIMELINE)
 def timeline(results: Path, log_file: Path, output: Path | None, html: Path | None) -> int:
     """Draw who did what when, from the journal."""
-    from ..insight import timeline as drawing
+    from ..insight import page, trace
+    from ..insight.timeline import collect
     from ..system.files import replacing
 
     if not (output or html):
@@ -210,12 +218,12 @@ def timeline(results: Path, log_file: Path, output: Path | None, html: Path | No
     files = {"--results": results, "--log-file": log_file, "--output": output, "--html": html}
     config.keep_apart(files)
     with _refusing():
-        seen = drawing.collect(results, _tell_of_damage)
-    if not seen.items:
+        seen = collect(results, _tell_of_damage)
+    if not seen.lanes:
         raise click.UsageError(f"{shown(results)} has no items")
     tell(seen.summary)
-    page = partial(drawing.write_html, title=f"{SLUG}: {shown(results)}")
-    for option, path, write in (("output", output, drawing.write_trace), ("html", html, page)):
+    draw = partial(page.write, title=f"{SLUG}: {shown(results)}")
+    for option, path, write in (("output", output, trace.write), ("html", html, draw)):
         if path:
             with _refusing(f"--{option}: {shown(path)}"), replacing(path) as file:
                 write(seen, file)
@@ -227,7 +235,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; an error is one line."""
     try:
         code: int = cli.main(
-            arguments, prog_name=SLUG, standalone_mode=False, auto_envvar_prefix=PACKAGE.upper()
+            arguments, prog_name=SLUG, standalone_mode=False, auto_envvar_prefix=VARIABLES
         )
     except (click.Abort, StoppedError) as stopped:
         return STOPPED_BY_SIGNAL + int(getattr(stopped, "number", 2))

@@ -1,6 +1,7 @@
 """Where settings come from, and what is said when one of them will not do."""
 
 import os
+import re
 from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
@@ -11,9 +12,16 @@ from click.core import ParameterSource
 
 from ..settings import TEXTS
 from ..system.files import shown
-from .options import kind_of
+from .options import JOB_VARIABLES, VARIABLES, kind_of, variable_of
 
 Parameters = dict[str, click.Parameter]
+
+OTHER_NAMES = {"job": "job_option"}
+"""Keys of the file that are called otherwise than their option."""
+KUBERNETES = re.compile(r"_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_\w+)?)$")
+"""What a service that is called like this one sets in every container:
+https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+"""
 
 
 def load(context: click.Context, _param: click.Parameter, given: Path | None) -> None:
@@ -23,10 +31,14 @@ def load(context: click.Context, _param: click.Parameter, given: Path | None) ->
     command hold for that one.
 
     Raises:
-        click.UsageError: The file is missing, is no TOML, has an unknown key or a wrong type.
+        click.UsageError: The file is missing, is no TOML, has an unknown key or a wrong type; or an
+            environment variable is called like ours and is none.
     """
     import tomllib  # noqa: PLC0415 - only where there is a file
 
+    commands = getattr(context.command, "commands", {})
+    known = {name: {one.name: one for one in command.params} for name, command in commands.items()}
+    _check_environment({"": {one.name or "": one for one in context.command.params}, **known})
     path = given or Path(f"{context.info_name}.toml")
     if not (given or path.exists()):
         return
@@ -38,12 +50,28 @@ def load(context: click.Context, _param: click.Parameter, given: Path | None) ->
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise click.UsageError(f"{file} is not valid TOML: {error}") from error
     context.meta["config"] = file
-    commands = getattr(context.command, "commands", {})
-    known = {name: {one.name: one for one in command.params} for name, command in commands.items()}
     try:
         context.default_map = _defaults(content, known)
     except ValueError as error:
         raise click.UsageError(f"{file}: {error}") from error
+
+
+def _check_environment(known: dict[str, Parameters]) -> None:
+    """Refuse a slip in the name of an environment variable, which nobody would read.
+
+    Raises:
+        click.UsageError: There is one.
+    """
+    prefix = f"{VARIABLES}_"
+    params = ((command, one) for command in known for one in known[command].values())
+    names = {variable_of(*each) for each in params if isinstance(each[1], click.Option)}
+    for name in os.environ:
+        is_ours = name.startswith(prefix) and not name.startswith(JOB_VARIABLES)
+        if is_ours and name not in names and not KUBERNETES.search(name):
+            endings = {each.removeprefix(prefix) for each in names}
+            meant = _meant(name.removeprefix(prefix), endings, prefix)
+            what = meant or "; no option is called so"
+            raise click.UsageError(f"unknown environment variable {name}{what}")
 
 
 def _defaults(content: dict[str, Any], known: dict[str, Parameters]) -> dict[str, dict[str, Any]]:
@@ -57,22 +85,35 @@ def _defaults(content: dict[str, Any], known: dict[str, Parameters]) -> dict[str
         is_table = key in known and isinstance(value, dict)
         commands = [key] if is_table else list(known)
         for inner, setting in value.items() if is_table else [(key, value)]:
-            name = inner.replace("-", "_")
+            name = OTHER_NAMES.get(inner, inner.replace("-", "_"))
             having = [command for command in commands if name in known[command]]
             if not having:
                 raise ValueError(_unknown(inner, {n for each in commands for n in known[each]}))
             for command in having:
                 _check(inner, setting, known[command][name])
                 defaults[command][name] = setting
+    _share(defaults, known)
     return defaults
 
 
+def _share(defaults: dict[str, dict[str, Any]], known: dict[str, Parameters]) -> None:
+    """Have what ``run`` shares with other commands hold for them, unless theirs says otherwise."""
+    for command, params in known.items():
+        for name, value in defaults["run"].items():
+            if name in params and params[name].envvar:
+                defaults[command].setdefault(name, value)
+
+
 def _unknown(key: str, names: set[str]) -> str:
+    meant = _meant(key.replace("-", "_"), names) or f"; known are {', '.join(sorted(names))}"
+    return f"unknown key {key!r}{meant}"
+
+
+def _meant(name: str, names: set[str], before: str = "") -> str:
     from difflib import get_close_matches  # noqa: PLC0415 - only for a slip
 
-    if close := get_close_matches(key.replace("-", "_"), names, n=1):
-        return f"unknown key {key!r}; did you mean {close[0]}?"
-    return f"unknown key {key!r}; known are {', '.join(sorted(names))}"
+    close = get_close_matches(name, names, n=1)
+    return f"; did you mean {before}{close[0]}?" if close else ""
 
 
 def _check(key: str, value: Any, param: click.Parameter) -> None:
@@ -114,7 +155,7 @@ def one_line(error: click.ClickException) -> str:
 def _origin(context: click.Context, param: click.Parameter) -> str:
     source = context.get_parameter_source(param.name or "")
     if source is ParameterSource.ENVIRONMENT:
-        variable = f"{context.auto_envvar_prefix}_{param.name}".upper()
+        variable = param.envvar or f"{context.auto_envvar_prefix}_{param.name}".upper()
         return f" (from the environment variable {variable})"
     if source is ParameterSource.DEFAULT_MAP:
         return f" (from {context.meta['config']})"

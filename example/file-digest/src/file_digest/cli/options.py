@@ -1,15 +1,20 @@
 """Make click's options out of what ``settings`` declares, and show them in groups."""
 
-from collections.abc import Mapping
+import os
+import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
+from .. import PACKAGE
 from ..settings import (
     AGE,
     FLAG,
     GROUPS,
+    JOB_OPTION,
     LOG_FILE,
     MOST_WORKERS,
     PATH,
@@ -27,13 +32,27 @@ from ..workers.options import OPTIONS
 from .values import type_of
 
 SLUG, VERSION = slug_and_version()
+VARIABLES = PACKAGE.upper()
+"""How the environment variables of all options begin."""
+JOB_VARIABLES = f"{VARIABLES}_JOB_"
+SHARED = ("results", "log_file", "log_layout", "start_method", "job_option")
+"""Settings of ``run`` that other commands have as well: one fact, and one environment variable."""
 
 
 class SettingOption(click.Option):
     """An option of the command line that comes from a setting."""
 
-    def __init__(self, name: str, setting: Option, *, required: bool = False) -> None:
-        """Make it out of what is known of the setting."""
+    def __init__(
+        self, name: str, setting: Option, *, required: bool = False, shared: bool = False
+    ) -> None:
+        """Make it out of what is known of the setting.
+
+        Args:
+            name: Of the setting.
+            setting: What is known of it.
+            required: Whether it must be given.
+            shared: Whether it is the same fact for ``run``, whose variable it has then.
+        """
         self.setting, kind, default = setting, setting.kind, setting.default
         if kind in (PATH, LOG_FILE) and default:
             default = str(default() if callable(default) else default)
@@ -45,14 +64,51 @@ class SettingOption(click.Option):
             metavar=None if kind.name == "choice" else kind.metavar,
             show_default=setting.shown or kind is not FLAG,
             required=required,
+            multiple=kind is JOB_OPTION,
+            envvar=f"{VARIABLES}_RUN_{name.upper()}" if shared else None,
+            allow_from_autoenv=not shared,
             help=setting.help,
             **({} if required else {"default": default}),  # click takes None for a value, too
         )
 
     def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
-        """Convert what is none of the words that may be given as they are."""
+        """Convert what is none of the words that may be given as they are, and not the job's."""
         words = self.setting.kind.words
-        return value if value in words else super().type_cast_value(ctx, value)
+        as_it_is = self.multiple or value in words
+        return value if as_it_is else super().type_cast_value(ctx, value)
+
+
+class JobOption(SettingOption):
+    """The job's own options, key by key: command line, then environment, then file."""
+
+    def consume_value(
+        self, ctx: click.Context, opts: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], ParameterSource]:
+        """Collect them; their values are texts, but for those of the file."""
+        name = self.name or ""
+        file: dict[str, Any] = ctx.lookup_default(name) or {}
+        values: dict[str, Any] = {}
+        for key, value in file.items():
+            values[self._key(key.replace("-", "_"), f"{key!r} in {ctx.meta['config']}")] = value
+        for variable, value in os.environ.items():
+            if variable.startswith(JOB_VARIABLES):
+                key = variable.removeprefix(JOB_VARIABLES).lower()
+                values[self._key(key, f"the environment variable {variable}")] = value
+        for text in opts.get(name) or ():
+            key, equals, value = text.partition("=")
+            key = key.replace("-", "_") if equals else ""
+            values[self._key(key, f"{text!r} (from the command line)")] = value
+        return values, ParameterSource.COMMANDLINE
+
+    def _key(self, key: str, where: str) -> str:
+        """Return a key that will do.
+
+        Raises:
+            click.BadParameter: It will not.
+        """
+        if not re.fullmatch("[a-z][a-z0-9_]*", key):
+            raise click.BadParameter(f"{where} will not do", param=self)
+        return key
 
 
 class Command(click.Command):
@@ -77,8 +133,20 @@ def kind_of(param: click.Parameter) -> Kind:
     return param.setting.kind if isinstance(param, SettingOption) else TEXTS
 
 
-def _given(settings: Mapping[str, Option]) -> list[click.Parameter]:
-    return [SettingOption(name, setting) for name, setting in settings.items()]
+def variable_of(command: str, param: click.Parameter) -> str:
+    """Return the environment variable of an option of a command, or of the group, called ``""``."""
+    own = "_".join(filter(None, (VARIABLES, command, param.name))).upper()
+    return str(param.envvar or own)
+
+
+def _given(
+    settings: Mapping[str, Option], shared: Collection[str] = SHARED
+) -> list[click.Parameter]:
+    kinds = {JOB_OPTION: JobOption}
+    return [
+        kinds.get(setting.kind, SettingOption)(name, setting, shared=name in shared)
+        for name, setting in settings.items()
+    ]
 
 
 INPUTS = click.Argument(["inputs"], nargs=-1)
@@ -87,6 +155,10 @@ RUNS = options()
 RESULTS = RUNS["results"]
 OUTPUT = Option(PATH, "File to write; it appears when it is complete.", shown="standard output")
 FORMAT = Option(choice("jsonl", "csv"), "One JSON object a line, or comma-separated values.")
+FLAT = Option(
+    FLAG, "CSV has a column for each field of the results, nested ones dotted.", default=False
+)
+ONLY_FAILED = Option(FLAG, "Only what failed.", default=False)
 OLDER_THAN = Option(AGE, "How long ago an outcome must have ended to go, such as 30d or 12h.")
 COUNT_ONLY = Option(FLAG, "Only say how many would go.", default=False)
 
@@ -103,7 +175,7 @@ STATUS = _given(
 )
 ITEM_LOG = [KEY, *_given({name: RUNS[name] for name in ("log_file", "log_layout")})]
 EXPORT = [
-    *_given({"results": RESULTS, "output": OUTPUT}),
+    *_given({"results": RESULTS, "output": OUTPUT, "flat": FLAT, "failed": ONLY_FAILED}),
     SettingOption("format", FORMAT, required=True),
 ]
 PRUNE = [
@@ -129,7 +201,9 @@ SCALE = [
                 default=Path("logs", f"{SLUG}-scale.log"),
             ),
             "start_method": RUNS["start_method"],
-        }
+            "job_option": RUNS["job_option"],
+        },
+        shared=("start_method", "job_option"),
     ),
 ]
 TIMELINE = _given(

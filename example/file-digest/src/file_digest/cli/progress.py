@@ -4,12 +4,13 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from ..items.backlog import CurrentItems
+from ..items.job_options import call_of
 from ..items.messages import DONE, FAILED
 from ..items.stats import RunStats, pace
 from ..settings import Settings
@@ -45,7 +46,8 @@ def summary(stats: RunStats) -> list[str]:
     elif stats.signal:
         lines.append("stopped before the end; run it again to do the rest")
     elif not stats.finished:
-        lines.append("nothing to do")
+        again = "; --redo does it all again" if earlier.total() else ""
+        lines.append(f"nothing to do{again}")
     return lines
 
 
@@ -77,8 +79,13 @@ class Progress:
         """Show where the run is."""
 
     def note(self, text: str) -> None:
-        """Tell what a person must know now."""
+        """Tell what a person must know now, on the screen and in the log."""
         log.info("%s", text)
+        self.write(text)
+
+    def write(self, text: str) -> None:
+        """Write a line of its own."""
+        tell(visible(text), error=True)
 
 
 class Lines(Progress):
@@ -100,11 +107,6 @@ class Lines(Progress):
         rate = pace(stats.rate, stats.idle_since)
         line = f"{stats.done} done, {stats.failed} failed, {rate}"
         tell(line, *(at_work(stats.current_items) if self.verbose else []), error=True)
-
-    def note(self, text: str) -> None:
-        """Write a line of its own."""
-        super().note(text)
-        tell(visible(text), error=True)
 
 
 class Bar(Progress):
@@ -156,9 +158,8 @@ class Bar(Progress):
         self.bar.update(self.task, completed=past, total=self.total, failed=failed, rate=rate)
         self.bar.refresh()
 
-    def note(self, text: str) -> None:
+    def write(self, text: str) -> None:
         """Write a line above the bar."""
-        super().note(text)
         self.bar.console.print(visible(text), markup=False, highlight=False)
 
     def _count(self) -> None:
@@ -175,14 +176,13 @@ def progress_for(settings: Settings, inputs: Sequence[str]) -> Progress:
     debugs = not (settings.workers or settings.progress)
     if logs_here or debugs or not stderr().isatty():
         return Lines(verbose=settings.verbose)
-    return Bar(partial(_count, inputs), verbose=settings.verbose)
+    return Bar(partial(_count, inputs, settings.job_option), verbose=settings.verbose)
 
 
-def _count(inputs: Sequence[str]) -> int | None:
+def _count(inputs: Sequence[str], options: Mapping[str, Any]) -> int | None:
     from .. import job  # noqa: PLC0415 - by now it can be imported
 
-    count: Callable[[Sequence[str]], Any] = getattr(job, "count", lambda _: None)
-    total = count(inputs)
+    total = call_of(getattr(job, "count", lambda _: None), inputs, options)()
     return total if isinstance(total, int) else None
 
 

@@ -21,6 +21,8 @@ def type_of(kind: Kind) -> Any:
     match kind.name:
         case "flag":
             return click.BOOL
+        case "job_option":
+            return click.UNPROCESSED
         case "choice":
             return click.Choice(kind.words, case_sensitive=False)
         case "whole":

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from functools import partial
 from multiprocessing import connection
 
 from ..items.backlog import Backlog
-from ..items.messages import ItemsError, StoppedError
-from ..items.refusals import failure
+from ..items.job_options import call_of
+from ..items.messages import StoppedError
+from ..items.refusals import items_error
 from ..results.database import JournalError
+from ..results.known import final
 from ..results.preview import preview
 from ..settings import Settings
 from ..startup import begin_items, import_job
@@ -25,12 +26,13 @@ def keys_to_do(settings: Settings, inputs: Sequence[str]) -> Iterator[str]:
         RefusedError, StoppedError, ItemsError, WorkersCannotStartError: See ``run``.
     """
     job, stop = import_job(settings, _log_nothing), StopRequest(settings.grace)
-    call = partial(job.items, inputs)
+    call = call_of(job.items, inputs, settings.job_option)
+    left_out = final(retry_failed=settings.retry_failed, redo=settings.redo)
     try:
         with (
             stop.listening(),
             closing(begin_items(call, None, stop, _log_nothing)) as source,
-            preview(settings.results, retry_failed=settings.retry_failed) as unfinished,
+            preview(settings.results, left_out) as unfinished,
         ):
             backlog = Backlog(source, unfinished, settings.max_attempts)
             backlog.left = settings.limit
@@ -44,7 +46,7 @@ def keys_to_do(settings: Settings, inputs: Sequence[str]) -> Iterator[str]:
             if stop.requested:
                 raise StoppedError(stop.signals[0])
             if source.error:
-                raise ItemsError(failure(source.error))
+                raise items_error(source.error, refused=source.refused)
     except JournalError as error:
         raise RefusedError(f"--results: {error}") from error
 

@@ -177,7 +177,7 @@ class Trial:
                     backlog.stop()
         self._check_stop()
         if source.error:
-            raise items_error(source.error)
+            raise items_error(source.error, refused=source.refused)
         return outcomes, backlog.cpu_seconds
 
     def _check_stop(self) -> None:

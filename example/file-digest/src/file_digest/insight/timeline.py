@@ -1,59 +1,163 @@
-"""The timeline: a picture, from the journal, of who did what when.
+"""The timeline: what the journal tells of who did what when, small enough for a picture.
 
 It holds which item was done where, when and how, when workers came and went, and which attempts at
-items ended with their worker.
+items ended with their worker. Of many items it holds the long ones; the others it sums by lane and
+column of time, so that neither memory nor picture grows with the journal.
 """
 
-import json
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from importlib import resources
-from itertools import chain, pairwise
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from heapq import heappush, heapreplace
+from itertools import chain
 from pathlib import Path
-from typing import Any, TextIO
 
 from ..items.events import DIED, KILLED, START_FAILED, STARTED, WorkerEvent
-from ..items.messages import Outcome
+from ..items.messages import DONE, FAILED, Outcome
 from ..results.reading import rows, worker_events
 
 NOBODY = "main"
 """The lane of items that could not be sent to any worker."""
+OTHERS = "other workers"
 SAME_RUN_SECONDS = 60.0
 """Between items, or between them and what happened to workers."""
 LAST_SECOND = 1e12
 """No clock tells a later one, only a damaged row."""
-MICROSECONDS = 1e6
 MARKS = (STARTED, START_FAILED, DIED)
-DATA = "TIMELINE_DATA"
-"""Stands in ``timeline.html`` where the data belong."""
+AGAIN = "again"
+"""The kind of cell that counts items that needed more than one attempt."""
+
+SINGLE_ITEMS = 15_000
+"""The most items that are shown one by one; of more, only those that are longer than a column."""
+CELLS = 16_000
+"""Lanes times columns."""
+OWN_LANES = 100
+"""Workers that have a lane each; more of them share: those of which one follows the other."""
+MOST_LANES, MOST_WORKERS, MOST_MARKS = 1_000, 20_000, 4_000
+KEPT_RUNS = 20
+KEY_CHARACTERS, ERROR_CHARACTERS = 200, 600
+"""What is kept of a key, from its beginning, and of an error, from its end."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
+class Cell:
+    """The items of one kind in one lane and column."""
+
+    items: int = 0
+    """How many began here."""
+    seconds: float = 0.0
+    """How much of the column they take."""
+    key: str = ""
+    """Of the first one."""
+
+
+@dataclass(slots=True)
+class Grid:
+    """A stretch of time in columns."""
+
+    begin: float
+    width: float
+    """Seconds of a column."""
+    columns: int
+    cells: dict[str, dict[int, Cell]] = field(default_factory=dict)
+    """Kind to lane * ``columns`` + column to cell; a kind is an item's status, or ``AGAIN``."""
+
+    def add(self, lane: int, item: Outcome) -> None:
+        """Count an item where it began, and its time there and in the column after that."""
+        since = item.started - self.begin
+        column = max(0, min(int(since / self.width), self.columns - 1))
+        over = max(0.0, since + item.seconds - (column + 1) * self.width)
+        cell = self._cell(item.status, lane, column, item.key)
+        cell.items += 1
+        cell.seconds += item.seconds - over
+        if over and column + 1 < self.columns:
+            self._cell(item.status, lane, column + 1, "").seconds += min(over, self.width)
+        if item.attempts > 1:
+            self._cell(AGAIN, lane, column, item.key).items += 1
+
+    def _cell(self, kind: str, lane: int, column: int, key: str) -> Cell:
+        cells = self.cells.setdefault(kind, {})
+        at = lane * self.columns + column
+        if (cell := cells.get(at)) is None:
+            cell = cells[at] = Cell()
+        if not cell.key:
+            cell.key = key
+        return cell
+
+
+@dataclass(slots=True)
+class Extent:
+    """How many items there are, of which workers, and when."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    begin: float = LAST_SECOND
+    end: float = -LAST_SECOND
+    runs: list[list[float]] = field(default_factory=list)
+    """Begin and end of the last ones, to judge by the pauses between them."""
+    workers: dict[str, list[float]] = field(default_factory=dict)
+    """Name to begin and end."""
+
+    def add(self, item: Outcome) -> None:
+        """Take in an item; they may come in any order."""
+        begin, end = item.started, item.started + item.seconds
+        self.counts[item.status] += 1
+        self.begin, self.end = min(self.begin, begin), max(self.end, end)
+        self.add_worker(item.worker or NOBODY, begin, end)
+        if self.runs and self.runs[-1][0] <= begin <= self.runs[-1][1] + SAME_RUN_SECONDS:
+            self.runs[-1][1] = max(self.runs[-1][1], end)
+        else:
+            self._add_run(begin, end)
+
+    def add_worker(self, name: str, begin: float, end: float) -> None:
+        """Note that a worker was there."""
+        if (life := self.workers.get(name)) is None:
+            name = name if len(self.workers) < MOST_WORKERS else OTHERS
+            life = self.workers.setdefault(name, [begin, end])
+        life[0], life[1] = min(life[0], begin), max(life[1], end)
+
+    def _add_run(self, begin: float, end: float) -> None:
+        runs: list[list[float]] = []
+        for run in sorted([*self.runs, [begin, end]]):
+            if runs and run[0] <= runs[-1][1] + SAME_RUN_SECONDS:
+                runs[-1][1] = max(runs[-1][1], run[1])
+            else:
+                runs.append(run)
+        self.runs = runs[-KEPT_RUNS:]
+
+
+@dataclass(slots=True)
 class Timeline:
-    """The items and events to show."""
+    """What to show."""
 
-    items: list[Outcome]
-    """By the time at which they began; with the attempts that left no outcome, as ``KILLED``."""
-    marks: list[WorkerEvent]
-    """When workers started, failed to start and died."""
+    extent: Extent
+    lanes: list[str] = field(default_factory=list)
+    """Names of workers; where they share a lane, the first one's and how many there are."""
+    items: list[tuple[int, Outcome]] = field(default_factory=list)
+    """Lane and item, by the time at which they began; with the attempts that left no outcome, as
+    ``KILLED``."""
+    grids: list[Grid] = field(default_factory=list)
+    """The items that are not shown one by one: of earlier runs, and of the last one."""
+    marks: list[tuple[int, WorkerEvent]] = field(default_factory=list)
+    """Lane and event: when workers started, failed to start and died; the last ``MOST_MARKS``."""
+    all_marks: int = 0
+
+    @property
+    def count(self) -> int:
+        """How many items there are, without the attempts that left no outcome."""
+        return self.extent.counts.total() - self.extent.counts[KILLED]
 
     @property
     def summary(self) -> str:
         """Count items, attempts without an outcome, and workers, in one line."""
-        killed = sum(item.status == KILLED for item in self.items)
+        killed = self.extent.counts[KILLED]
         attempts = f", {killed} attempts killed" if killed else ""
-        return f"{len(self.items) - killed} items{attempts}, {len(self.lanes)} workers"
-
-    @property
-    def lanes(self) -> list[str]:
-        """The workers, by number."""
-        names = {_lane(item) for item in self.items} | {mark.worker for mark in self.marks}
-        return sorted(names, key=lambda name: [int(n) for n in re.findall(r"\d+", name)])
+        more = "more than " if OTHERS in self.extent.workers else ""
+        return f"{self.count} items{attempts}, {more}{len(self.extent.workers)} workers"
 
 
 def collect(results: Path, damaged: Callable[[str, str], None]) -> Timeline:
-    """Read a journal, also while a run writes to it.
+    """Read a journal, twice; also while a run writes to it.
 
     Events of a run whose items were all done again later are not shown.
 
@@ -65,81 +169,70 @@ def collect(results: Path, damaged: Callable[[str, str], None]) -> Timeline:
         JournalError: There is no journal at ``results``.
     """
     events = [event for event in worker_events(results, damaged) if _is_time(event.at)]
-    killed = (_attempt(event) for event in events if event.kind == KILLED)
-    drawable = (item for item in chain(rows(results, damaged), killed) if _has_times(item))
-    items = sorted(drawable, key=lambda item: item.started)
-    if not items:
-        return Timeline([], [])
-    begin = items[0].started - SAME_RUN_SECONDS
-    end = max(item.started + item.seconds for item in items) + SAME_RUN_SECONDS
-    marks = (event for event in events if event.worker and event.kind in MARKS)
-    return Timeline(items, [mark for mark in marks if begin <= mark.at <= end])
+    killed = [*filter(_has_times, (_killed(one) for one in events if one.kind == KILLED))]
+    extent = Extent()
+    for item in chain(_drawable(results, damaged), killed):
+        extent.add(item)
+    if not extent.runs:
+        return Timeline(extent)
+    begin, end = extent.begin - SAME_RUN_SECONDS, extent.end + SAME_RUN_SECONDS
+    marks = [one for one in events if one.worker and one.kind in MARKS and begin <= one.at <= end]
+    for mark in marks:
+        extent.add_worker(mark.worker, mark.at, mark.at)
+    lanes, lane_of = _lanes(extent.workers)
+    shown = [(lane_of.get(one.worker, lane_of.get(OTHERS, 0)), one) for one in marks[-MOST_MARKS:]]
+    timeline = Timeline(extent, lanes, marks=shown, all_marks=len(marks))
+    _fill(timeline, lane_of, chain(_drawable(results, lambda *_: None), killed))
+    return timeline
 
 
-def write_trace(timeline: Timeline, file: TextIO) -> None:
-    """Write what Perfetto, chrome://tracing and speedscope open: Trace Event format.
-
-    https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
-    """
-    lanes = {name: number for number, name in enumerate(timeline.lanes, 1)}
-    items: dict[str, list[Outcome]] = {name: [] for name in lanes}
-    for item in timeline.items:
-        items[_lane(item)].append(item)
-    events = chain(
-        (_named(name, number) for name, number in lanes.items()),
-        *(_bars(items[name], number) for name, number in lanes.items()),
-        (_instant(mark, lanes[mark.worker]) for mark in timeline.marks),
-    )
-    file.write('{"displayTimeUnit": "ms", "traceEvents": [\n')
-    file.write(",\n".join(map(json.dumps, events)))
-    file.write("\n]}\n")
-
-
-def write_html(timeline: Timeline, file: TextIO, *, title: str) -> None:
-    """Write a page that shows it in any browser, without a network."""
-    page = resources.files(__package__).joinpath("timeline.html").read_text(encoding="utf-8")
-    # No name can end the script element that it is in, nor begin a comment there:
-    # https://html.spec.whatwg.org/multipage/scripting.html#restrictions-for-contents-of-script-elements
-    data = json.dumps(_columns(timeline, title), separators=(",", ":")).replace("<", "\\u003c")
-    file.write(page.replace(DATA, data))
-
-
-def _columns(timeline: Timeline, title: str) -> dict[str, Any]:
-    """Return what the page needs, by column: that is half the size of one object for each item."""
-    lanes = {name: number for number, name in enumerate(timeline.lanes)}
-    items, begin = timeline.items, timeline.items[0].started
-    return {
-        "title": title,
-        "begin": begin,
-        "view": round(_last_run(items) - begin, 6),
-        "lanes": list(lanes),
-        "key": [item.key for item in items],
-        "lane": [lanes[_lane(item)] for item in items],
-        "start": [round(item.started - begin, 6) for item in items],
-        "seconds": [round(item.seconds, 6) for item in items],
-        "attempts": [item.attempts for item in items],
-        "errors": {at: item.error for at, item in enumerate(items) if item.error is not None},
-        "killed": [at for at, item in enumerate(items) if item.status == KILLED],
-        "marks": [
-            {
-                "lane": lanes[mark.worker],
-                "time": round(mark.at - begin, 3),
-                "kind": mark.kind,
-                "text": mark.detail or f"pid {mark.pid}",
-            }
-            for mark in timeline.marks
-        ],
-    }
-
-
-def _last_run(items: list[Outcome]) -> float:
-    """Return when the last run began, to judge by the pause before it."""
-    end = begin = items[0].started
+def _fill(timeline: Timeline, lane_of: dict[str, int], items: Iterable[Outcome]) -> None:
+    """Take in single items, and sum the others."""
+    extent, last = timeline.extent, timeline.extent.runs[-1][0]
+    singly = extent.counts.total() <= SINGLE_ITEMS
+    columns = max(1, CELLS // len(timeline.lanes))
+    if not singly:
+        before = _grid(extent.begin, last, columns // 4 + 1)
+        timeline.grids = [before, _grid(last, extent.end, columns)]
     for item in items:
-        if item.started - end > SAME_RUN_SECONDS:
-            begin = item.started
-        end = max(end, item.started + item.seconds)
-    return begin
+        # A run may have added some of a worker that was not there yet.
+        lane = lane_of.get(item.worker or NOBODY, lane_of.get(OTHERS))
+        if lane is None:
+            continue
+        grid = None if singly else timeline.grids[item.started >= last]
+        if grid and (item.seconds < grid.width or len(timeline.items) >= SINGLE_ITEMS):
+            grid.add(lane, item)
+        elif len(timeline.items) < SINGLE_ITEMS:
+            timeline.items.append((lane, item))
+    timeline.items.sort(key=lambda one: one[1].started)
+
+
+def _grid(begin: float, end: float, columns: int) -> Grid:
+    return Grid(begin, max(end - begin, 1e-6) / columns, columns)
+
+
+def _lanes(workers: dict[str, list[float]]) -> tuple[list[str], dict[str, int]]:
+    """Return the lanes' names, and each worker's lane."""
+    if len(workers) <= OWN_LANES:
+        names = sorted(workers, key=lambda name: [int(n) for n in re.findall(r"\d+", name)])
+        return names, {name: lane for lane, name in enumerate(names)}
+    lane_of: dict[str, int] = {}
+    ends: list[tuple[float, int]] = []
+    for name, (begin, end) in sorted(workers.items(), key=lambda one: one[1]):
+        if ends and (ends[0][0] <= begin or len(ends) == MOST_LANES):
+            lane = ends[0][1]
+            heapreplace(ends, (end, lane))
+        else:
+            lane = len(ends)
+            heappush(ends, (end, lane))
+        lane_of[name] = lane
+    firsts = {lane: name for name, lane in reversed(lane_of.items())}
+    more = Counter(lane_of.values())
+    return [f"{firsts[lane]} +{more[lane] - 1}" for lane in sorted(firsts)], lane_of
+
+
+def _drawable(results: Path, damaged: Callable[[str, str], None]) -> Iterator[Outcome]:
+    return map(_mended, filter(_has_times, rows(results, damaged, without=("result",))))
 
 
 def _has_times(item: Outcome) -> bool:
@@ -151,49 +244,24 @@ def _is_time(value: object) -> bool:
     return isinstance(value, float) and abs(value) < LAST_SECOND
 
 
-def _attempt(event: WorkerEvent) -> Outcome:
+def _killed(event: WorkerEvent) -> Outcome:
     """Return a killed attempt as if it were an outcome."""
     began, seconds = event.at - (event.seconds or 0.0), event.seconds or 0.0
-    key, attempt = event.key or "", event.attempt or 1
-    return Outcome(key, KILLED, None, event.detail, attempt, event.worker, began, seconds)
+    key, tried = event.key or "", event.attempt or 1
+    attempt = Outcome(key, KILLED, None, event.detail, tried, event.worker, began, seconds)
+    return _mended(attempt)
 
 
-def _lane(item: Outcome) -> str:
-    return item.worker or NOBODY
-
-
-def _named(name: str, number: int) -> dict[str, Any]:
-    args = {"name": name}
-    return {"name": "thread_name", "ph": "M", "pid": 1, "tid": number, "args": args}
-
-
-def _bars(items: list[Outcome], number: int) -> Iterator[dict[str, Any]]:
-    """Yield the events of one lane; none may overlap another there, not by a microsecond."""
-    starts = [int(item.started * MICROSECONDS) for item in items]
-    for item, (start, following) in zip(items, pairwise([*starts, float("inf")]), strict=True):
-        end = min(int((item.started + item.seconds) * MICROSECONDS), following)
-        details = {"status": item.status, "attempts": item.attempts}
-        yield {
-            "name": item.key,
-            "cat": item.status,
-            "ph": "X",
-            "ts": start,
-            "dur": max(end - start, 0),
-            "pid": 1,
-            "tid": number,
-            "cname": "good" if item.error is None else "terrible",
-            "args": details if item.error is None else details | {"error": item.error},
-        }
-
-
-def _instant(mark: WorkerEvent, number: int) -> dict[str, Any]:
-    return {
-        "name": f"{mark.worker} {mark.kind}",
-        "cat": mark.kind,
-        "ph": "i",
-        "s": "t",
-        "ts": int(mark.at * MICROSECONDS),
-        "pid": 1,
-        "tid": number,
-        "args": {"reason": mark.detail, "pid": mark.pid},
-    }
+def _mended(item: Outcome) -> Outcome:
+    """Return an item with texts of bounded length, and with texts and numbers where they belong."""
+    plain = item.status == DONE and item.error is None and len(item.key) <= KEY_CHARACTERS
+    if plain and type(item.worker) is str and type(item.attempts) is int:
+        return item  # as most are
+    error = None if item.error is None else str(item.error)[-ERROR_CHARACTERS:]
+    return item._replace(
+        key=item.key[:KEY_CHARACTERS],
+        status=item.status if item.status == KILLED else DONE if error is None else FAILED,
+        error=error,
+        attempts=item.attempts if type(item.attempts) is int else 1,
+        worker=str(item.worker or ""),
+    )

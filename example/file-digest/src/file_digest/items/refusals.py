@@ -7,7 +7,7 @@ from pathlib import Path
 from types import FrameType
 
 from .. import PACKAGE
-from ..system.errors import describe, name_of
+from ..system.errors import RefusedError, describe, name_of
 from ..system.text import text_of
 from .messages import ContractError, ItemsError
 
@@ -55,10 +55,15 @@ def _is_raised_by_job(error: BaseException) -> bool:
     return _module(frame) == JOB and statement == "RAISE_VARARGS"
 
 
-def items_error(error: BaseException) -> ItemsError:
-    """Log what ``job.items`` raised, with its traceback; return what to tell a person."""
+def items_error(error: BaseException, *, refused: bool) -> RefusedError | ItemsError:
+    """Log what ``job.items`` raised, with its traceback; return what to tell a person.
+
+    Args:
+        error: What it raised.
+        refused: Whether it did so because of its inputs, before its first item.
+    """
     log.error("items() raised:\n%s", describe(error))
-    return ItemsError(failure(error))
+    return RefusedError(refusal(error)) if refused else ItemsError(failure(error))
 
 
 def _place(error: BaseException) -> str:

@@ -5,7 +5,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from inspect import isgenerator
+from itertools import chain, islice
 from multiprocessing import connection
 
 from ..system.clock import back_off
@@ -23,6 +24,8 @@ BULK_ITEMS = 255
 BULK_SECONDS = 0.001
 LOOK_SECONDS = 1.0
 CLOSE_SECONDS = 0.2
+FIRST_SECONDS = 0.5
+"""How long main waits for a generator's first item before it goes on without."""
 
 
 class Source:
@@ -51,23 +54,29 @@ class Source:
         self.ahead = READ_AHEAD
         self.bulk = 0
         self.error: BaseException | None = None
-        self.called = self.finished = self.stopped = False
+        self.called = self.begun = self.refused = self.finished = self.stopped = False
+        """``begun``: the job has looked at its inputs; a generator does so for its first item."""
         self.hungry = True
         self.failures = 0
         self.resting = False
-        """Whether all is read until ``call`` is called again."""
+        """Whether nothing came since all was read: the next call may wait for something to come."""
         self.room, self.wanted, self.ended = (threading.Event() for _ in range(3))
         self.thread = threading.Thread(target=self._live, name="source", daemon=True)
 
     def start(self) -> None:
-        """Call ``call`` in the thread. Nothing is read before ``read``."""
+        """Call ``call`` in the thread. Before ``read`` a generator's first item is read at most."""
         self.thread.start()
 
     def await_call(self, stop: StopRequest) -> None:
-        """Wait until the call has returned, or raised, or ``stop`` is requested."""
+        """Wait until the call has returned, or raised, or ``stop`` is requested.
+
+        A generator has only begun with that: for a while its first item is waited for.
+        """
         while not (self.called or stop.requested):
-            connection.wait([stop.waker], LOOK_SECONDS)
-            stop.clear_waker()
+            self._await_wake(stop, LOOK_SECONDS)
+        deadline = time.monotonic() + FIRST_SECONDS
+        while not (self.begun or stop.requested) and (left := deadline - time.monotonic()) > 0:
+            self._await_wake(stop, left)
 
     def read(self) -> None:
         """Begin to read."""
@@ -102,16 +111,20 @@ class Source:
         """Whether nothing will come any more."""
         return self.finished and not self.ready
 
+    @staticmethod
+    def _await_wake(stop: StopRequest, seconds: float) -> None:
+        connection.wait([stop.waker], seconds)
+        stop.clear_waker()
+
     def _live(self) -> None:
         delay: float | None = 0.0
         while delay is not None and not self.ended.wait(delay):
-            self.resting = False
             try:
                 self._read_all()
                 delay, self.failures = self.poll, 0
             except BaseException as error:  # the owner's code: main reports whatever it raised
                 delay = self._back_off(error)
-            self.called = self.resting = True
+            self.called = self.begun = self.resting = True
             self.wake()
         self.finished = True
         self.wake()
@@ -120,14 +133,17 @@ class Source:
         items = _iterator(self.call())
         self.called = True
         self.wake()
+        first = list(islice(items, int(isgenerator(items))))
+        self.begun = True
+        self.wake()
         self.wanted.wait()
         if not self.stopped:
-            self._read(items)
+            self._read(chain(first, items))
 
     def _back_off(self, error: BaseException) -> float | None:
         """Return after how many seconds to try again; None where that is never."""
-        refused = not self.called and is_refusal(error)
-        if self.poll is None or refused or not isinstance(error, Exception):
+        self.refused = not self.begun and is_refusal(error)
+        if self.poll is None or self.refused or not isinstance(error, Exception):
             self.error = error
             return None
         delay = back_off(self.failures)
@@ -138,6 +154,7 @@ class Source:
     def _read(self, items: Iterator[Item]) -> None:
         began = time.perf_counter()
         for pair in items:
+            self.resting = False
             self.ready.append(frozen(pair))
             if self.hungry:
                 self.hungry = False

@@ -2,42 +2,57 @@
 
 import csv
 import re
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
 from json import dumps
 from json.encoder import encode_basestring_ascii as quoted
 from pathlib import Path
 from typing import Any
 
-from ..items.messages import Outcome
+from ..items.messages import FAILED, Outcome
 from ..system.files import replacing
 from ..system.streams import WaitingWriter
-from .reading import rows
+from .flat import flat_rows
+from .reading import rows, rows_twice
 
 CHUNK_ROWS = 500
+FLAT = "flat"
+"""Comma-separated values with a column for each field of the results."""
 JSON_LINE = "{" + ", ".join(f'"{name}": %s' for name in Outcome._fields) + "}\n"
 NOT_IN_A_LINE = re.compile(r"[\t\n\r]|[^\x00-\x7f]")
 
 
 def write(
-    results: Path, form: str, output: Path | None, damaged: Callable[[str, str], None]
+    results: Path,
+    form: str,
+    output: Path | None,
+    damaged: Callable[[str, str], None],
+    *,
+    failed: bool = False,
 ) -> None:
-    """Write all outcomes to ``output``, or to standard output.
+    """Write outcomes to ``output``, or to standard output.
 
     A file appears when it is complete; until then a file that was there stays as it was. It is
     UTF-8, also on a terminal that is not.
 
     Args:
         results: The journal.
-        form: One of ``FORMS``.
+        form: One of ``FORMS``, or ``FLAT``.
         output: The file; None for standard output.
         damaged: See ``rows``.
+        failed: Whether to leave out what is done.
 
     Raises:
         JournalError: There is no journal at ``results``.
         OSError: The output cannot be written.
     """
-    lines = FORMS[form](rows(results, damaged))  # opened before anything is written
+    # Opened before anything is written.
+    both = form == FLAT
+    read: tuple[Iterable[Outcome], ...]
+    read = rows_twice(results, damaged) if both else (rows(results, damaged),)
+    if failed:
+        read = tuple(filter(_has_failed, some) for some in read)
+    lines = _flat_lines(*read) if both else FORMS[form](*read)
     if output:
         with replacing(output) as file:
             file.writelines(lines)
@@ -48,7 +63,7 @@ def write(
             writer.write(text.encode())
 
 
-def _json_lines(outcomes: Iterator[Outcome]) -> Iterator[str]:
+def _json_lines(outcomes: Iterable[Outcome]) -> Iterator[str]:
     for outcome in outcomes:
         try:
             yield JSON_LINE % _json_values(*outcome)
@@ -93,14 +108,25 @@ class _Line:
         return text
 
 
-def _csv_lines(outcomes: Iterator[Outcome]) -> Iterator[str]:
+def _csv_lines(outcomes: Iterable[Outcome]) -> Iterator[str]:
+    return _csv(chain([Outcome._fields], outcomes))
+
+
+def _flat_lines(first: Iterable[Outcome], second: Iterable[Outcome]) -> Iterator[str]:
+    return _csv(flat_rows(first, second))
+
+
+def _csv(table: Iterable[Sequence[Any]]) -> Iterator[str]:
     # All texts in quotes: a carriage return would otherwise stand bare, and end a row.
     line: Any = csv.writer(_Line(), lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC).writerow
-    yield line(Outcome._fields)
-    yield from map(line, outcomes)
+    return map(line, table)
 
 
-FORMS: dict[str, Callable[[Iterator[Outcome]], Iterator[str]]] = {
+def _has_failed(outcome: Outcome) -> bool:
+    return outcome.status == FAILED
+
+
+FORMS: dict[str, Callable[[Iterable[Outcome]], Iterator[str]]] = {
     "jsonl": _json_lines,
     "csv": _csv_lines,
 }

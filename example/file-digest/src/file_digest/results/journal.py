@@ -13,7 +13,7 @@ from ..items.outcomes import Change, Outcomes
 from ..system.files import shown
 from .database import JournalError, ask, check, explained, lock, open_to_write
 from .keys import real_file
-from .known import NO_OUTCOME, PassedKeys, keys_of, recorded
+from .known import NO_OUTCOME, PassedKeys, final, keys_of, recorded
 from .pruning import Pruner
 from .recording import insert, key_in
 
@@ -29,6 +29,7 @@ class Journal:
         path: Path,
         *,
         retry_failed: bool = False,
+        redo: bool = False,
         polls: bool = False,
         keep: float | None = None,
     ) -> None:
@@ -37,6 +38,7 @@ class Journal:
         Args:
             path: The SQLite file.
             retry_failed: Whether items that failed earlier count as unfinished.
+            redo: Whether all do.
             polls: Whether keys come again and again as a matter of course.
             keep: Seconds for which an outcome is kept; None is for ever.
 
@@ -50,7 +52,7 @@ class Journal:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise JournalError(f"{shown(error.filename)}: {error.strerror}") from None
-        self.path, self.final = path, (DONE,) if retry_failed else (DONE, FAILED)
+        self.path, self.final = path, final(retry_failed=retry_failed, redo=redo)
         self.lock = lock(path)
         try:
             self.database = open_to_write(path)
@@ -85,6 +87,22 @@ class Journal:
         finally:
             self.database.close()
             self.lock.close()
+
+    def note_job(self, digest: str) -> bool:
+        """Note the digest of the job; return whether the outcomes are those of another.
+
+        They are not where nobody knows: a version before there were digests recorded them.
+
+        Raises:
+            JournalError: It cannot be written.
+        """
+        with explained(self.path, "cannot be written"), self.database:
+            noted = self.database.execute("SELECT digest FROM job").fetchone()
+            if noted == (digest,):
+                return False
+            self.database.execute("DELETE FROM job")
+            self.database.execute("INSERT INTO job VALUES (?)", (digest,))
+        return bool(noted and self.earlier)
 
     def admit(self, pairs: list[Item]) -> list[Item]:
         """Return the items to do, each key once; from now on they are under way.

@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Iterable, Sequence
 
-from ..items.messages import Outcome
+from ..items.messages import DONE, FAILED, Outcome
 from ..items.outcomes import Outcomes
 from .keys import ESCAPE
 from .recording import key_in
@@ -40,6 +40,13 @@ class PassedKeys:
             else:
                 slots[at] = 1
         return maybe
+
+
+def final(*, retry_failed: bool, redo: bool) -> tuple[str, ...]:
+    """Return with which status an item is left out, given what a run is to do again."""
+    if redo:
+        return ()
+    return (DONE,) if retry_failed else (DONE, FAILED)
 
 
 def keys_of(some: Outcomes | Sequence[Outcome]) -> Iterable[str]:

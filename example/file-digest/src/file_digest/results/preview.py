@@ -6,19 +6,19 @@ from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
-from ..items.messages import DONE, FAILED, Item
+from ..items.messages import Item
 from .database import check, explained, open_to_read
 from .keys import real_file
 from .known import NO_OUTCOME, recorded
 
 
 @contextmanager
-def preview(path: Path, *, retry_failed: bool) -> Iterator[Callable[[list[Item]], list[Item]]]:
+def preview(path: Path, final: tuple[str, ...]) -> Iterator[Callable[[list[Item]], list[Item]]]:
     """Yield what leaves out the items that have an outcome.
 
     Args:
         path: The journal; one that does not exist yet has none.
-        retry_failed: Whether items that failed earlier count as unfinished.
+        final: With which status an item is left out.
 
     Raises:
         JournalError: It is none, or damaged.
@@ -27,7 +27,6 @@ def preview(path: Path, *, retry_failed: bool) -> Iterator[Callable[[list[Item]]
     if not real_file(path).exists():
         yield list
         return
-    final = (DONE,) if retry_failed else (DONE, FAILED)
     with closing(open_to_read(path)) as database, explained(path, "cannot be read"):
         yield partial(_unfinished, database, final)
 

@@ -3,7 +3,7 @@
 import json
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -19,9 +19,9 @@ from . import schema
 from .database import explained, open_to_read
 
 COLUMNS = list(Outcome._fields)
-QUERY = """
-SELECT rowid, {}, json_valid(result) FROM outcomes WHERE rowid > ? ORDER BY rowid LIMIT 500
-"""
+QUERY = "SELECT rowid, {} FROM outcomes WHERE rowid > ? ORDER BY rowid LIMIT 500"
+IS_JSON = "result IS NULL OR json_valid(result)"
+"""``json_valid(NULL)`` alone is 0 in some versions, which would send failed items the slow way."""
 EVENTS = f"SELECT rowid, {', '.join(WorkerEvent._fields)} FROM events ORDER BY rowid"  # noqa: S608
 STARTED, SECONDS = COLUMNS.index("started"), COLUMNS.index("seconds")
 NOTHING = type(None)
@@ -85,25 +85,49 @@ def count_unsettled(database: sqlite3.Connection) -> int:
     return int(database.execute("SELECT COUNT(*) FROM unsettled").fetchone()[0])
 
 
-def rows(path: Path, damaged: Callable[[str, str], None]) -> Iterator[Outcome]:
+def rows(
+    path: Path, damaged: Callable[[str, str], None], without: Collection[str] = ()
+) -> Iterator[Outcome]:
     """Open a journal and return its outcomes, in the order in which they were recorded.
 
     Args:
         path: The journal.
         damaged: Told the key of a row that some other program or a fault of the disk made what no
             run records, and what is wrong; the row comes all the same, as well as it can be read.
+        without: Columns that are not read, and come as None.
 
     Raises:
         JournalError: There is no journal at ``path``; on the way: the file itself is damaged.
     """
-    return _each_outcome(path, open_to_read(path), damaged)
+    database = open_to_read(path)
+    return _closing(database, _each_outcome(path, database, damaged, without))
+
+
+def rows_twice(
+    path: Path, damaged: Callable[[str, str], None]
+) -> tuple[Iterator[Outcome], Iterator[Outcome]]:
+    """Return what ``rows`` does, and once more the same, whatever a run writes meanwhile.
+
+    Only the second tells of damage, and is to be read after the first.
+    """
+    database = open_to_read(path)
+    first = _each_outcome(path, database, lambda *_: None)
+    return first, _closing(database, _each_outcome(path, database, damaged))
+
+
+def _closing(database: sqlite3.Connection, outcomes: Iterator[Outcome]) -> Iterator[Outcome]:
+    with closing(database):
+        yield from outcomes
 
 
 def _each_outcome(
-    path: Path, database: sqlite3.Connection, damaged: Callable[[str, str], None]
+    path: Path,
+    database: sqlite3.Connection,
+    damaged: Callable[[str, str], None],
+    without: Collection[str] = (),
 ) -> Iterator[Outcome]:
-    with closing(database), explained(path, "cannot be read"):
-        for chunk in _chunks(database):
+    with explained(path, "cannot be read"):
+        for chunk in _chunks(database, without):
             columns = list(zip(*chunk, strict=True))
             if _are_as_recorded(columns):
                 yield from map(NEW_OUTCOME, zip(*columns[1:-1], strict=True))
@@ -115,11 +139,16 @@ def _each_outcome(
                 yield mended
 
 
-def _chunks(database: sqlite3.Connection) -> Iterator[list[tuple[Any, ...]]]:
+def _chunks(
+    database: sqlite3.Connection, without: Collection[str]
+) -> Iterator[list[tuple[Any, ...]]]:
     """Yield the rows as they are, also those whose text is no UTF-8, which end a query."""
-    database.execute("BEGIN")  # so that all queries see the same, whatever a run writes meanwhile
-    last, has = -1 << 63, schema.outcome_columns(schema.version_of(database))
-    query = QUERY.format(", ".join(name if name in has else "NULL" for name in COLUMNS))
+    if not database.in_transaction:  # so that all queries see the same, whatever a run writes
+        database.execute("BEGIN")
+    last, has = -1 << 63, {*schema.outcome_columns(schema.version_of(database))} - {*without}
+    valid = IS_JSON if "result" in has else "1"
+    names = [name if name in has else "NULL" for name in COLUMNS]
+    query = QUERY.format(", ".join([*names, valid]))
     while True:
         try:
             chunk = database.execute(query, (last,)).fetchall()

@@ -42,7 +42,9 @@ CREATE TABLE events (
 PEAK_MEMORY = "ALTER TABLE outcomes ADD COLUMN peak_memory INTEGER"
 UNSETTLED = "CREATE TABLE unsettled (number INTEGER PRIMARY KEY)"
 """Rows of outcomes that the job's ``settled`` has yet to take; none of an older version's."""
-STEPS = (OUTCOMES, EVENTS, PEAK_MEMORY, UNSETTLED)
+JOB = "CREATE TABLE job (digest TEXT)"
+"""Of the job's source in the last run; no row where no run of this version or a later one was."""
+STEPS = (OUTCOMES, EVENTS, PEAK_MEMORY, UNSETTLED, JOB)
 """What each version added to the one before it. Only ever append: a file goes through those that it
 lacks, and a new file through all."""
 VERSION = len(STEPS)
@@ -51,6 +53,7 @@ UNMARKED = 1
 HAS_EVENTS = 2
 HAS_PEAK_MEMORY = 3
 HAS_UNSETTLED = 4
+HAS_JOB = 5
 
 
 def version_of(database: sqlite3.Connection) -> int:
@@ -76,6 +79,7 @@ def refusal(database: sqlite3.Connection) -> str:
     tables = {"outcomes": outcome_columns(version)}
     tables |= {"events": WorkerEvent._fields} if version >= HAS_EVENTS else {}
     tables |= {"unsettled": ("number",)} if version >= HAS_UNSETTLED else {}
+    tables |= {"job": ("digest",)} if version >= HAS_JOB else {}
     for table, columns in tables.items():
         if not _has(database, table, columns):
             return f"is not a results file: it has no table '{table}' of ours"

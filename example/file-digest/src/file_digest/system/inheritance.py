@@ -27,13 +27,14 @@ class Closable(Protocol):
 
 End = TypeVar("End", bound=Closable)
 
-STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM}
+MAINS_SIGNALS = {signal.SIGINT, signal.SIGTERM}
+"""Those that main handles, and that begin as Python has them in whatever main starts."""
 if sys.platform != "win32":
-    STOP_SIGNALS.add(signal.SIGHUP)
+    MAINS_SIGNALS |= {signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1}
     SIGKILL = signal.SIGKILL
 else:
     SIGKILL = signal.SIGTERM  # os.kill ends a process by TerminateProcess for any signal
-IGNORED = {number for number in STOP_SIGNALS if signal.getsignal(number) == signal.SIG_IGN}
+IGNORED = {number for number in MAINS_SIGNALS if signal.getsignal(number) == signal.SIG_IGN}
 """Ignored from the start, as nohup and a script's ``&`` have it: they stay so."""
 
 
@@ -130,7 +131,7 @@ def lead_session() -> None:
     if sys.platform != "win32":
         with suppress(PermissionError):  # it leads one
             os.setsid()
-        for number in STOP_SIGNALS:
+        for number in MAINS_SIGNALS:
             if signal.signal(number, signal.SIG_IGN) != signal.SIG_IGN:
                 signal.signal(number, _default(number))  # not what asyncio, say, has put there
         signal.pthread_sigmask(signal.SIG_SETMASK, ())

@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from . import streams
-from .inheritance import SIGKILL, STOP_SIGNALS, keep, lead_session
+from .inheritance import MAINS_SIGNALS, SIGKILL, keep, lead_session
 
 if sys.platform != "win32":
     import fcntl
@@ -49,7 +49,7 @@ def follow_main(lifeline: Connection) -> None:
 
 
 def outlive_main(lifeline: Connection) -> None:
-    """In a new process, the listener: leave stop signals to main, but see to main's end oneself.
+    """In a new process, the listener: leave main's signals to main, but see to main's end oneself.
 
     One that is stopped is continued by main's end, or it would stay for ever.
     """
@@ -62,7 +62,7 @@ def outlive_main(lifeline: Connection) -> None:
             # What items() started through main's forkserver ends with main, too.
             _have_kernel_send(SIGKILL, lifeline, -forkservers)
     _leave_main()
-    for number in STOP_SIGNALS:
+    for number in MAINS_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 

@@ -41,19 +41,20 @@ def make_room(workers: int, each: int) -> None:
     ensure_descriptors(workers, each)
 
 
-def ensure_descriptors(workers: int, each: int, base: int = DESCRIPTORS) -> None:
+def ensure_descriptors(workers: int, each: int, base: int = DESCRIPTORS, there: int = 0) -> None:
     """Raise the soft limit of open files as far as this many workers need it.
 
     Args:
         workers: How many.
         each: What main needs for each of them.
         base: What it needs besides what is open by now.
+        there: How many of them there are already.
 
     Raises:
         WorkersCannotStartError: The hard limit is below that.
     """
     if sys.platform != "win32":
-        needed = len(os.listdir("/dev/fd")) + base + each * workers
+        needed = len(os.listdir("/dev/fd")) + base + each * (workers - there)
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if soft >= needed or soft == resource.RLIM_INFINITY:
             return

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from .. import PACKAGE
 from .capacity import forkserver_cannot_fork
 from .files import leave_lost_folder
-from .inheritance import SIGKILL, STOP_SIGNALS
+from .inheritance import MAINS_SIGNALS, SIGKILL
 
 if sys.platform != "win32":
     from multiprocessing import forkserver
@@ -53,7 +53,7 @@ def context_for(start_method: str) -> BaseContext:
 def start_helpers(start_method: str) -> None:
     """Start multiprocessing's own processes, before the job could.
 
-    They begin with stop signals blocked, or main's group of processes would lose them to a Ctrl-C
+    They begin with main's signals blocked, or main's group of processes would lose them to a Ctrl-C
     or timeout(1): the resource tracker ignores all but SIGHUP, which stays blocked, and the
     forkserver leaves the group, see ``forkserver_start``. The latter imports the workers' modules
     once instead of in every worker.
@@ -63,14 +63,14 @@ def start_helpers(start_method: str) -> None:
     """
     leave_lost_folder()
     if sys.platform != "win32" and start_method != "fork":
-        with stop_signals_blocked():
+        with mains_signals_blocked():
             resource_tracker.ensure_running()
     if sys.platform != "win32" and start_method == "forkserver":
         server: Any = forkserver._forkserver  # noqa: SLF001 - there is no other way to know it
         preload = [f"{PACKAGE}.{name}" for name in PRELOADED]
         jobs = [name for name in server._preload_modules if name not in (*preload, "__main__")]  # noqa: SLF001 - the same
         forkserver.set_forkserver_preload([*preload, *jobs])
-        with stop_signals_blocked():
+        with mains_signals_blocked():
             forkserver.ensure_running()
 
 
@@ -90,7 +90,7 @@ def start_process(
 
 
 def start(process: BaseProcess) -> None:
-    """Start a process with stop signals blocked in it, until it leads a session of its own.
+    """Start a process with main's signals blocked in it, until it leads a session of its own.
 
     Otherwise a Ctrl-C that comes while it boots ends it with a traceback.
 
@@ -100,7 +100,7 @@ def start(process: BaseProcess) -> None:
     continue_helpers()
     start_helpers(getattr(process, "_start_method", "fork"))
     try:
-        with stop_signals_blocked():
+        with mains_signals_blocked():
             process.start()
     except EOFError as error:
         if forkserver_cannot_fork():
@@ -208,10 +208,10 @@ def how_it_ended(exitcode: int | None) -> str:
 
 
 @contextmanager
-def stop_signals_blocked() -> Iterator[None]:
-    """Start processes meanwhile with stop signals blocked."""
+def mains_signals_blocked() -> Iterator[None]:
+    """Start processes meanwhile with main's signals blocked."""
     if sys.platform != "win32":
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, MAINS_SIGNALS)
     try:
         yield
     finally:

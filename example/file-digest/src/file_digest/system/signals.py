@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 from .clock import Clock
-from .inheritance import STOP_SIGNALS, handle
+from .inheritance import MAINS_SIGNALS, handle
 
 AGAIN_SECONDS = 0.5
 """``uv run``, timeout(1) and terminals may deliver one request twice, within milliseconds."""
@@ -101,7 +101,7 @@ class StopRequest:
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Install the handlers, but for what is ignored, and put back what was there."""
-        before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+        before = {number: signal.getsignal(number) for number in MAINS_SIGNALS}
         for number in (signal.SIGINT, signal.SIGTERM):
             handle(number, self.note)
         if sys.platform != "win32":

@@ -1,4 +1,4 @@
-"""The Python stack of a worker that is about to be killed, or that crashes.
+"""The Python stack of a process that is asked for it, or is about to be killed, or crashes.
 
 faulthandler writes it from a signal's handler in C, so it comes also where C code holds the GIL:
 https://docs.python.org/3/library/faulthandler.html
@@ -9,13 +9,16 @@ import os
 import re
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import suppress
+from multiprocessing import util
 from pathlib import Path
+from typing import Any
 
-from .files import duplicate
+from .files import NEW, duplicate
 
 REQUEST: int | None = None
-"""The signal that asks a worker for its stack; none where there is no such signal."""
+"""The signal that asks a process for its stack; none where there is no such signal."""
 if sys.platform == "linux":
     REQUEST = signal.SIGRTMAX - 1  # few use it, and programs that do take the lowest or the last
 elif sys.platform != "win32":
@@ -27,43 +30,74 @@ RUNS_ITEMS = "task_runner.py"
 FRAME = re.compile(r'  File "(?P<file>.*)", line (\d+|\?\?\?) in ')
 
 
+def file_of(name: str) -> str:
+    """Return where a process that is called so writes its stack."""
+    return str(Path(util.get_temp_dir(), f"{name}.stack"))
+
+
+def new_file(name: str) -> str:
+    """Return the same, and remove what is there: a process of that name is about to start."""
+    with suppress(OSError):
+        Path(file_of(name)).unlink()
+    return file_of(name)
+
+
 def write_to(path: str) -> None:
-    """In a worker: write the stack of each thread to a file when asked, and on a crash."""
-    with open(path, "ab") as file:
+    """In a new process: write the stack of each thread to a file when asked, and on a crash.
+
+    The file appears once this process can be asked: before, the signal would end it.
+    """
+    with open(path + NEW, "ab") as file:
         descriptor = duplicate(file.fileno())
     faulthandler.enable(descriptor)
     if REQUEST is not None and sys.platform != "win32":
         faulthandler.register(REQUEST, descriptor)
+    os.replace(path + NEW, path)
 
 
-def ask(pid: int) -> bool:
-    """Ask a worker for its stack; False where that cannot be done."""
+def with_stack(path: str, target: Callable[..., None], *args: Any) -> None:
+    """Be a process that calls ``target``; it shows its stack if it can."""
+    with suppress(OSError):
+        write_to(path)
+    target(*args)
+
+
+def ask(pid: int, path: str) -> bool:
+    """Ask a process for its stack, in the file of ``path``; False where that cannot be done."""
     if REQUEST is None:
         return False
-    with suppress(ProcessLookupError):
+    with suppress(FileNotFoundError, ProcessLookupError):
+        os.truncate(path, 0)
         os.kill(pid, REQUEST)
         return True
     return False
 
 
-def is_there(path: str) -> bool:
-    """Whether a worker has written its stack."""
+def size_of(path: str) -> int:
+    """Return how much a process has written of its stack, in bytes."""
     with suppress(OSError):
-        return os.path.getsize(path) > 0
-    return False
+        return os.path.getsize(path)
+    return 0
+
+
+def read(path: str) -> str:
+    """Return the stacks that a process wrote, innermost call first, and empty its file."""
+    text = b""
+    with suppress(OSError), open(path, "r+b") as file:
+        text = file.read(MOST_BYTES)
+        file.truncate(0)
+    return text.decode("utf-8", "backslashreplace").strip()
 
 
 def take(path: str) -> str:
-    """Return the stack that a worker wrote, innermost call first, and remove its file.
+    """Return the stack that a worker wrote, and remove its file.
 
     Only of the thread that runs items, where that can be told, and without the service's frames.
     """
-    text = b""
-    with suppress(OSError), open(path, "rb") as file:
-        text = file.read(MOST_BYTES)
+    text = read(path)
     with suppress(OSError):
         Path(path).unlink()
-    blocks = text.decode("utf-8", "backslashreplace").strip().split("\n\n")
+    blocks = text.split("\n\n")
     at_items = [block for block in blocks if RUNS_ITEMS in block]
     return "\n".join(_without_ours(block) for block in at_items or blocks)
 

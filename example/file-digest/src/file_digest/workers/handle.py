@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 START_ATTEMPTS = 5
 LEFT = "it has left"
 """Why a worker is gone that was told to leave, and did so in good order."""
+SURPLUS = "fewer workers are wanted"
+"""Why a worker is to leave that nobody replaces."""
 UNENDED = "lifespan() did not end within the grace period"
 BACK_OFF_SECONDS = 0.05
 MOST_BACK_OFF_SECONDS = 5.0
@@ -38,7 +40,7 @@ class WorkerHandle:
     def __init__(self, name: str, backlog: Backlog, clock: Clock) -> None:
         """Describe a worker that is started about now."""
         self.name, self.in_flight, self.clock = name, InFlight(backlog), clock
-        self.pid = 0
+        self.pid = self.place = 0
         self.ready = self.stalled = False
         self.proven = False
         """Whether it ever began a task."""

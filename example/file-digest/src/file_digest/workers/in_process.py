@@ -24,6 +24,7 @@ from ..items.worker_job import WorkerJob
 from ..log.formats import show_items_of
 from ..system.errors import WorkersCannotStartError, describe
 from ..system.memory import used_by
+from ..system.requests import requests
 from ..system.signals import StopRequest
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,8 @@ def run(backlog: Backlog, logs: LogSetup, stop: StopRequest) -> Generator[Outcom
 def _each_item(backlog: Backlog, runner: TaskRunner, stop: StopRequest) -> Iterator[Outcomes]:
     while not backlog.exhausted:
         backlog.fill()
+        if requests.take_resize():
+            log.warning("the number of workers stays: --workers 0 has none")
         if stop.requested or backlog.halted:
             if stop.requested:
                 stop.begin_grace()

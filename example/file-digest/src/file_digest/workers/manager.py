@@ -11,10 +11,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import count
-from multiprocessing import util
 from multiprocessing.process import BaseProcess
 from multiprocessing.sharedctypes import RawArray
-from pathlib import Path
 
 from ..configurer import LogSetup
 from ..items.backlog import Backlog
@@ -23,59 +21,28 @@ from ..items.messages import IDLE, Revoke, Shutdown, Task
 from ..log.output import HAS_NAMED_PIPES, OutputPipe
 from ..settings import Settings
 from ..system import stacks
-from ..system.clock import Clock
 from ..system.inheritance import keep
 from ..system.leaving import SHUTDOWN_TIMEOUT
 from ..system.lifeline import Lifeline
 from ..system.memory import used_by
+from ..system.oslimits import ensure_descriptors
 from ..system.processes import (
     await_end,
     context_for,
-    exitcode_of,
     how_it_ended,
     join_all,
     kill,
 )
 from ..system.signals import StopRequest
+from ..system.stack_report import Asked, AskedByFile
 from ..worker import SharedState, ToMain, ToWorker, WorkerArgs
 from .connection import WorkerConnection
-from .handle import LEFT, UNENDED, Event, Gone, WorkerHandle
+from .handle import LEFT, UNENDED, Event, Gone
+from .places import Places, place_of
+from .worker_process import Worker
 
+__all__ = ["ProcessManager", "Worker"]
 log = logging.getLogger(__name__)
-
-
-class Worker(WorkerHandle):
-    """A worker process."""
-
-    def __init__(
-        self,
-        backlog: Backlog,
-        clock: Clock,
-        index: int,
-        process: BaseProcess,
-        connection: WorkerConnection,
-    ) -> None:
-        """Describe a process that was just started, with its numbers at ``index``."""
-        super().__init__(process.name, backlog, clock)
-        self.index, self.process, self.connection = index, process, connection
-        self.output: OutputPipe | None = None
-        self.stack_file = ""
-        self.succeeded = False
-        """Whether its place is free for its successor, or has it."""
-
-    @property
-    def exitcode(self) -> int | None:
-        """How its process ended; None if it lives."""
-        return exitcode_of(self.process)
-
-    @property
-    def sentinel(self) -> int:
-        """What is ready when its process has ended."""
-        return self.process.sentinel
-
-    def has_room(self, depth: int) -> bool:
-        """Whether it may have another batch, and its socket takes one."""
-        return super().has_room(depth) and not self.connection.outgoing
 
 
 class ProcessManager(ABC):
@@ -88,6 +55,8 @@ class ProcessManager(ABC):
     """How long a worker may be at one item before what waits behind it is taken back."""
     DESCRIPTORS = 5
     """Files, pipes and sockets that main has open for a worker."""
+    fixed = ""
+    """Why the number of workers cannot change."""
 
     def __init__(
         self, backlog: Backlog, settings: Settings, logs: LogSetup, stop: StopRequest
@@ -98,24 +67,37 @@ class ProcessManager(ABC):
         self.selector.register(stop.waker, selectors.EVENT_READ, None)
         self.context = context_for(settings.start_method)
         self.lifeline = Lifeline()
-        self.places = places = settings.workers
-        self.shared = SharedState(RawArray("q", [IDLE] * 2 * places), RawArray("q", 2 * places))
+        self.wanted = settings.workers
+        """How many workers there are to be; whoever has a place above that is to leave."""
+        self.places = Places(self.wanted)
+        numbers = [IDLE] * self.places.MOST
+        self.shared = SharedState(RawArray("q", numbers), RawArray("q", len(numbers)))
         self.capture_output = settings.capture_output and HAS_NAMED_PIPES
-        self.free, self.numbers = list(range(places))[::-1], count(1)
+        self.numbers = count(1)
         self.workers: list[Worker] = []
 
     @property
     def missing(self) -> bool:
         """Whether a place is free."""
-        return bool(self.free)
+        return bool(self.places.free)
+
+    def resize(self, wanted: int) -> None:
+        """Have another number of workers from now on.
+
+        Raises:
+            WorkersCannotStartError: There are too few descriptors.
+        """
+        ensure_descriptors(wanted, self.DESCRIPTORS, there=len(self.workers))
+        self.wanted = wanted
+        self.places.resize(wanted, {worker.place for worker in self.workers})
 
     def start_one(self) -> None:
-        """Start a worker in a free place; of the two numbers of a place, one is a successor's.
+        """Start a worker in a free place.
 
         Raises:
             OSError, RuntimeError: No more processes, threads or descriptors are to be had.
         """
-        index, place = self.free[-1], self.free[-1] % self.places
+        index = self.places.free[-1]
         name = f"worker-{next(self.numbers)}"
         ours, theirs = keep(socket.socketpair)
         # What is opened is closed if it cannot start; theirs always, or we never see its end.
@@ -128,15 +110,15 @@ class ProcessManager(ABC):
                 theirs,
                 self.shared,
                 index,
-                place,
+                place_of(index),
                 self.lifeline.end,
                 self.logs,
                 output=output.path if output else "",
-                stack=str(Path(util.get_temp_dir(), f"{name}.stack")),
+                stack=stacks.new_file(name),
             )
             process = self._start_process(args, name)
             opened.pop_all()
-        self.free.pop()
+        self.places.free.pop()
         worker = Worker(self.backlog, self.stop.clock, index, process, WorkerConnection(ours))
         worker.output, worker.stack_file = output, args.stack
         self.workers.append(worker)
@@ -179,12 +161,10 @@ class ProcessManager(ABC):
 
     def prepare_successor(self, worker: Worker) -> bool:
         """Free a worker's place for a successor beside it; return whether that is ready."""
-        index = (worker.index + self.places) % (2 * self.places)
-        other = next((one for one in self.workers if one.index == index), None)
-        if other or worker.succeeded:  # or its predecessor is still about to leave
-            return other is not None and other.ready and not other.leaving
-        worker.succeeded = True
-        self.free.append(index)
+        for other in self.workers:
+            if other.place == worker.place and other is not worker:
+                return other.ready and not other.leaving  # else it is the one before this
+        self.places.free_beside(worker.index)
         return False
 
     def leave(self, worker: Worker, *, replaced: bool) -> None:  # noqa: ARG002 - dask's needs it
@@ -193,11 +173,16 @@ class ProcessManager(ABC):
 
     def ask_for_stack(self, worker: Worker) -> bool:
         """Ask a worker for its stack; False where it cannot be asked."""
-        return stacks.ask(worker.process.pid or 0)
+        return stacks.ask(worker.process.pid or 0, worker.stack_file)
+
+    def ask_for_stacks(self) -> list[Asked]:
+        """Ask all for their stacks that can be asked, and are not about to be killed."""
+        able = (worker for worker in self.workers if worker.ready and not worker.reason)
+        return [AskedByFile(worker.name, worker.pid) for worker in able]
 
     def has_stack(self, worker: Worker) -> bool:
         """Whether a worker has written its stack."""
-        return stacks.is_there(worker.stack_file)
+        return stacks.size_of(worker.stack_file) > 0
 
     def memory_of(self, worker: Worker) -> int:
         """Return how much memory a worker uses, in bytes."""
@@ -235,8 +220,8 @@ class ProcessManager(ABC):
         worker.stack = stacks.take(worker.stack_file)
         self.workers.remove(worker)
         self.shared.current[worker.index] = IDLE
-        if not worker.succeeded:
-            self.free.append(worker.index)
+        if all(other.place != worker.place for other in self.workers):
+            self.places.release(worker.index)
         return messages, how if ended else "worker closed its connection to main"
 
     def end(self, *, stopping: bool) -> None:

@@ -28,8 +28,9 @@ from ..system.memory import size_text
 from ..system.signals import StopRequest
 from ..system.stacks import ANSWER_SECONDS
 from .engine import WorkerManager
-from .handle import LEFT, Event, Gone, RestartBackoff
+from .handle import LEFT, SURPLUS, Event, Gone, RestartBackoff
 from .manager import Worker
+from .resizing import Resizing
 
 log = logging.getLogger(__name__)
 
@@ -69,12 +70,13 @@ class Supervisor:
         """Start nothing yet."""
         self.backlog, self.settings, self.manager, self.stop = backlog, settings, manager, stop
         self.clock, self.backoff = stop.clock, RestartBackoff(stop.clock)
+        self.resizing = Resizing(manager, self._revoke, self._let_go)
         self.stopping = False
         limit = settings.item_timeout
         self.tick = min(TICK, (limit or TICK) / 4)
         self.next_look = 0.0
         seconds = manager.BATCH_SECONDS
-        backlog.workers_now = self._workers_now
+        backlog.workers_now, backlog.ask_for_stacks = self._workers_now, manager.ask_for_stacks
         backlog.sizer = BatchSizer(min(seconds, limit / 2) if limit else seconds)
 
     @property
@@ -90,7 +92,8 @@ class Supervisor:
             self._go_on_stopping()
         self.backlog.fill()
         recycling = self.settings.recycles and self._recycle()
-        if (self.backlog.has_some or recycling) and not self.backlog.stopped:
+        at_once = recycling or (self.resizing.used and not self.backlog.exhausted)
+        if (self.backlog.has_some or at_once) and not self.backlog.stopped:
             self._start_missing()
         self._feed()
         outcomes = self.backlog.take_failed()
@@ -154,7 +157,8 @@ class Supervisor:
         """Let those go whose successors are ready; return whether any successor is wanted."""
         if self.backlog.exhausted:
             return False
-        retiring = [one for one in self.manager.workers if one.retiring and not one.leaving]
+        kept = (one for one in self.manager.workers if one.place < self.manager.wanted)
+        retiring = [one for one in kept if one.retiring and not one.leaving]
         for worker in retiring:
             ready = self.manager.prepare_successor(worker)
             # One that cannot start beside it may start after it: there may be one GPU for both.
@@ -224,6 +228,8 @@ class Supervisor:
                 self.manager.kill(worker)
             elif worker.holds_up_others(now, self.manager.REVOKE_SECONDS):
                 self._revoke(worker)
+        if not self.stopping:
+            self.resizing.look()
         self._note_current_items()
         return outcomes
 
@@ -276,7 +282,7 @@ class Supervisor:
         events = self.backlog.events
         if worker.reason == LEFT:
             log.info("%s has left", worker.name)
-            events.replaced[kinds.RECYCLED] += bool(worker.retiring)
+            events.replaced[kinds.RECYCLED] += worker.retiring not in {"", SURPLUS}
         elif started:
             log.warning("%s is gone: %s", worker.name, worker.reason)
             events.note(DIED, worker.name, worker.reason)

@@ -1,0 +1,40 @@
+"""Options of the job's own: given to those of its functions that take a second argument."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+from .messages import ContractError
+
+POSITIONAL = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
+
+
+def call_of(
+    function: Callable[..., Any], inputs: Sequence[str], options: Mapping[str, Any]
+) -> Callable[[], Any]:
+    """Return a call of ``items`` or ``count``; each has options of its own, which it may change."""
+    if not _takes_options(function):
+        return partial(function, inputs)
+    return lambda: function(inputs, dict(options))
+
+
+def check_options(job: ModuleType, options: Mapping[str, Any]) -> None:
+    """Refuse options that would reach nobody.
+
+    Raises:
+        ContractError: There are some, and ``items`` takes none.
+    """
+    if options and not _takes_options(job.items):
+        names = ", ".join(options)
+        what = f"job.py takes no options (given: {names}): its items() has no second argument"
+        raise ContractError(f"--job-option: {what}")
+
+
+def _takes_options(function: Callable[..., Any]) -> bool:
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # of a callable written in C, for example
+        return False
+    return sum(each.kind in POSITIONAL for each in parameters) > 1
