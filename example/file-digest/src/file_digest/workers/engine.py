@@ -5,7 +5,8 @@ from multiprocessing.process import BaseProcess
 from ..items.messages import Task
 from ..system.processes import start_process
 from ..worker import WorkerArgs, worker_main
-from .manager import ProcessManager, Worker
+from .manager import ProcessManager
+from .worker_process import Worker
 
 
 class WorkerManager(ProcessManager):

@@ -41,7 +41,6 @@ from .handle import LEFT, UNENDED, Event, Gone
 from .places import Places, place_of
 from .worker_process import Worker
 
-__all__ = ["ProcessManager", "Worker"]
 log = logging.getLogger(__name__)
 
 

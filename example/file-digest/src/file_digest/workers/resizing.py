@@ -8,7 +8,7 @@ from ..system.errors import WorkersCannotStartError
 from ..system.requests import requests
 from .engine import WorkerManager
 from .handle import SURPLUS
-from .manager import Worker
+from .worker_process import Worker
 
 log = logging.getLogger(__name__)
 

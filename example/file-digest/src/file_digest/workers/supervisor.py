@@ -29,8 +29,8 @@ from ..system.signals import StopRequest
 from ..system.stacks import ANSWER_SECONDS
 from .engine import WorkerManager
 from .handle import LEFT, SURPLUS, Event, Gone, RestartBackoff
-from .manager import Worker
 from .resizing import Resizing
+from .worker_process import Worker
 
 log = logging.getLogger(__name__)
 
