@@ -23,7 +23,14 @@ from benchmarks import inbox_soak
 GENERATED_TESTS = TEMPLATE / "{{cookiecutter.project_slug}}" / "tests"
 FAULT_TABLES = sorted(path.name for path in GENERATED_TESTS.glob("test_*_faults.py"))
 THE_MODELS_OWN, EVERYTHING_ELSE = "the model's own", "everything else"
-LOG_FAULTS = "test_log_faults.py"
+OF_MAIN_ALONE = {
+    f"test_{what}_faults.py"
+    for what in (
+        *("halt", "in_process", "journal", "path", "poll", "prune", "screen", "settled", "source"),
+        "stdout_log",
+    )
+}
+"""Fault tables of what main, its journal and the listener do, whoever does the work."""
 
 every_model = pytest.mark.parametrize("execution_model", CHOICES["execution_model"])
 every_code = pytest.mark.parametrize("include_examples", CHOICES["include_examples"])
@@ -42,29 +49,36 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tree
 
 
-@pytest.mark.parametrize("table", [EVERYTHING_ELSE, *FAULT_TABLES, THE_MODELS_OWN])
-@pytest.mark.parametrize("execution_model", CHOICES["execution_model"][::-1])
+def suites() -> list[tuple[str, str]]:
+    """Return execution models and the tables that pass with each, the longest first."""
+    models, tables = CHOICES["execution_model"], [EVERYTHING_ELSE, *FAULT_TABLES, THE_MODELS_OWN]
+    with_each = [table for table in tables if table not in OF_MAIN_ALONE]
+    others = [(model, table) for model in models[:0:-1] for table in with_each]
+    return [*others, *((models[0], table) for table in tables)]
+
+
+@pytest.mark.parametrize(("execution_model", "table"), suites())
 @pytest.mark.timeout(1800)
 def test_generated_tests_pass(bake: Bake, execution_model: str, table: str) -> None:
     """The tests that a project is born with pass in an environment of its own.
 
-    Those whose code is the same whatever the execution model pass with one of them. Each row of a
-    fault test is run once, with start methods and transports dealt out to the rows. A dask cluster
-    takes seconds to start, so one row of each is run on it, and a Pool's log takes the way of the
-    others. All combinations are run by `python -m benchmarks.soak --model MODEL --times 1`, and by
-    `pytest -m faults` of the generated projects in continuous integration.
+    Each row of a fault test is run once by the first execution model, with start methods and
+    transports dealt out to the rows. With the others one row of each test passes; and what is the
+    same whatever the model, not again. All combinations are run by
+    `python -m benchmarks.soak --model MODEL --times 1`, and by `pytest -m faults` of the generated
+    projects in continuous integration.
     """
     project = bake(execution_model=execution_model)
     own = own_tests(bake, project)
     others = {*FAULT_TABLES, *own}
-    if execution_model != CHOICES["execution_model"][0]:
+    first = execution_model == CHOICES["execution_model"][0]
+    if not first:
         others |= same_for_all_models(bake)
     chosen = {
         EVERYTHING_ELSE: [f"--ignore=tests/{name}" for name in others],
         THE_MODELS_OWN: [f"tests/{name}" for name in own],
     }.get(table, [f"tests/{table}"])
-    short = execution_model == "dask" or (execution_model, table) == ("pool", LOG_FAULTS)
-    rows = "1" if short and table != THE_MODELS_OWN else "each"
+    rows = "each" if first or table == THE_MODELS_OWN else "1"
     few = {"FAULT_ROWS": rows, "FAULT_TRIES": "1"}
     assert " passed" in project.run_tests(*chosen, environ=few)
 
