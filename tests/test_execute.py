@@ -164,12 +164,12 @@ def test_every_module_is_used(bake: Bake, tmp_path: Path, execution_model: str) 
         ("run", "--results", str(tmp_path / "b.db"), "--log-transport", "queue", tmp_path),
         ("status", "--results", str(tmp_path / "a.db")),
         ("export", "--results", str(tmp_path / "a.db"), "--format", "csv"),
-        ("log", "--results", str(tmp_path / "a.db"), tmp_path / "file"),
+        ("log", tmp_path / "file"),
         ("prune", "--results", str(tmp_path / "b.db"), "--older-than", "1d"),
         ("scale", "--workers", "1", "--seconds", "0.1", tmp_path),
         ("timeline", "--results", str(tmp_path / "a.db"), "--html", str(tmp_path / "page.html")),
     ]
-    each_import = {"PYTHONPROFILEIMPORTTIME": "1"}
+    each_import = {"PYTHONPROFILEIMPORTTIME": "1", "FILE_DIGEST_RUN_LOG_LEVEL": "DEBUG"}
     shown = "".join(
         project.run(project.slug, *command, environ=each_import).stdout for command in commands
     )
