@@ -101,7 +101,7 @@ def test_too_many_failures_halt_it(project: BakedProject, server: str) -> None:
     one = project.run(project.slug, "run", "--workers", "0", *texts, environ=environ)
     assert "5 done, 0 failed" in one.stdout
     server_is_gone = {"SERVER": "127.0.0.1:1"}
-    many = [f"ask-{number}" for number in range(60)]
+    many = [f"ask-{number}" for number in range(3_000)]  # more than workers may have at hand
     limits = ("--max-attempts", "1", "--max-failures", "20%", "--workers", "2")
     halted = project.run(project.slug, "run", *limits, *many, check=False, environ=server_is_gone)
     assert halted.returncode == 5, halted.stdout
