@@ -31,7 +31,7 @@ def _answered(question: str) -> bool:
 
 
 ASKED = sorted(filter(_answered, QUESTIONS), key=lambda one: isinstance(QUESTIONS[one], dict))
-"""What is answered, the year by the clock, in the order of asking: the engine asks dicts last."""
+"""The questions, and the year, in the order in which the engine asks: dicts come last."""
 
 CHOICES: dict[str, list[str]] = {
     question: [*map(str, asked)]
