@@ -19,7 +19,7 @@ Parameters = dict[str, click.Parameter]
 OTHER_NAMES = {"job": "job_option"}
 """Keys of the file that are called otherwise than their option."""
 KUBERNETES = re.compile(r"_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_\w+)?)$")
-"""What a service that is called like this one sets in every container:
+"""Matches the variables that Kubernetes sets for a service, which may have this one's name:
 https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
 """
 
@@ -97,7 +97,7 @@ def _defaults(content: dict[str, Any], known: dict[str, Parameters]) -> dict[str
 
 
 def _share(defaults: dict[str, dict[str, Any]], known: dict[str, Parameters]) -> None:
-    """Have what ``run`` shares with other commands hold for them, unless theirs says otherwise."""
+    """Pass ``run``'s shared settings on to other commands, unless their own tables set them."""
     for command, params in known.items():
         for name, value in defaults["run"].items():
             if name in params and params[name].envvar:
@@ -155,8 +155,8 @@ def one_line(error: click.ClickException) -> str:
 def _origin(context: click.Context, param: click.Parameter) -> str:
     source = context.get_parameter_source(param.name or "")
     if source is ParameterSource.ENVIRONMENT:
-        variable = param.envvar or f"{context.auto_envvar_prefix}_{param.name}".upper()
-        return f" (from the environment variable {variable})"
+        command = context.info_name if context.parent else ""
+        return f" (from the environment variable {variable_of(command or '', param)})"
     if source is ParameterSource.DEFAULT_MAP:
         return f" (from {context.meta['config']})"
     return " (from the command line)" if source is ParameterSource.COMMANDLINE else ""

@@ -33,7 +33,7 @@ from .values import type_of
 
 SLUG, VERSION = slug_and_version()
 VARIABLES = PACKAGE.upper()
-"""How the environment variables of all options begin."""
+"""The prefix of all environment variables."""
 JOB_VARIABLES = f"{VARIABLES}_JOB_"
 SHARED = ("results", "log_file", "log_layout", "start_method", "job_option")
 """Settings of ``run`` that other commands have as well: one fact, and one environment variable."""

@@ -37,7 +37,7 @@ OWN_LANES = 100
 MOST_LANES, MOST_WORKERS, MOST_MARKS = 1_000, 20_000, 4_000
 KEPT_RUNS = 20
 KEY_CHARACTERS, ERROR_CHARACTERS = 200, 600
-"""What is kept of a key, from its beginning, and of an error, from its end."""
+"""The first characters of a key are kept, and the last of an error."""
 
 
 @dataclass(slots=True)
@@ -45,9 +45,9 @@ class Cell:
     """The items of one kind in one lane and column."""
 
     items: int = 0
-    """How many began here."""
+    """Number of those that began in this column."""
     seconds: float = 0.0
-    """How much of the column they take."""
+    """Time that they take in this column."""
     key: str = ""
     """Of the first one."""
 
@@ -88,7 +88,7 @@ class Grid:
 
 @dataclass(slots=True)
 class Extent:
-    """How many items there are, of which workers, and when."""
+    """The first pass: count items, and find when each run and each worker began and ended."""
 
     counts: Counter[str] = field(default_factory=Counter)
     begin: float = LAST_SECOND
@@ -128,7 +128,7 @@ class Extent:
 
 @dataclass(slots=True)
 class Timeline:
-    """What to show."""
+    """The data of a picture, whether it is drawn as a page or written as a trace."""
 
     extent: Extent
     lanes: list[str] = field(default_factory=list)
@@ -144,7 +144,7 @@ class Timeline:
 
     @property
     def count(self) -> int:
-        """How many items there are, without the attempts that left no outcome."""
+        """Return the number of items, without attempts that left no outcome."""
         return self.extent.counts.total() - self.extent.counts[KILLED]
 
     @property

@@ -60,7 +60,7 @@ class Backlog:
         self.left: int | None = None
         """Number of items that may still be taken from the source; None for all."""
         self.skip_ahead = 0
-        """How many items to read ahead, by how many were read in vain the last time."""
+        """Number of items to read ahead: doubled while none of them is to be done, then 0."""
         self.pending: list[Item] = []
         self.isolated: deque[tuple[Item, int]] = deque()
         """Items that go alone, and how often each was tried."""
