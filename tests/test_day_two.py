@@ -78,7 +78,9 @@ def test_day_two(project: BakedProject, server: str) -> None:
     assert json.loads(rows["good-bad"]["result"])["score"] == -2
     for text in TEXTS:
         if text.startswith("ask"):
-            assert (rows[text]["attempts"], json.loads(rows[text]["result"])["score"]) == (3, 3)
+            assert json.loads(rows[text]["result"])["score"] == 3
+            # An attempt that ended in the batch that crashed is made again: nobody heard of it.
+            assert rows[text]["attempts"] in {2, 3}
         elif text.startswith("leak"):
             assert json.loads(rows[text]["result"])["leaked"] <= 10
     crash = rows["crash"]

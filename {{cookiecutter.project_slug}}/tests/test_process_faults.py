@@ -100,13 +100,14 @@ def test_pools_never_hang(service: Services, where: str, method: str) -> None:
     report(f"Pools by {method} in {where}()", tries=count, seconds=finished.seconds)
 
 
-CHILDREN = [(kind, method) for kind in ("fork", "executor") for method in start_methods()]
+CHILDREN = [(kind, method) for kind in ("fork", "import", "executor") for method in start_methods()]
 
 
 @pytest.mark.parametrize(("kind", "method"), CHILDREN)
 def test_children_of_items_keep_nobody(service: Services, kind: str, method: str) -> None:
-    """Main is killed while items() has children: workers and listener go, and forked children."""
+    """Main is killed while the job has children there: workers and listener go, and forked ones."""
     one = service("children_of_items")
+    one.environment |= {"AT_IMPORT": method} if kind == "import" else {}
     run = one.start(kind, method, "--workers", "2")
     wait_for(lambda: len(list(one.folder.glob("alive-*"))) >= 2, "work to begin")
     wait_for((one.folder / "begun").exists, "the children")

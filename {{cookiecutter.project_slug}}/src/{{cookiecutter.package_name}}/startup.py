@@ -25,6 +25,7 @@ from .system.errors import RefusedError, WorkersCannotStartError, describe
 from .system.files import STDOUT, check_writable, shown
 from .system.inheritance import heed_children
 from .system.leaving import within
+from .system.lifeline import tie_forked_children
 from .system.memory import spare_the_collector
 from .system.oslimits import make_room
 from .system.signals import StopRequest
@@ -47,6 +48,7 @@ def prepare(settings: Settings) -> None:
         WorkersCannotStartError: There are too few descriptors.
     """
     spare_the_collector()
+    tie_forked_children()
     most = settings.workers * (2 if settings.recycles else 1)  # each beside its successor
     make_room(most, engine.WorkerManager.DESCRIPTORS)
     if settings.log_file == STDOUT:

@@ -145,11 +145,15 @@ class Run:
                     shown.append(_output([SPY, "dump", "--nonblocking", "--pid", str(process.pid)]))
         return "\n".join([*shown, "--- log", self.service.log_text()[-4000:]])
 
-    def kill(self) -> None:
-        """Leave nothing behind."""
+    def kill_processes(self) -> None:
+        """Kill every process of this run that is left."""
         for process in self.processes():
             with suppress(psutil.Error):
                 process.kill()
+
+    def kill(self) -> None:
+        """Leave nothing behind."""
+        self.kill_processes()
         self.process.wait()
         for stream in (self.process.stdout, self.process.stderr, self.process.stdin):
             if stream:
@@ -260,6 +264,7 @@ class Service:
             if run.process.poll() is None:
                 sys.stdout.write(run.stacks())
             elif run.process.stderr and not run.process.stderr.closed:
+                run.kill_processes()  # else the end of what they write might never come
                 end = f"exit {run.process.returncode}\n{run.process.stderr.read()}"
                 sys.stdout.write(f"{end}--- log\n{self.log_text()[-4000:]}")
             run.kill()

@@ -27,6 +27,12 @@ def fork(method: str) -> Iterator[int]:
     time.sleep(1_000)
 
 
+def imported(method: str) -> Iterator[int]:
+    del method
+    yield from range(2)
+    time.sleep(1_000)
+
+
 def executor(method: str) -> Iterator[int]:
     with ProcessPoolExecutor(2, multiprocessing.get_context(method)) as pool:
         yield from pool.map(nap, range(100_000))
@@ -34,7 +40,7 @@ def executor(method: str) -> Iterator[int]:
 
 def items(inputs: Sequence[str]) -> Iterator[tuple[str, int]]:
     kind, method = inputs
-    for number in {"fork": fork, "executor": executor}[kind](method):
+    for number in {"fork": fork, "import": imported, "executor": executor}[kind](method):
         yield f"item-{number}", number
         Path("begun").touch()
 
@@ -42,3 +48,8 @@ def items(inputs: Sequence[str]) -> Iterator[tuple[str, int]]:
 def work(number: int) -> None:
     Path(f"alive-{number}").touch()
     time.sleep(0.1 if number > 1 else 1)
+
+
+if (at_import := os.environ.get("AT_IMPORT")) and not multiprocessing.parent_process():
+    methods: Any = multiprocessing.get_context(at_import)
+    methods.Process(target=time.sleep, args=(1_000,)).start()

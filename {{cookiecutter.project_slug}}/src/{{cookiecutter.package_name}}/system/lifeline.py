@@ -24,7 +24,6 @@ class Lifeline:
 
     def __init__(self) -> None:
         """Open both ends; main's is closed in all that main forks."""
-        _tie_forked_children()
         self.mains_end, self.end = keep(_pipe)
 
     def close(self) -> None:
@@ -83,8 +82,11 @@ _mains_ends: list[Connection] = []
 
 
 @cache
-def _tie_forked_children() -> None:
-    """End what ``items()`` forks with main, unless it leaves main's group of processes."""
+def tie_forked_children() -> None:
+    """In main, before the job is imported: end what the job forks there with main.
+
+    Unless it leaves main's group of processes, or the system is not Linux.
+    """
     if sys.platform == "linux" and HAS_LIFELINE_SIGNALS:
         mains_end, end = keep(_pipe)
         _mains_ends.append(mains_end)
