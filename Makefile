@@ -14,11 +14,11 @@ RENDER := find '{{cookiecutter.project_slug}}' \( -name '.*_cache' -o -name __py
 # Not every user has a home that can be written to.
 export UV_CACHE_DIR ?= $(CURDIR)/.cache/uv
 
-.PHONY: help demo render test pythons lint example docs names bench soak clean
+.PHONY: help demo render test test-all pythons lint example docs names bench soak clean
 .DEFAULT_GOAL := help
 
 help: ## say what there is
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 16
 
 demo: render ## render with default answers and run the service over Python's standard library
 	@echo "$$(find $(STDLIB) -type f | wc -l) files are there:"
@@ -35,8 +35,11 @@ render: $(TOOLS) ## render and install build/file-digest (ANSWERS="execution_mod
 	$(BIN)/uv venv --quiet --python $(BIN)/python $(DEMO)/.venv
 	$(BIN)/uv pip install --quiet --python $(DEMO)/.venv/bin/python --editable $(DEMO)
 
-test: $(TOOLS) ## run every test of the template and of what it generates
+test: $(TOOLS) ## test the template and run what it generates, in a quarter of an hour
 	$(BIN)/pytest -n 2 --dist loadgroup
+
+test-all: $(TOOLS) ## run every test, with each execution model, in an hour
+	$(BIN)/pytest -n 2 --dist loadgroup -m "" --hypothesis-profile thorough
 
 pythons: $(TOOLS) ## run the generated tests on every Python at hand (PYTHONS="python3.12 ..." NEWER=build/newer ARGS="-m faults")
 	.ci/pythons $(BIN)/cookiecutter $(ARGS)

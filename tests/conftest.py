@@ -2,12 +2,15 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import pytest
+from _pytest.mark import ParameterSet
 from baked import TEMPLATE, BakedProject
+from hypothesis import HealthCheck, settings
 
 from benchmarks.rendered import copy_template
 
@@ -17,6 +20,21 @@ CHOICES: dict[str, list[str]] = {
     for question, asked in QUESTIONS.items()
     if isinstance(asked, list) and not question.startswith("_")
 }
+
+
+Value = TypeVar("Value")
+THOROUGH = pytest.mark.thorough
+
+settings.register_profile(
+    "brief", max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("thorough", settings.get_profile("brief"), max_examples=200)
+settings.load_profile("brief")
+
+
+def first_always(values: Sequence[Value]) -> list[Value | ParameterSet]:
+    """Have a test run with the first of some values; with the others when it is to be thorough."""
+    return [values[0], *(pytest.param(value, marks=THOROUGH) for value in values[1:])]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

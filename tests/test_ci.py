@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from baked import TEMPLATE, BakedProject
-from conftest import CHOICES, Bake
+from conftest import CHOICES, Bake, first_always
 from repository import Repository
 from tools import TOOLS, use
 
@@ -161,7 +161,7 @@ def test_gitlab_runs_what_github_runs(bake: Bake) -> None:
     assert [*chain.from_iterable(scripts)] == commands(workflows(bake)[1])
 
 
-@pytest.mark.parametrize("model", CHOICES["execution_model"])
+@pytest.mark.parametrize("model", first_always(CHOICES["execution_model"]))
 def test_lint_commands_pass_as_generated(bake_again: Bake, model: str) -> None:
     """The first push is green: the workflow's own lint commands pass, with a lock file or not."""
     project = bake_again(ci="github", execution_model=model)

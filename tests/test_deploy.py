@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 import pytest
 import yaml
 from baked import BakedProject, run
-from conftest import CHOICES, Bake
+from conftest import CHOICES, Bake, first_always
 from repository import Repository
 from test_container import MOUNT_NAMESPACE, needs_mount_namespace
 from tools import TOOLS, use
@@ -136,7 +136,7 @@ def test_commits_are_checked_after_uvs_cache_is_pruned(bake_again: Bake) -> None
     assert "F401" in done.stdout
 
 
-@pytest.mark.parametrize("execution_model", CHOICES["execution_model"])
+@pytest.mark.parametrize("execution_model", first_always(CHOICES["execution_model"][::-1]))
 def test_the_oldest_dependencies_will_do(bake_again: Bake, execution_model: str) -> None:
     """What CI runs with the lower bounds of pyproject.toml passes; of the tests, some here."""
     project = bake_again(ci="github", execution_model=execution_model)

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from baked import TEMPLATE, BakedProject
-from conftest import CHOICES, Bake
+from conftest import CHOICES, THOROUGH, Bake, first_always
 
 from benchmarks import inbox_soak
 
@@ -31,6 +31,11 @@ OF_MAIN_ALONE = {
     )
 }
 """Fault tables of what main, its journal and the listener do, whoever does the work."""
+WITH_EACH_MODEL = [
+    *(EVERYTHING_ELSE, "test_item_faults.py", "test_log_faults.py", "test_stop_faults.py"),
+    *("test_worker_faults.py", THE_MODELS_OWN),
+]
+"""What is run with each execution model every time."""
 
 every_model = pytest.mark.parametrize("execution_model", CHOICES["execution_model"])
 every_code = pytest.mark.parametrize("include_examples", CHOICES["include_examples"])
@@ -49,43 +54,54 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tree
 
 
-def suites() -> list[tuple[str, str]]:
-    """Return execution models and the tables that pass with each, the longest first."""
+def suites() -> list[tuple[str, str, str]]:
+    """Return execution models, tables of each and how many rows of it, the longest first."""
     models, tables = CHOICES["execution_model"], [EVERYTHING_ELSE, *FAULT_TABLES, THE_MODELS_OWN]
-    with_each = [table for table in tables if table not in OF_MAIN_ALONE]
-    others = [(model, table) for model in models[:0:-1] for table in with_each]
-    return [*others, *((models[0], table) for table in tables)]
+    others = [(model, table, "1") for model in models[:0:-1] for table in WITH_EACH_MODEL]
+    return [*others, *((models[0], table, "1") for table in tables)]
 
 
-@pytest.mark.parametrize(("execution_model", "table"), suites())
+def thorough_suites() -> list[tuple[str, str, str]]:
+    """Return what the others leave out."""
+    models, tables = CHOICES["execution_model"], [EVERYTHING_ELSE, *FAULT_TABLES, THE_MODELS_OWN]
+    left = [table for table in tables if table not in {*OF_MAIN_ALONE, *WITH_EACH_MODEL}]
+    others = [(model, table, "1") for model in models[:0:-1] for table in left]
+    return [*others, *((models[0], table, "each") for table in FAULT_TABLES)]
+
+
+@pytest.mark.parametrize(
+    ("execution_model", "table", "rows"),
+    [*suites(), *(pytest.param(*suite, marks=THOROUGH) for suite in thorough_suites())],
+)
 @pytest.mark.timeout(1800)
-def test_generated_tests_pass(bake: Bake, execution_model: str, table: str) -> None:
+def test_generated_tests_pass(bake: Bake, execution_model: str, table: str, rows: str) -> None:
     """The tests that a project is born with pass in an environment of its own.
 
-    Each row of a fault test is run once by the first execution model, with start methods and
-    transports dealt out to the rows. With the others one row of each test passes; and what is the
-    same whatever the model, not again. All combinations are run by
+    One row of each fault test; `make test-all`: each row once by the first execution model, with
+    start methods and transports dealt out to the rows, and one by the others. What is the same
+    whatever the model is run by the first. All combinations are run by
     `python -m benchmarks.soak --model MODEL --times 1`, and by `pytest -m faults` of the generated
     projects in continuous integration.
     """
     project = bake(execution_model=execution_model)
     own = own_tests(bake, project)
     others = {*FAULT_TABLES, *own}
-    first = execution_model == CHOICES["execution_model"][0]
-    if not first:
+    if execution_model != CHOICES["execution_model"][0]:
         others |= same_for_all_models(bake)
     chosen = {
         EVERYTHING_ELSE: [f"--ignore=tests/{name}" for name in others],
         THE_MODELS_OWN: [f"tests/{name}" for name in own],
     }.get(table, [f"tests/{table}"])
-    rows = "each" if first or table == THE_MODELS_OWN else "1"
     few = {"FAULT_ROWS": rows, "FAULT_TRIES": "1"}
     assert " passed" in project.run_tests(*chosen, environ=few)
 
 
 @pytest.mark.parametrize(
     ("job", "execution_model"),
-    [("inbox", "process"), *(("postgres", model) for model in CHOICES["execution_model"])],
+    [
+        *(("inbox", "process"), ("postgres", "process")),
+        *(pytest.param("postgres", model, marks=THOROUGH) for model in ("pool", "dask")),
+    ],
 )
 @pytest.mark.timeout(1800)
 def test_the_jobs_own_tests_pass(bake: Bake, job: str, execution_model: str) -> None:
@@ -233,7 +249,7 @@ def test_a_second_run_does_nothing_and_says_so(
     assert exported(project) == before
 
 
-@every_model
+@pytest.mark.parametrize("execution_model", first_always(CHOICES["execution_model"]))
 def test_an_inbox_loses_no_file_whoever_is_killed(
     bake: Bake, tmp_path: Path, execution_model: str
 ) -> None:

@@ -11,7 +11,7 @@ import yaml
 from baked import BakedProject
 from conftest import Bake
 from cookiecutter.exceptions import FailedHookException
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from tools import use
@@ -87,7 +87,6 @@ ANSWERS = st.fixed_dictionaries(
 
 
 @given(answers=ANSWERS)
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_text_comes_back(bake_again: Bake, answers: dict[str, str]) -> None:
     """Every file parses, and holds the text that was typed, on one line where it needs to be."""
     project = bake_again(project_slug="any-text", **answers)
