@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from {{ cookiecutter.package_name }}.settings import start_methods
+from {{ cookiecutter.package_name }}.system import inheritance
 
 from .support.service import Service
 
@@ -27,6 +28,7 @@ def pytest_configure() -> None:
         if number and signal.getsignal(number) == signal.SIG_IGN:
             default = signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL
             signal.signal(number, default)
+            inheritance.IGNORED.discard(number)
 
 
 @pytest.hookimpl(tryfirst=True)

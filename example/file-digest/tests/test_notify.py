@@ -67,7 +67,7 @@ def test_a_run_from_begin_to_end(manager: Manager) -> None:
         ("60000000", str(os.getpid()), 1),
         ("60000000", "", 1),
         ("1", "", 3),
-        ("60000000", "1", 0),
+        ("60000000", str(os.getpid() + 1), 0),
         ("", "", 0),
         ("often", "", 0),
     ],
