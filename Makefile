@@ -59,7 +59,7 @@ docs: $(TOOLS) ## write into docs/ what the examples and the timeline show now
 names: $(TOOLS) ## write into dependencies.txt what a project may not be called because of them
 	UPDATE_NAMES=1 $(BIN)/pytest -q tests/test_names.py -k dependency
 
-bench: $(PEERS)/.installed ## measure side by side with the peers (QUICK=1: in three minutes)
+bench: $(PEERS)/.installed ## measure side by side with the peers (QUICK=1: in four minutes)
 	$(PEERS)/bin/python -m benchmarks $(if $(QUICK),--size quick --output build/bench)
 
 soak: $(TOOLS) ## kill workers and the listener under load for a long time

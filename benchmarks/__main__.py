@@ -9,17 +9,30 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import cases, harness, machine, payloads, pictures, rendered, report
-from .results import Results
+from . import cases, goals, harness, machine, payloads, rendered, report
+from .pictures import Picture, picture
+from .results import IDEAL, Results
 
 HERE = Path(__file__).parent
 REQUIREMENTS = HERE / "requirements.txt"
 SIZES = {"full": cases.FULL, "quick": cases.QUICK, "smallest": cases.SMALLEST}
-CHUNKS = "(32), (1000): the chunk size, how many items the peer sends to a worker at a time"
+BRACKETS = "the chunk size, how many items the peer sends to a worker at a time"
+CHUNKS = f"(32), (1000): {BRACKETS}"
 PICTURES = {
-    "log.svg": (cases.LOG, "records_per_second", "Log records per second, 4 workers, one file", ""),
-    "items.svg": (cases.TINY, "items_per_second", "Tiny items per second, 2 workers", CHUNKS),
-}
+    "log.svg": Picture(
+        title=cases.LOG, figure=goals.RECORDS, wanted=goals.LOG_WANTED[cases.LOG],
+        other=goals.CLASSIC, caption="Log records per second, 4 workers, one file",
+    ),
+    "items.svg": Picture(
+        title=cases.TINY, figure=goals.ITEMS, note=CHUNKS,
+        caption="Tiny items per second, 2 workers",
+    ),
+    "uneven.svg": Picture(
+        title=cases.UNEVEN, figure=goals.TO_LAST, lowest_first=True, wanted=goals.IDEAL_WANTED,
+        other=IDEAL, note=f"(4), (16), (64): {BRACKETS}",
+        caption="Uneven items: seconds to the last result, 2 workers",
+    ),
+}  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -32,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, default=HERE, help="folder for report and pictures")
     given = parser.parse_args(arguments)
     sizes, began = SIZES[given.size], time.monotonic()
+    versions = machine.versions(REQUIREMENTS)  # what is missing is to be said before the work
     with _field(sizes.files) as (environ, template, files):
         chosen = [
             case
@@ -43,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     facts = [
         f"{time.strftime('%Y-%m-%d')}, {given.size} run, {minutes:.0f} minutes",
         *machine.machine(),
-        ", ".join(machine.versions(REQUIREMENTS)),
+        ", ".join(versions),
     ]
     _write(given.output, outcomes, report.report(outcomes, sizes, facts))
 
@@ -56,10 +70,12 @@ def _field(files: int) -> Iterator[tuple[dict[str, str], str, str]]:
         projects, digested = Path(folder, "projects"), Path(folder, "files")
         path = [str(harness.ROOT), *map(str, rendered.render_all(template, projects))]
         for number in range(files):
+            part = cases.FIRST if number < cases.FIRST_FILES else "rest"
+            thousand = digested / part / f"{number // 1000:03d}"
             if number % 1000 == 0:
-                (digested / f"{number // 1000:03d}").mkdir(parents=True)
+                thousand.mkdir(parents=True)
             text = f"some words in line {number}\n" * (20 + number % 40)
-            (digested / f"{number // 1000:03d}" / f"{number:06d}.txt").write_text(text, "ascii")
+            (thousand / f"{number:06d}.txt").write_text(text, "ascii")
         loops = str(payloads.loops_of_a_millisecond())
         environ = os.environ | {"PYTHONPATH": os.pathsep.join(path), "BENCH_LOOPS": loops}
         yield environ, str(template), str(digested)
@@ -70,10 +86,9 @@ def _write(folder: Path, outcomes: Sequence[harness.Outcome], text: str) -> None
     (folder / "RESULTS.md").write_text(text, "utf-8")
     (folder / "figures.json").write_text(harness.to_json(outcomes), "utf-8")
     results = Results(outcomes)
-    for name, (title, *shown) in PICTURES.items():
-        if title in results.by_title:
-            chart = pictures.picture(results, title, *shown)
-            (folder / name).write_text(chart, "utf-8")
+    for name, shown in PICTURES.items():
+        if shown.title in results.by_title:
+            (folder / name).write_text(picture(results, shown), "utf-8")
     _tell(f"written: {folder / 'RESULTS.md'}")
 
 

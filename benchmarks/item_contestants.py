@@ -1,87 +1,15 @@
-"""Ways to have two workers do many items."""
+"""Ways to have workers do many items."""
 
 import multiprocessing
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
 from functools import partial
 from importlib import import_module
-from itertools import count, islice
-from pathlib import Path
+from itertools import islice
 from typing import Any
 
-from . import rendered
-
-WORKERS = 2
-CONTEXT = multiprocessing.get_context("fork")
-
-Work = Callable[[Any], Any]
-
-
-class Peer:
-    """Opens workers, yields results as they come, closes."""
-
-    def __init__(self, chunk: int = 1) -> None:
-        """Send that many items in one message, where the peer knows of chunks."""
-        self.chunk = chunk
-        self.pool: Any = None
-
-    @property
-    def warm(self) -> bool:
-        """Whether all workers are up, as far as one can know."""
-        return True
-
-    def open(self) -> None:
-        """Start the workers."""
-
-    def results(self, work: Work, payloads: Iterable[Any]) -> Iterable[Any]:
-        """Do the items."""
-        raise NotImplementedError
-
-    def close(self) -> None:
-        """End the workers, in good order."""
-
-    def counts(self, work: Work, payloads: Iterator[Any], _folder: Path) -> Iterator[int]:
-        """Yield how many results have come since the last time; first, those of a warm-up."""
-        self.open()
-        yield len(list(self.results(work, islice(payloads, WORKERS))))
-        counter = count()
-        deque(zip(self.results(work, payloads), counter, strict=False), maxlen=0)  # at C's speed
-        yield next(counter)
-
-
-class Ours(Peer):
-    """The rendered service's workers, with time limit, retries and log."""
-
-    def __init__(self, model: str, start_method: str = "forkserver") -> None:
-        """Use one execution model."""
-        super().__init__()
-        self.model, self.start_method = model, start_method
-        self.stack = ExitStack()
-        self.seen: set[str] = set()
-
-    @property
-    def warm(self) -> bool:
-        """Whether each worker has done something."""
-        return len(self.seen) >= WORKERS
-
-    def counts(self, _work: Work, payloads: Iterator[Any], folder: Path) -> Iterator[int]:
-        """Yield as outcomes come; they are the job's, which does the same work."""
-        given = rendered.settings(
-            self.model, folder, workers=WORKERS, start_method=self.start_method
-        )
-        pairs = zip(map(str, count()), payloads, strict=False)
-        for outcomes in self.stack.enter_context(rendered.running(self.model, given, pairs)):
-            if outcomes:
-                if outcomes.errors:
-                    raise RuntimeError(outcomes.failures[-1].error)
-                self.seen.add(outcomes.worker)
-                yield len(outcomes)
-
-    def close(self) -> None:
-        """End workers and listener."""
-        self.stack.close()
+from .item_peer import CONTEXT, WORKERS, Peer, Work
+from .ours import Ours
 
 
 class Pool(Peer):
@@ -94,7 +22,8 @@ class Pool(Peer):
 
     def open(self) -> None:
         """Start the workers."""
-        self.pool = import_module(self.module).get_context("fork").Pool(WORKERS)
+        context = import_module(self.module).get_context(self.start_method)
+        self.pool = context.Pool(self.workers)
 
     def results(self, work: Work, payloads: Iterable[Any]) -> Iterable[Any]:
         """Do the items."""
@@ -121,7 +50,8 @@ class Executor(Peer):
 
     def open(self) -> None:
         """Start the workers."""
-        self.pool = ProcessPoolExecutor(WORKERS, mp_context=CONTEXT)
+        context = multiprocessing.get_context(self.start_method)
+        self.pool = ProcessPoolExecutor(self.workers, mp_context=context)
 
     def results(self, work: Work, payloads: Iterable[Any]) -> Iterable[Any]:
         """Do the items."""
@@ -201,16 +131,16 @@ class TwoQueues(Peer):
         """Create the queues; the workers start with the first work."""
         self.tasks: Any = CONTEXT.Queue()
         self.done: Any = CONTEXT.Queue()
-        self.workers: list[Any] = []
+        self.processes: list[Any] = []
 
     def results(self, work: Work, payloads: Iterable[Any]) -> Iterator[Any]:
         """Do the items, some chunks ahead."""
-        if not self.workers:
-            self.workers = [
+        if not self.processes:
+            self.processes = [
                 CONTEXT.Process(target=self._serve, args=(work,)) for _ in range(WORKERS)
             ]
-            for worker in self.workers:
-                worker.start()
+            for process in self.processes:
+                process.start()
         chunks = iter(partial(lambda source: list(islice(source, self.chunk)), iter(payloads)), [])
         sent = sum(1 for chunk in islice(chunks, 2 * WORKERS) if not self.tasks.put(chunk))
         while sent:
@@ -220,10 +150,10 @@ class TwoQueues(Peer):
 
     def close(self) -> None:
         """Send one sentinel for each worker."""
-        for _ in self.workers:
+        for _ in self.processes:
             self.tasks.put(None)
-        for worker in self.workers:
-            worker.join()
+        for process in self.processes:
+            process.join()
 
     def _serve(self, work: Work) -> None:
         for chunk in iter(self.tasks.get, None):
@@ -270,3 +200,21 @@ CONTESTANTS: dict[str, tuple[Callable[[], Peer], int]] = {
     "dask client.map": (DaskMap, 1_000),
 }
 """Name to what opens it, and about how many tiny items it does in a second."""
+SWEPT: dict[str, Callable[[int], Peer]] = {
+    "Pool.imap_unordered": Pool,
+    "ProcessPoolExecutor.map": Executor,
+}
+"""Who can be told any chunk size."""
+
+
+def sweep(*chunks: int) -> list[str]:
+    """Return the names of those who can be told a chunk size, with each of some."""
+    return [kind if chunk == 1 else f"{kind}({chunk})" for kind in SWEPT for chunk in chunks]
+
+
+def contestant(name: str) -> Peer:
+    """Return one of ``CONTESTANTS``, or one with the chunk size that its name says."""
+    if name in CONTESTANTS:
+        return CONTESTANTS[name][0]()
+    kind, _, chunk = name.removesuffix(")").partition("(")
+    return SWEPT[kind](int(chunk))

@@ -1,4 +1,4 @@
-"""Two workers do items: tiny ones, such of a millisecond, such of a megabyte both ways."""
+"""Two workers do items that are all alike: tiny ones, such that compute, such of megabytes."""
 
 import os
 import time
@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from .harness import Figures
-from .item_contestants import CONTESTANTS, WORKERS, Peer
+from .item_contestants import CONTESTANTS, contestant
+from .item_peer import WORKERS, Peer
 from .machine import memory_mb
-from .payloads import WORK, payloads
+from .ours import Ours
+from .payloads import ARRAY_MB, EVEN, WORK, payloads
 
 FEWEST = 4 * WORKERS
-PER_SECOND = {"1 ms": 1_000 * WORKERS, "1 MB": 200}
+PER_SECOND = {kind: 1_000 / milliseconds * WORKERS for kind, milliseconds in EVEN.items()}
+PER_SECOND |= {"1 MB": 200, "1 MB of bytes": 200, "arrays": 10}
+"""About as many items as two workers do; of those that compute, exactly as many as they can."""
+RECYCLING = ", recycling workers"
 
 
 def contestants() -> Sequence[str]:
@@ -38,17 +43,21 @@ class Marks:
 
 
 def measure(name: str, options: dict[str, Any], folder: Path) -> Figures:
-    """Measure one contestant; ``options`` are kind, seconds or items, and whether memory counts."""
-    kind = options["kind"]
-    opener, tiny = CONTESTANTS[name]
-    total = options.get("items") or int(PER_SECOND.get(kind, tiny) * options["seconds"])
-    total = max(total, FEWEST)
+    """Measure one contestant.
+
+    ``options`` are kind, seconds or items, whether memory counts, and how often to recycle.
+    """
+    kind, who = options["kind"], contestant(name.removesuffix(RECYCLING))
+    total = options.get("items") or _items(name, kind, options["seconds"])
     os.environ["BENCH_WORK"] = kind
-    contestant, memory = opener(), memory_mb(os.getpid())
-    marks = Marks(time.perf_counter())
-    _follow(contestant, contestant.counts(WORK[kind], payloads(kind, total), folder), total, marks)
-    contestant.close()
+    if name.endswith(RECYCLING) and isinstance(who, Ours):
+        who.settings["recycle_after"] = total // (options["replacements"] + WORKERS)
+    memory, marks = memory_mb(os.getpid()), Marks(time.perf_counter())
+    _follow(who, who.counts(WORK[kind], payloads(kind, total), folder), total, marks)
+    who.close()
     figures = {"start_s": marks.first - marks.began, "stop_s": time.perf_counter() - marks.last}
+    if options.get("replacements") and isinstance(who, Ours):
+        figures["replaced"] = len(who.seen) - WORKERS
     if options.get("memory"):
         peak = memory_mb(os.getpid(), peak=True)
         figures["memory_mb"] = peak - memory
@@ -57,7 +66,13 @@ def measure(name: str, options: dict[str, Any], folder: Path) -> Figures:
     return figures | _speed(kind, (total - marks.warm) / (marks.last - marks.warm_at))
 
 
-def _follow(contestant: Peer, steps: Iterator[int], total: int, marks: Marks) -> None:
+def _items(name: str, kind: str, seconds: float) -> int:
+    """Return how many items take about so long, an even number of them."""
+    rate = PER_SECOND.get(kind) or CONTESTANTS[name][1]
+    return max(FEWEST, int(rate * seconds) // WORKERS * WORKERS)
+
+
+def _follow(who: Peer, steps: Iterator[int], total: int, marks: Marks) -> None:
     """Take the results in.
 
     Raises:
@@ -65,7 +80,7 @@ def _follow(contestant: Peer, steps: Iterator[int], total: int, marks: Marks) ->
     """
     marks.warm = done = next(steps)
     marks.first = marks.warm_at = time.perf_counter()
-    while done < total // 2 and not contestant.warm:
+    while done < total // 2 and not who.warm:
         marks.warm = done = done + next(steps)
         marks.warm_at = time.perf_counter()
     while done < total:
@@ -78,10 +93,8 @@ def _follow(contestant: Peer, steps: Iterator[int], total: int, marks: Marks) ->
 
 
 def _speed(kind: str, rate: float) -> Figures:
-    match kind:
-        case "1 ms":
-            return {"items_per_second": rate, "efficiency": rate / PER_SECOND[kind]}
-        case "1 MB":
-            return {"mb_per_second": 2 * rate}
-        case _:
-            return {"items_per_second": rate}
+    if kind in EVEN:
+        return {"items_per_second": rate, "efficiency": rate / PER_SECOND[kind]}
+    if kind == "arrays":
+        return {"mb_sent_per_second": ARRAY_MB * rate}
+    return {"mb_per_second": 2 * rate} if kind.startswith("1 MB") else {"items_per_second": rate}

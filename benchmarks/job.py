@@ -3,9 +3,9 @@
 import os
 from collections.abc import Iterator, Sequence
 
-from benchmarks.payloads import WORK
+from benchmarks.payloads import WORK_IN_JSON
 
-work = WORK[os.environ.get("BENCH_WORK", "tiny")]
+work = WORK_IN_JSON[os.environ.get("BENCH_WORK", "tiny")]
 
 
 def items(inputs: Sequence[str]) -> Iterator[tuple[str, int]]:

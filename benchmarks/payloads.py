@@ -1,12 +1,20 @@
 """What the workers of every contestant do."""
 
+import base64
 import os
 import time
 from collections.abc import Callable, Iterator
+from importlib import import_module
+from itertools import repeat
 from typing import Any
 
 LOOPS = int(os.environ.get("BENCH_LOOPS", "1"))
 MEGABYTE = "x" * (1 << 20)
+BYTES = bytes(range(256)) * (1 << 12)
+ARRAY_MB = 100
+WAIT_SECONDS = 0.05
+EVEN = {"0.1 ms": 0.1, "1 ms": 1.0, "10 ms": 10.0, "100 ms": 100.0}
+"""Kinds of items that compute, and for how many milliseconds."""
 
 
 def square(number: int) -> int:
@@ -14,27 +22,63 @@ def square(number: int) -> int:
     return number * number
 
 
-def compute(number: int) -> int:
-    """Compute for a millisecond: a fixed number of steps, so that a busy machine shows."""
-    for _ in range(LOOPS):
+def compute(milliseconds: float) -> float:
+    """Compute for some time: a fixed number of steps, so that a busy machine shows."""
+    for _ in range(int(LOOPS * milliseconds)):
         pass
-    return number
+    return milliseconds
 
 
-def echo(text: str) -> str:
+def wait(seconds: float) -> float:
+    """Wait, as for an answer from the network; what is waited for is the time itself."""
+    time.sleep(seconds)
+    return seconds
+
+
+def echo(data: Any) -> Any:
     """Send a megabyte back."""
-    return text
+    return data
 
 
-WORK: dict[str, Callable[[Any], Any]] = {"tiny": square, "1 ms": compute, "1 MB": echo}
+def echo_in_base64(data: bytes) -> str:
+    """Send a megabyte of bytes back as one has to where results are JSON."""
+    return base64.b64encode(data).decode("ascii")
+
+
+def total(array: Any) -> float:
+    """Read an array from end to end."""
+    return float(array.sum())
+
+
+WORK: dict[str, Callable[[Any], Any]] = {
+    "tiny": square,
+    **dict.fromkeys(EVEN, compute),
+    "uneven": compute,
+    "wait": wait,
+    "1 MB": echo,
+    "1 MB of bytes": echo,
+    "arrays": total,
+}
+WORK_IN_JSON = WORK | {"1 MB of bytes": echo_in_base64}
+"""What the service does instead, whose results are JSON."""
 
 
 def payloads(kind: str, count: int) -> Iterator[Any]:
     """Yield the payloads of a kind of work."""
-    if kind == "1 MB":
-        # Each another text: pickle writes the same object in a chunk only once.
-        return (MEGABYTE + str(number) for number in range(count))
-    return iter(range(count))
+    numbers = range(count)
+    match kind:
+        # Each another object: pickle writes the same one in a chunk only once.
+        case "1 MB":
+            return (MEGABYTE + str(number) for number in numbers)
+        case "1 MB of bytes":
+            return (BYTES + str(number).encode() for number in numbers)
+        case "arrays":
+            full, size = import_module("numpy").full, ARRAY_MB * 1_000_000 // 8
+            return (full(size, number, "float64") for number in numbers)
+        case "wait":
+            return repeat(WAIT_SECONDS, count)
+        case _:
+            return repeat(EVEN[kind], count) if kind in EVEN else iter(numbers)
 
 
 def loops_of_a_millisecond() -> int:

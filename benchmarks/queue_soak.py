@@ -5,7 +5,7 @@
 It renders the job `postgres`, starts a PostgreSQL of its own and two services. Each is SIGKILLed
 and started again so many times, the server is crashed and started again, spread over the rows.
 `--compare` measures rows a second without kills, beside loops of psycopg, and procrastinate where
-that is installed (`python -m benchmarks.queue_soak` in an environment with it).
+that is installed. The environment of `make bench`, build/peers, has all that it needs.
 """
 
 import argparse

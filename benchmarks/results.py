@@ -5,6 +5,9 @@ from statistics import median
 
 from .harness import Outcome
 
+IDEAL = "ideal: split in advance"
+"""Takes part in a case beside the peers, but can be had only by whoever knows the future."""
+
 
 class Results:
     """The outcomes of all cases."""
@@ -37,14 +40,21 @@ class Results:
         ]
         return median(ratios) if ratios else None
 
-    def best_peer(self, title: str, figure: str) -> str | None:
-        """Return the peer with the highest median."""
+    def best_peer(self, title: str, figure: str, *, lowest: bool = False) -> str | None:
+        """Return the peer with the highest median, or the one with the lowest."""
         outcome = self.by_title.get(title)
-        peers = [name for name in outcome.bouts if not is_ours(name)] if outcome else []
-        medians = {name: self.median(title, name, figure) or 0.0 for name in peers}
-        return max(medians, key=lambda name: medians[name], default=None)
+        peers = [name for name in outcome.bouts if is_peer(name)] if outcome else []
+        medians = {name: self.median(title, name, figure) for name in peers}
+        known = {name: value for name, value in medians.items() if value is not None}
+        best = min if lowest else max
+        return best(known, key=lambda name: known[name], default=None)
 
 
 def is_ours(name: str) -> bool:
     """Whether a contestant is the rendered service."""
     return name.startswith("ours")
+
+
+def is_peer(name: str) -> bool:
+    """Whether a contestant is what people could take instead."""
+    return not is_ours(name) and name != IDEAL

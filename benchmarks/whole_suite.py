@@ -50,9 +50,9 @@ def _digest(name: str, model: str, files: Path, folder: Path) -> Figures:
     else:
         level = "DEBUG" if name.endswith(EACH_LOGGED) else "INFO"
         command = ["-m", f"digest_{model}", "run", files, "--log-level", level]
-    seconds = _run(command, folder)
+    seconds = run_python(command, folder)
     total = sum(len(names) for _, _, names in os.walk(files))
-    if (done := _printed(folder) if name in SCRIPTS else _journalled(folder)[0]) != total:
+    if (done := _printed(folder) if name in SCRIPTS else journalled(folder)[0]) != total:
         raise RuntimeError(f"{done} of {total} files were digested")
     return {"seconds": seconds, "files_per_second": total / seconds}
 
@@ -87,10 +87,10 @@ def _cost(model: str, items: int, folder: Path, keep: int | None) -> Figures:
 
 
 def _start(model: str, folder: Path) -> Figures:
-    helping = _run(["-m", f"bench_{model}", "--help"], folder)
+    helping = run_python(["-m", f"bench_{model}", "--help"], folder)
     began = time.time()
-    _run(["-m", f"bench_{model}", "run", "10"], folder)
-    return {"help_s": helping, "first_outcome_s": _journalled(folder)[1] - began}
+    run_python(["-m", f"bench_{model}", "run", "10"], folder)
+    return {"help_s": helping, "first_outcome_s": journalled(folder)[1] - began}
 
 
 def _rendering(template: Path, model: str) -> Figures:
@@ -101,7 +101,7 @@ def _rendering(template: Path, model: str) -> Figures:
         return {"rendering_s": time.perf_counter() - began}
 
 
-def _run(command: Sequence[str | Path], folder: Path) -> float:
+def run_python(command: Sequence[str | Path], folder: Path) -> float:
     """Run Python on two workers, output to a file; return the seconds it took."""
     environ = os.environ | {
         f"{job}_{model}_run_workers".upper(): str(WORKERS)
@@ -120,7 +120,7 @@ def _printed(folder: Path) -> int:
     return (folder / "printed").read_bytes().count(b"\n")
 
 
-def _journalled(folder: Path) -> tuple[int, float]:
+def journalled(folder: Path) -> tuple[int, float]:
     """Return how many items are done, and when the first of them was."""
     with closing(sqlite3.connect(folder / "results.db")) as database:
         query = "SELECT COUNT(*), MIN(started + seconds) FROM outcomes WHERE status = 'done'"
