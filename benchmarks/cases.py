@@ -71,6 +71,8 @@ class Sizes:
     rounds: int
     side_rounds: int
     """Of what is not compared with peers in a goal, or takes long."""
+    long_rounds: int
+    """Of what takes half a minute a round or more."""
     seconds: float
     """About how long a bout measures."""
     files: int
@@ -87,16 +89,16 @@ class Sizes:
 
 
 FULL = Sizes(
-    rounds=5, side_rounds=3, seconds=1.0, files=100_000, generator=1_000_000,
+    rounds=5, side_rounds=3, long_rounds=2, seconds=1.0, files=100_000, generator=1_000_000,
     curve=(1_000, 10_000, 100_000, 1_000_000), waiters=400, waits=48_000, rows=2_000_000,
 )  # fmt: skip
 QUICK = Sizes(
-    rounds=1, side_rounds=1, seconds=0.3, files=5_000, generator=1_000_000,
-    curve=(1_000, 10_000, 100_000), waiters=50, waits=3_000, rows=200_000,
+    rounds=1, side_rounds=1, long_rounds=1, seconds=0.3, files=5_000, generator=300_000,
+    curve=(1_000, 10_000, 100_000), waiters=50, waits=1_000, rows=200_000,
 )  # fmt: skip
 SMALLEST = Sizes(
-    rounds=1, side_rounds=1, seconds=0.05, files=40, generator=2_000, curve=(100, 1_000),
-    waiters=4, waits=40, rows=1_000,
+    rounds=1, side_rounds=1, long_rounds=1, seconds=0.05, files=40, generator=2_000,
+    curve=(100, 1_000), waiters=4, waits=40, rows=1_000,
 )  # fmt: skip
 
 
@@ -115,8 +117,8 @@ def _logs(sizes: Sizes) -> Iterator[Case]:
     everyone = log_suite.contestants()
     for title, workers, layout, names, rounds in (
         (LOG, 4, "text", everyone, sizes.rounds),
-        (LOG_1, 1, "text", everyone, sizes.side_rounds),
-        (LOG_8, 8, "text", everyone, sizes.side_rounds),
+        (LOG_1, 1, "text", SOME_LOGS, sizes.side_rounds),
+        (LOG_8, 8, "text", SOME_LOGS, sizes.side_rounds),
         (CALLER, 4, "caller", SOME_LOGS, sizes.rounds),
         (JSON, 4, "json", SOME_LOGS, sizes.rounds),
     ):
@@ -131,7 +133,7 @@ def _logs(sizes: Sizes) -> Iterator[Case]:
 def _items(sizes: Sizes) -> Iterator[Case]:
     for title, kind, rounds, main, baseline in (
         (TINY, "tiny", sizes.side_rounds, "items_per_second", "Pool.map"),
-        (MILLISECOND, "1 ms", sizes.rounds, "efficiency", "Pool.imap_unordered"),
+        (MILLISECOND, "1 ms", sizes.side_rounds, "efficiency", "Pool.imap_unordered"),
         (MEGABYTE, "1 MB", sizes.side_rounds, "mb_per_second", "Pool.imap_unordered"),
     ):
         yield Case(
@@ -144,7 +146,7 @@ def _items(sizes: Sizes) -> Iterator[Case]:
         "The same, of bytes. Ours answers in base64, because its results are JSON.",
     )  # fmt: skip
     yield Case(
-        ARRAYS, "item_suite", LARGE, sizes.side_rounds, "mb_sent_per_second", "Pool.map",
+        ARRAYS, "item_suite", LARGE, sizes.long_rounds, "mb_sent_per_second", "Pool.map",
         {"kind": "arrays", "seconds": sizes.seconds},
         "Each array is made as its turn comes, sent as a payload and added up; joblib sends the "
         "name of a file instead, which it maps into memory.",
@@ -170,7 +172,7 @@ def _even(sizes: Sizes) -> Iterator[Case]:
 def _uneven(sizes: Sizes) -> Iterator[Case]:
     for title, longest_last in ((UNEVEN, False), (LONGEST_LAST, True)):
         yield Case(
-            title, "uneven_suite", uneven_suite.contestants(), sizes.side_rounds,
+            title, "uneven_suite", uneven_suite.contestants(), sizes.long_rounds,
             "seconds_to_last", IDEAL,
             {"seconds": max(3 * sizes.seconds, FEWEST_SECONDS), "longest_last": longest_last},
             "Two workers; items as long as a log-normal distribution has it, median 2 ms, the "
@@ -190,7 +192,7 @@ def _many(sizes: Sizes) -> Iterator[Case]:
             "with workers that are there at once the efficiency would be 1.",
         )  # fmt: skip
     yield Case(
-        REPLACING, "item_suite", (OURS[0], RECYCLING), sizes.side_rounds, "items_per_second",
+        REPLACING, "item_suite", (OURS[0], RECYCLING), sizes.long_rounds, "items_per_second",
         OURS[0], {"kind": "1 ms", "seconds": 10 * sizes.seconds, "replacements": REPLACEMENTS},
         "Two workers; `--recycle-after` is such that ten of them are replaced on the way.",
     )  # fmt: skip
