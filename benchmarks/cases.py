@@ -9,6 +9,7 @@ from . import (
     item_suite,
     journal_suite,
     log_suite,
+    preload_suite,
     uneven_suite,
     waiting_suite,
     whole_suite,
@@ -45,6 +46,7 @@ DIGEST = "Whole service: small files digested"
 DIGEST_FEW = "Whole service: fewer small files digested"
 START = "Whole service: start"
 RENDERING = "Whole service: rendering a project"
+PRELOAD = "Whole service: start of workers whose job takes long to import"
 
 SOME_LOGS = ("ours, pipe", "ours, queue", "classic queue", "FileHandler per process")
 OURS = ("ours, process", "ours, pool", "ours, dask")
@@ -105,7 +107,7 @@ SMALLEST = Sizes(
 def cases(sizes: Sizes, template: str, files: str) -> list[Case]:
     """Return all cases; ``template`` is what to render, ``files`` a folder of files to digest."""
     of_items = (*_items(sizes), *_even(sizes), *_uneven(sizes), *_many(sizes))
-    return [*_logs(sizes), *of_items, *_whole(sizes, template, files)]
+    return [*_logs(sizes), *of_items, *_whole(sizes, template, files), _preload(sizes)]
 
 
 def cost_title(items: int) -> str:
@@ -230,4 +232,14 @@ def _whole(sizes: Sizes, template: str, files: str) -> Iterator[Case]:
     yield Case(
         RENDERING, "whole_suite", OURS, sizes.rounds, "rendering_s", "ours, process",
         {"what": "rendering", "template": template}, "By cookiecutter's API, hooks included.",
+    )  # fmt: skip
+
+
+def _preload(sizes: Sizes) -> Case:
+    workers, seconds = (3, 0.05) if sizes is SMALLEST else (100, 1.0)
+    return Case(
+        PRELOAD, "preload_suite", preload_suite.contestants(), sizes.side_rounds, "ready_s",
+        preload_suite.EACH, {"workers": workers, "seconds": seconds},
+        f"{workers} workers, an import that takes {seconds:g} s of CPU; from the command's start "
+        "until the last worker is ready.",
     )  # fmt: skip

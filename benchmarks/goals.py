@@ -19,6 +19,7 @@ from .cases import (
     LONGEST_LAST,
     MEGABYTE,
     MILLISECOND,
+    PRELOAD,
     RECYCLING,
     RENDERING,
     REPLACING,
@@ -29,6 +30,7 @@ from .cases import (
     Sizes,
     cost_title,
 )
+from .preload_suite import EACH, PRELOADED
 from .results import IDEAL, Results
 from .whole_suite import EACH_LOGGED, KEEPING
 
@@ -219,3 +221,5 @@ def _whole(results: Results, sizes: Sizes) -> Iterator[Goal]:
     ):
         seconds = results.median(title, PROCESS, figure)
         yield Goal(text, seconds, wanted, at_most=True, unit="s")
+    shorter = results.ratio(PRELOAD, PRELOADED, EACH, "ready_s")
+    yield Goal(f"{PRELOAD}: {PRELOADED} against {EACH}", shorter, 0.1, at_most=True)

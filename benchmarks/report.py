@@ -33,6 +33,7 @@ FIGURES = {
     "help_s": ("--help, s", "{:.3f}"),
     "first_outcome_s": ("first outcome, s", "{:.3f}"),
     "rendering_s": ("rendering, s", "{:.3f}"),
+    "ready_s": ("all workers ready, s", "{:.2f}"),
     "memory_mb": ("main grew, MB", "{:.1f}"),
     "journal_mb": ("journal, MB", "{:.1f}"),
     "late_mb": ("in the second half, MB", "{:.1f}"),
