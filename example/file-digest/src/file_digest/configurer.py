@@ -46,7 +46,7 @@ class LogSetup:
 
 
 class EarlyRecords(logging.Handler):
-    """Keeps what is logged before there is a log: while main imports the job."""
+    """Keeps what is logged before there is a log: while main or a forkserver imports the job."""
 
     def __init__(self, level: str) -> None:
         """Keep the newest of them."""
@@ -68,12 +68,14 @@ class EarlyRecords(logging.Handler):
                 successor.handle(self.records.popleft())
 
 
-def keep_early_records(level: str, levels: Mapping[str, str]) -> None:
-    """Keep what this process logs for ``configure_worker``; in main, before the job is imported."""
+def keep_early_records(level: str, levels: Mapping[str, str]) -> EarlyRecords:
+    """Keep what this process logs for ``configure_worker``, while it imports the job."""
     hooks.install()
     records.install()
-    hooks.use(EarlyRecords(level))
+    early = EarlyRecords(level)
+    hooks.use(early)
     hooks.set_levels(levels)
+    return early
 
 
 def configure_worker(setup: LogSetup, stall_seconds: float = STALL_SECONDS) -> None:

@@ -34,6 +34,8 @@ from .system.files import STDOUT, high_duplicate
 from .system.lifeline import Lifeline, outlive_main
 from .system.processes import (
     UNKNOWN,
+    await_helpers,
+    can_start,
     context_for,
     exitcode_of,
     how_it_ended,
@@ -172,7 +174,8 @@ class Listener:
 
     def __init__(self, settings: Settings) -> None:
         """Open the transport that ``settings`` ask for; ``start`` starts the process."""
-        self.context = context_for(settings.start_method)
+        self.start_method = settings.start_method
+        self.context = context_for(self.start_method)
         self.lifeline = Lifeline()
         log_file = settings.log_file.absolute()
         self.stream = _stream_beside(settings.results) if settings.log_file == STDOUT else None
@@ -221,7 +224,7 @@ class Listener:
             self.reopen_due = False
         if self.process is None or exitcode_of(self.process) is None:
             return
-        if time.monotonic() < self.started + RESTART_SECONDS:
+        if time.monotonic() < self.started + RESTART_SECONDS or not can_start(self.start_method):
             return
         kill(self.process)
         ended = how_it_ended(self.process.exitcode)
@@ -264,6 +267,7 @@ class Listener:
             if exitcode_of(self.process) is not None:
                 kill(self.process)  # one whose forkserver died may live on
                 try:
+                    await_helpers(self.start_method, 0.0, lambda: True)
                     patiently(self.start)
                 except (OSError, WorkersCannotStartError):
                     return False

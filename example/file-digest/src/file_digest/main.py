@@ -23,7 +23,8 @@ from .startup import begin_items, check_log, import_job, open_journal, prepare
 from .system.capacity import patiently
 from .system.files import shown
 from .system.leaving import within
-from .system.processes import start_helpers
+from .system.preload import preload
+from .system.processes import await_helpers, start_helpers
 from .system.signals import StopRequest
 from .system.stack_report import StackReport
 from .system.streams import tell
@@ -148,6 +149,8 @@ def listening(settings: Settings, stop: StopRequest) -> Iterator[Listener]:
         RefusedError: The log file cannot be written.
     """
     check_log(settings)
+    with suppress(OSError):  # it is told when the listener cannot be started
+        await_helpers(settings.start_method, settings.start_timeout, lambda: stop.requested)
     listener = patiently(partial(Listener, settings))
     patiently(listener.start)
     try:
@@ -172,6 +175,7 @@ def _pid(listener: Listener) -> int:
 
 def _log_failure(settings: Settings, stop: StopRequest, text: str) -> None:
     """Log why there is no run."""
+    preload.cancel()
     with listening(settings, stop):
         log.error("%s", text)
 

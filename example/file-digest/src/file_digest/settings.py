@@ -200,6 +200,12 @@ class Settings:
     start_method: StartMethod = setting(
         choice(*start_methods()), "How a worker is started.", WORKERS, start_methods()[0]
     )
+    preload: bool | None = setting(
+        FLAG,
+        "Import the job once for all workers, in the forkserver.",
+        WORKERS,
+        shown="no-preload",
+    )
     start_timeout: float = setting(
         number(above=True),
         "Seconds that a worker may take to import the job and to set it up.",

@@ -14,6 +14,8 @@ from .items.messages import ContractError, ItemsError, StoppedError
 from .items.refusals import JOB, failure, refusal
 from .items.source import Source
 from .items.worker_job import retry_types
+from .log.hooks import deliver
+from .log.output import log_line
 from .log.stream import claim_stdout
 from .results.database import JournalError, check
 from .results.journal import Journal
@@ -28,6 +30,7 @@ from .system.leaving import within
 from .system.lifeline import tie_forked_children
 from .system.memory import spare_the_collector
 from .system.oslimits import make_room
+from .system.preload import Request, Result, preload
 from .system.signals import StopRequest
 from .system.streams import tell
 from .system.threads import limit_threads, threads_for
@@ -54,6 +57,25 @@ def prepare(settings: Settings) -> None:
     if settings.log_file == STDOUT:
         claim_stdout(settings.log_max_bytes)
     limit_threads(threads_for(settings))
+    if settings.preload:
+        request = Request(settings.log_level, settings.log_levels, settings.capture_output)
+        preload.ask(request, settings.start_timeout, log_preload)
+
+
+def log_preload(result: Result) -> None:
+    """Log what a forkserver's import of the job logged and printed, and what came of it."""
+    for record in result.records:
+        deliver(record)
+    for line in result.output:
+        log_line("output", line, processName="forkserver", process=result.pid)
+    if result.problem:
+        log.warning("--preload failed, so each worker imports the job: %s", result.problem)
+    else:
+        text = "the forkserver, pid %d, took %.2f s to import the job"
+        log.info(text, result.pid, result.seconds)
+    if result.threads:
+        names = ", ".join(result.threads)
+        log.warning("--preload: workers lack the threads that the import started: %s", names)
 
 
 def import_job(settings: Settings, log_failure: Callable[[str], None]) -> ModuleType:

@@ -13,6 +13,14 @@ from . import config
 NEED_WORKERS = ("item_timeout", "recycle_after", "worker_memory", "threads_per_worker")
 """Settings that mean nothing where all is done in main."""
 
+WITHOUT_PRELOAD = {
+    "spawn": "needs --start-method forkserver; with spawn each worker has to import the job itself",
+    "fork": "needs --start-method forkserver; with fork workers have the job from main anyway",
+}
+"""Why ``--preload`` cannot be had, by start method."""
+NOT_OURS = ("scheduler", "scheduler_file")
+"""Options of dask's that name a cluster which is not this run's."""
+
 
 def check_together(settings: Settings) -> None:
     """Refuse settings that do not go together.
@@ -24,8 +32,19 @@ def check_together(settings: Settings) -> None:
     if needed and not settings.workers:
         option = f"--{needed[0].replace('_', '-')}"
         raise click.UsageError(f"{option}: needs a process of its own; --workers 0 has none")
+    if settings.preload and (problem := _no_preload(settings)):
+        raise click.UsageError(f"--preload: {problem}")
     if settings.metrics:
         _check_metrics(settings.metrics, settings)
+
+
+def _no_preload(settings: Settings) -> str:
+    """Return why the job cannot be imported once for all workers; empty if it can."""
+    if not settings.workers:
+        return "needs a process of its own; --workers 0 has none"
+    if any(settings.engine.get(name) for name in NOT_OURS):
+        return "needs workers that this run starts; a dask scheduler has its own"
+    return WITHOUT_PRELOAD.get(settings.start_method, "")
 
 
 def _check_metrics(path: Path, settings: Settings) -> None:

@@ -108,8 +108,13 @@ def keep(make: Callable[[], tuple[End, End]]) -> tuple[End, End]:
     return ends
 
 
+def pass_on() -> None:
+    """In a forkserver that has imported the job: ``was_forked`` is true in its children."""
+    _forks.forked = True
+
+
 def was_forked() -> bool:
-    """Whether this process is a copy of main: what main imported and registered is there."""
+    """Whether this process is a copy: what another imported and registered is there."""
     return _forks.forked
 
 

@@ -6,6 +6,7 @@ leave without their hooks (https://github.com/python/cpython/issues/83856).
 
 import atexit
 import os
+import signal
 import sys
 import threading
 import time
@@ -58,6 +59,30 @@ def run_hooks_at_end(*, forked: bool) -> None:
             finalizer.atexit = False
         atexit.register(weakref.finalize._exitfunc)  # type: ignore[attr-defined] # noqa: SLF001
     util.Finalize(None, _end_worker, exitpriority=LAST)
+
+
+def end_in_time() -> None:
+    """In a forkserver that has imported the job: have its hooks run at its end, and that be soon.
+
+    Python would wait for its threads, without a deadline, before the hooks.
+    """
+    forkserver = os.getpid()
+
+    def end() -> None:
+        if os.getpid() != forkserver:
+            return  # a worker has its own
+        if sys.platform != "win32":
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.setitimer(signal.ITIMER_REAL, SHUTDOWN_TIMEOUT)
+        deadline = time.monotonic() + SHUTDOWN_TIMEOUT / 2
+        for thread in threading.enumerate():
+            if not thread.daemon and thread is not threading.current_thread():
+                thread.join(max(0.0, deadline - time.monotonic()))
+        atexit._run_exitfuncs()  # noqa: SLF001 - as below
+        _flush()
+        os._exit(0)
+
+    threading._register_atexit(end)  # type: ignore[attr-defined] # noqa: SLF001 - called first
 
 
 def _end_worker() -> None:

@@ -17,6 +17,8 @@ from .. import PACKAGE
 from .capacity import forkserver_cannot_fork
 from .files import leave_lost_folder
 from .inheritance import MAINS_SIGNALS, SIGKILL
+from .preload import MODULE
+from .preload import preload as preloads
 
 if sys.platform != "win32":
     from multiprocessing import forkserver
@@ -27,7 +29,9 @@ LOST_TRACK = 255
 UNKNOWN = 1_000
 """Instead of an exit code that nobody can tell any more."""
 
-POLL_INTERVAL = 0.001
+POLL_INTERVAL, WAIT_INTERVAL = 0.001, 0.01
+KILL_SECONDS = 1.0
+"""How long the end of a killed forkserver may take."""
 
 
 class Ending(Protocol):
@@ -67,11 +71,45 @@ def start_helpers(start_method: str) -> None:
             resource_tracker.ensure_running()
     if sys.platform != "win32" and start_method == "forkserver":
         server: Any = forkserver._forkserver  # noqa: SLF001 - there is no other way to know it
-        preload = [f"{PACKAGE}.{name}" for name in PRELOADED]
-        jobs = [name for name in server._preload_modules if name not in (*preload, "__main__")]  # noqa: SLF001 - the same
-        forkserver.set_forkserver_preload([*preload, *jobs])
+        ours = [f"{PACKAGE}.{name}" for name in (*PRELOADED, MODULE)]
+        jobs = [name for name in server._preload_modules if name not in (*ours, "__main__")]  # noqa: SLF001 - the same
+        if not preloads.ask_for_import():
+            ours.pop()
+        forkserver.set_forkserver_preload([*ours, *jobs])
         with mains_signals_blocked():
             forkserver.ensure_running()
+
+
+def can_start(start_method: str) -> bool:
+    """Whether a process starts at once: not while the forkserver imports the job.
+
+    Raises:
+        OSError: See ``start_helpers``.
+    """
+    if sys.platform != "win32" and start_method == "forkserver" and preloads.unsettled:
+        continue_helpers()
+        start_helpers(start_method)
+        server: Any = forkserver._forkserver  # noqa: SLF001 - there is no other way to know it
+        return preloads.look(server._forkserver_pid)  # noqa: SLF001 - the same
+    return True
+
+
+def await_helpers(start_method: str, seconds: float, hurried: Callable[[], bool]) -> None:
+    """Wait until a process starts at once.
+
+    Args:
+        start_method: Of that process.
+        seconds: How long the forkserver may take to import the job.
+        hurried: Whether it is not to be waited for that any more.
+
+    Raises:
+        OSError: See ``start_helpers``.
+    """
+    deadline = time.monotonic() + seconds + KILL_SECONDS
+    while not can_start(start_method) and time.monotonic() < deadline:
+        if hurried():
+            preloads.cancel()
+        time.sleep(WAIT_INTERVAL)
 
 
 def start_process(

@@ -10,8 +10,8 @@ import io
 import os
 import select
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, TextIO
 
@@ -197,6 +197,26 @@ def redirect(descriptor: int, sink: Callable[[str, bytes], bool]) -> None:
         screen.redirect(descriptor, partial(sink, name))
         # Without errors= they would be strict again, and print() of a file's odd name would raise.
         _texts[name].reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+
+
+@contextmanager
+def diverted(descriptor: int | None) -> Iterator[None]:
+    """Have all that this process and its programs print meanwhile go to a descriptor, if any."""
+    kept: dict[int, int] = {}
+    for name, screen in _screens.items():
+        if descriptor is not None and name not in _closed:
+            _texts[name].reconfigure(encoding="utf-8", errors="backslashreplace")
+            kept[screen.number] = duplicate(screen.number)
+            os.dup2(descriptor, screen.number)
+    try:
+        yield
+    finally:
+        restore()
+        for text in _texts.values():
+            text.flush()
+        for number, before in kept.items():
+            os.dup2(before, number)
+            os.close(before)
 
 
 def hurry() -> None:

@@ -28,6 +28,7 @@ from ..system.memory import used_by
 from ..system.oslimits import ensure_descriptors
 from ..system.processes import (
     await_end,
+    can_start,
     context_for,
     how_it_ended,
     join_all,
@@ -64,7 +65,8 @@ class ProcessManager(ABC):
         self.backlog, self.logs, self.stop = backlog, logs, stop
         self.selector = selectors.DefaultSelector()
         self.selector.register(stop.waker, selectors.EVENT_READ, None)
-        self.context = context_for(settings.start_method)
+        self.start_method = settings.start_method
+        self.context = context_for(self.start_method)
         self.lifeline = Lifeline()
         self.wanted = settings.workers
         """How many workers there are to be; whoever has a place above that is to leave."""
@@ -77,8 +79,8 @@ class ProcessManager(ABC):
 
     @property
     def missing(self) -> bool:
-        """Whether a place is free."""
-        return bool(self.places.free)
+        """Whether a place is free, and a process starts at once."""
+        return bool(self.places.free) and can_start(self.start_method)
 
     def resize(self, wanted: int) -> None:
         """Have another number of workers from now on.
