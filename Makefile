@@ -14,7 +14,7 @@ RENDER := find '{{cookiecutter.project_slug}}' \( -name '.*_cache' -o -name __py
 # Not every user has a home that can be written to.
 export UV_CACHE_DIR ?= $(CURDIR)/.cache/uv
 
-.PHONY: help demo render test test-all pythons lint example docs names bench soak clean
+.PHONY: help demo render test test-all pythons lint example docs names bench choosing soak clean
 .DEFAULT_GOAL := help
 
 help: ## say what there is
@@ -61,6 +61,9 @@ names: $(TOOLS) ## write into dependencies.txt what a project may not be called 
 
 bench: $(PEERS)/.installed ## measure side by side with the peers (QUICK=1: in four minutes)
 	$(PEERS)/bin/python -m benchmarks $(if $(QUICK),--size quick --output build/bench)
+
+choosing: $(PEERS)/.installed ## measure the execution models and write docs/choosing.md
+	$(PEERS)/bin/python -m benchmarks.choosing
 
 soak: $(TOOLS) ## kill workers and the listener under load for a long time
 	$(BIN)/python -m benchmarks.soak

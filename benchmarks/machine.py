@@ -4,6 +4,7 @@ import os
 import platform
 import re
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -50,6 +51,19 @@ def memory_mb(pid: int, *, peak: bool = False) -> float:
     status = Path(f"/proc/{pid}/status").read_text("ascii")
     found = re.search(rf"{name}:\s+(\d+) kB", status)
     return int(found[1]) / 1024 if found else 0.0
+
+
+def proportional_mb(pid: int) -> float:
+    """Return the memory of a process and all that it started: what is shared counts once (PSS)."""
+    total, todo = 0.0, [pid]
+    while todo:
+        folder = Path(f"/proc/{todo.pop()}")
+        with suppress(OSError):  # it has just ended
+            rollup = (folder / "smaps_rollup").read_text("ascii")
+            total += int(rollup.partition("\nPss:")[2].split(None, 1)[0]) / 1024
+            for children in folder.glob("task/*/children"):
+                todo.extend(map(int, children.read_text("ascii").split()))
+    return total
 
 
 def machine() -> list[str]:

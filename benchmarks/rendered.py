@@ -41,10 +41,15 @@ def render_all(template: Path, folder: Path) -> list[Path]:
     paths = []
     for model in MODELS:
         paths.append(render(template, model, f"digest_{model}", folder))
-        source = render(template, model, f"bench_{model}", folder)
-        shutil.copy(JOB, source / f"bench_{model}" / "job.py")
-        paths.append(source)
+        paths.append(render_bench(template, model, folder))
     return paths
+
+
+def render_bench(template: Path, model: str, folder: Path, job: Path = JOB) -> Path:
+    """Render ``bench_<model>`` with a job of ours; return its source folder."""
+    source = render(template, model, f"bench_{model}", folder)
+    shutil.copy(job, source / f"bench_{model}" / "job.py")
+    return source
 
 
 def module(model: str, name: str) -> Any:

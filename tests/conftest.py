@@ -9,8 +9,9 @@ from typing import Any, Protocol, TypeVar
 
 import pytest
 from _pytest.mark import ParameterSet
-from baked import TEMPLATE, BakedProject
+from baked import TEMPLATE, BakedProject, run
 from hypothesis import HealthCheck, settings
+from uv import find_uv_bin
 
 from benchmarks.rendered import copy_template
 
@@ -87,3 +88,13 @@ def bake(bake_again: Bake) -> Bake:
         return bake_again(**json.loads(answers))
 
     return lambda **answers: bake_once(json.dumps(answers, sort_keys=True))
+
+
+@pytest.fixture(scope="session")
+def peers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an interpreter that has what the benchmarks need, as pinned."""
+    folder, uv = tmp_path_factory.mktemp("peers"), find_uv_bin()
+    requirements = TEMPLATE / "benchmarks" / "requirements.txt"
+    run(uv, "venv", "--quiet", ".venv", cwd=folder)
+    run(uv, "pip", "install", "--quiet", "--requirement", requirements, cwd=folder)
+    return folder / ".venv" / "bin" / "python"

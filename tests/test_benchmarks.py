@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from baked import TEMPLATE, run
-from uv import find_uv_bin
 
 from benchmarks import cases, goals, item_suite, log_suite, uneven_suite, whole_suite
 from benchmarks.__main__ import BRACKETS, CHUNKS, PICTURES
@@ -27,13 +26,9 @@ MEASURED = (
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder that a run of the smallest size wrote, with the peers as pinned."""
-    folder, uv = tmp_path_factory.mktemp("bench"), find_uv_bin()
-    requirements = TEMPLATE / "benchmarks" / "requirements.txt"
-    run(uv, "venv", "--quiet", ".venv", cwd=folder)
-    run(uv, "pip", "install", "--quiet", "--requirement", requirements, cwd=folder)
-    python = folder / ".venv" / "bin" / "python"
+def written(peers: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder that a run of the smallest size wrote."""
+    folder = tmp_path_factory.mktemp("bench")
     measure: list[str | Path] = [
         "-m",
         "benchmarks",
@@ -44,7 +39,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "--only",
         *MEASURED,
     ]
-    run(python, *measure, cwd=TEMPLATE)
+    run(peers, *measure, cwd=TEMPLATE)
     return folder
 
 
