@@ -18,16 +18,18 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from . import choosing_models, harness, machine, payloads, rendered
+from . import choosing_models, harness, machine, main_cost, payloads, rendered
 from .harness import Outcome
 
 HERE = Path(__file__).parent
 DOCUMENT = harness.ROOT / "docs" / "choosing.md"
 FIGURES = HERE / "choosing.json"
 JOB = HERE / "choosing_job.py"
-PARTS: dict[str, Any] = {"models": choosing_models}
+PARTS: dict[str, Any] = {"models": choosing_models, "main": main_cost}
 """Name in the marks to the module that knows what is measured, and what it says."""
 WIDTH = 120
+QUIET = 0.1
+"""Share of the cores up to which others may take what they like."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -39,15 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--figures", type=Path, default=FIGURES, help="where figures are kept")
     given = parser.parse_args(arguments)
     try:
-        document = given.document.read_text("utf-8")
+        document, before = given.document.read_text("utf-8"), _stored(given.figures)
         for part in PARTS:
             split(document, part)
     except (OSError, ValueError) as error:
-        parser.error(f"{given.document}: {error}")
+        parser.error(f"{given.document} and {given.figures} will not do: {error}")
     with _field() as environ:
-        kept = {part: _measured(part, given.size, environ) for part in given.only or PARTS}
-    if given.only and given.figures.exists():
-        kept = json.loads(given.figures.read_text("utf-8")) | kept
+        measured = {part: _measured(part, given.size, environ) for part in given.only or PARTS}
+    kept = before | measured
     given.figures.write_text(json.dumps(kept, indent=1) + "\n", "utf-8")
     given.document.write_text(with_figures(document, kept), "utf-8")
 
@@ -74,6 +75,18 @@ def split(document: str, part: str) -> tuple[str, str]:
     if not (begins and ends):
         raise ValueError(f"there is no place for figures, {begin} … {end}")
     return before + begin, end + after
+
+
+def _stored(figures: Path) -> dict[str, Any]:
+    """Return the figures that are kept so far; none where there is no file yet.
+
+    Raises:
+        OSError, ValueError: It cannot be read, or has no folder.
+    """
+    if not figures.exists():
+        figures.parent.resolve(strict=True)
+        return {}
+    return dict(json.loads(figures.read_text("utf-8")))
 
 
 @contextmanager
@@ -112,10 +125,11 @@ def _facts(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 
 def _where(facts: Mapping[str, Any]) -> str:
+    busy = " That is too much: these figures are preliminary." if facts["others"] > QUIET else ""
     return (
         f"*Measured* on {facts['date']} by `make choosing`: {', '.join(facts['machine'])}. Before "
         f"each round others took {facts['others']:.0%} of the cores (at most "
-        f"{facts['others_at_most']:.0%}), load average {facts['load']:g}."
+        f"{facts['others_at_most']:.0%}), load average {facts['load']:g}.{busy}"
     )
 
 

@@ -1,10 +1,13 @@
 """A job whose items take as long as the command says: COUNT and MILLISECONDS."""
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 
 LOOPS = int(os.environ.get("BENCH_LOOPS", "1"))
 """Of a millisecond; a fixed number of steps, so that a busy machine shows."""
+WAITS = bool(os.environ.get("BENCH_WAITS"))
+"""Whether items wait, and leave the processor to others."""
 
 
 def items(inputs: Sequence[str]) -> Iterator[tuple[str, float]]:
@@ -14,7 +17,10 @@ def items(inputs: Sequence[str]) -> Iterator[tuple[str, float]]:
 
 
 def work(milliseconds: float) -> float:
-    """Compute for some milliseconds; 0 is to do nothing."""
-    for _ in range(int(LOOPS * milliseconds)):
-        pass
+    """Compute, or wait, for some milliseconds; 0 is to do nothing."""
+    if WAITS and milliseconds:
+        time.sleep(milliseconds / 1000)
+    else:
+        for _ in range(int(LOOPS * milliseconds)):
+            pass
     return milliseconds

@@ -15,7 +15,7 @@ Runs = Sequence[tuple[int, float]]
 """Number of items, and of milliseconds that each takes."""
 SIZES: dict[str, tuple[int, Runs]] = {
     "full": (3, ((200_000, 0), (10_000, 0.1), (1_000, 5), (40, 200))),
-    "smallest": (1, ((20, 0), (2, 5))),
+    "smallest": (1, ((20, 5),)),
 }
 """Size to its rounds and runs."""
 ENDLESS = (1_000_000, 5)
