@@ -236,9 +236,9 @@ def _whole(sizes: Sizes, template: str, files: str) -> Iterator[Case]:
 
 
 def _preload(sizes: Sizes) -> Case:
-    workers, seconds = (3, 0.05) if sizes is SMALLEST else (100, 1.0)
+    workers, seconds = min(sizes.waiters, 100), 0.05 if sizes is SMALLEST else 1.0
     return Case(
-        PRELOAD, "preload_suite", preload_suite.contestants(), sizes.side_rounds, "ready_s",
+        PRELOAD, "preload_suite", preload_suite.contestants(), 1, "ready_s",
         preload_suite.EACH, {"workers": workers, "seconds": seconds},
         f"{workers} workers, an import that takes {seconds:g} s of CPU; from the command's start "
         "until the last worker is ready.",
