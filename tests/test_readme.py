@@ -53,6 +53,10 @@ def test_generated_readme_runs_and_tests(bake_again: Bake, job: str, way: str, n
     assert (way == "uv") == (project.path / "uv.lock").exists()
     (shown,) = [block for block in commands if " export --format " in block]
     assert "0 failed" in shell(shown, project.path, project.path / ".venv" / "bin")
+    assert "0 failed" in shell("source .venv/bin/activate && file-digest status", project.path)
+    if job == "files":
+        shell("rm -r results.db* logs", project.path)
+        assert BakedProject.at(project.path).files.keys() >= project.files.keys()
 
 
 def test_generated_readme_of_a_queue_runs_and_tests(bake_again: Bake) -> None:
@@ -143,6 +147,17 @@ def test_demo_sets_up_and_shows_the_service(clone: Path) -> None:
     assert f"results.db: {done[1]} done, 0 failed" in shown
     rendered = BakedProject.at(clone / "build" / "file-digest").files
     assert "results.db" in rendered
+
+
+@in_a_clone
+def test_example_is_rendered_again(clone: Path) -> None:
+    """`make example` removes what was there, and writes the project of the default answers."""
+    left = clone / "example" / "file-digest" / "left.py"
+    left.parent.mkdir(parents=True, exist_ok=True)
+    left.touch()
+    shell("make example", clone)
+    assert not left.exists()
+    assert (left.parent / "src" / "file_digest" / "job.py").exists()
 
 
 @in_a_clone

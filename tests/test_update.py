@@ -5,9 +5,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from baked import BakedProject
+from baked import TEMPLATE, BakedProject
 from repository import Repository
-from tools import use
+from test_readme import blocks, shell
+from tools import TOOLS, use
 
 PROJECT = "{{cookiecutter.project_slug}}"
 ANSWERS_FILE = "cookiecutter_multiprocessing_answers.py"
@@ -49,6 +50,27 @@ def test_new_project_is_up_to_date(template_repository: Repository) -> None:
     project.cruft("check")
     assert project.cruft("diff", "--exit-code") == ""
     assert project.git("status", "--short") == ""
+
+
+def test_readme_commands_create_and_update(template_repository: Repository, tmp_path: Path) -> None:
+    """As they are typed, beside a clone: made from the clone's origin, checked and updated."""
+    create_it, check_and_update = (
+        block.replace("uvx ", "")
+        for block in blocks((TEMPLATE / "README.md").read_text("utf-8"))
+        if "uvx cruft" in block
+    )
+    origin = str(template_repository.path)
+    template_repository.git(
+        "clone", "--quiet", origin, str(tmp_path / "cookiecutter-multiprocessing")
+    )
+    shell(create_it.replace("cruft create", "cruft create --no-input"), tmp_path, TOOLS)
+    project = Project.begin(tmp_path / "file-digest")
+    (template_repository.path / PROJECT / "NEWS.md").write_text("# News\n", "utf-8")
+    check, update = check_and_update.splitlines()
+    shell(check, project.path, TOOLS)
+    template_repository.commit()
+    shell(update.replace("cruft update", "cruft update --skip-apply-ask"), project.path, TOOLS)
+    assert (project.path / "NEWS.md").exists()
 
 
 def test_the_next_steps_are_told_once(template: Path, tmp_path: Path) -> None:
