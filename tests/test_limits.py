@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from baked import BakedProject, run
-from conftest import CHOICES, Bake, first_always
+from conftest import CHOICES, Bake
 from test_container import MOUNT_NAMESPACE, works
 from test_execute import same_for_all_models
 
@@ -104,8 +104,9 @@ def within_reach(python: Path) -> tuple[str, ...]:
 
 @needs_an_ordinary_user
 @pytest.mark.xdist_group("limits")  # one core is kept busy, not two
+@pytest.mark.thorough
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("execution_model", first_always(CHOICES["execution_model"]))
+@pytest.mark.parametrize("execution_model", CHOICES["execution_model"])
 def test_little_will_do(bake: Bake, bake_again: Bake, place: Path, execution_model: str) -> None:
     """The daily tests pass in one process, and a row of each fault of log and paths.
 

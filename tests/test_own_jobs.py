@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 from baked import BakedProject
-from conftest import CHOICES, Bake
+from conftest import CHOICES, THOROUGH, Bake
 from test_execute import same_for_all_models
 
 HERE = Path(__file__).parent
@@ -16,6 +16,8 @@ JOBS = {
     "texts": HERE / "day_two" / "job.py",
 }
 """All that a job must have; all that it may have; one with a model, a server, leaks and prints."""
+JOBS_AND_MODELS = dict(zip(JOBS, CHOICES["execution_model"], strict=True))
+"""Which model passes with a job every time; the others do when the tests are to be thorough."""
 
 
 @pytest.fixture
@@ -36,8 +38,14 @@ def lint_commands(project: BakedProject) -> list[str]:
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("execution_model", CHOICES["execution_model"])
-@pytest.mark.parametrize("job", JOBS)
+@pytest.mark.parametrize(
+    ("job", "execution_model"),
+    [
+        pytest.param(job, model, marks=() if JOBS_AND_MODELS.get(job) == model else THOROUGH)
+        for job in JOBS
+        for model in CHOICES["execution_model"]
+    ],
+)
 def test_nothing_else_needs_to_change(
     bake: Bake, project: BakedProject, execution_model: str
 ) -> None:
