@@ -12,6 +12,7 @@ import pytest
 
 from file_digest.settings import start_methods
 from file_digest.system import inheritance
+from file_digest.system.oslimits import ensure_socket_paths
 
 from .support.service import Service
 
@@ -22,7 +23,12 @@ ROWS = os.environ.get("FAULT_ROWS", "all")
 
 
 def pytest_configure() -> None:
-    """Have services heed all signals: a shell's ``pytest &`` or nohup would have some ignored."""
+    """Have services heed all signals: a shell's ``pytest &`` or nohup would have some ignored.
+
+    Where TMPDIR is too long for a socket, the tests' own processes keep theirs elsewhere, as the
+    service's do.
+    """
+    ensure_socket_paths()
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGCHLD", "SIGTTIN", "SIGTTOU", "SIGUSR1"):
         number = getattr(signal, name, None)
         if number and signal.getsignal(number) == signal.SIG_IGN:

@@ -181,9 +181,10 @@ def test_import_prints_and_logs(service: Services) -> None:
 
 
 def test_import_finds_what_it_finds_in_a_worker(service: Services) -> None:
-    """Input, arguments, paths, limits of threads and main as the parent are the same."""
+    """Input, arguments, paths (dask adds some), limits of threads and main as the parent."""
     seen = (
-        "note('seen', sys.stdin.read(), sys.argv, sys.path, os.environ['OMP_NUM_THREADS'], "
+        "paths = [path for path in sys.path if 'dask-scratch-space' not in path]; "
+        "note('seen', sys.stdin.read(), sys.argv, paths, os.environ['OMP_NUM_THREADS'], "
         "IN_CHILD and multiprocessing.parent_process().name, __name__)"
     )
     found = []

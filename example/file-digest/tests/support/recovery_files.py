@@ -29,6 +29,16 @@ class Killed(BaseException):
     """The listener ends here."""
 
 
+def open_descriptors() -> set[int]:
+    """Return what is open, without the folder's own descriptor: the next file gets its number."""
+    listed, still_open = map(int, os.listdir("/dev/fd")), set[int]()
+    for descriptor in listed:
+        with suppress(OSError):
+            os.fstat(descriptor)
+            still_open.add(descriptor)
+    return still_open
+
+
 class Death:
     """Ends this process before the given line of the listener's code."""
 
@@ -83,17 +93,23 @@ class Pipe:
 
     def listen_until(self, step: int) -> bool:
         """Listen, but die before that line of the code; False if it came to its end."""
-        before, trace = set(os.listdir("/dev/fd")), sys.gettrace()
+        trace = sys.gettrace()
         sys.settrace(Death(step).trace)
+        try:
+            return self.listen_until_killed()
+        finally:
+            sys.settrace(trace)
+
+    def listen_until_killed(self) -> bool:
+        """Listen, and close what a killed listener had open, as the system would; False if none."""
+        before = open_descriptors()
         try:
             self.listen()
         except Killed:
             return True
         finally:
-            sys.settrace(trace)
-            for descriptor in set(os.listdir("/dev/fd")) - before:
-                with suppress(OSError):
-                    os.close(int(descriptor))
+            for descriptor in open_descriptors() - before:
+                os.close(descriptor)
         return False
 
     def files(self) -> list[Path]:
