@@ -25,7 +25,7 @@ def test_orders_have_prices_and_unknown_fruit_fails(
     one = service(None)
     assert one.run("--job-option", "discount=10", str(file)).code == 1
     outcomes = one.outcomes()
-    assert outcomes["a"]["result"] == '"2.7000"'
-    assert outcomes["b"]["result"] == '"0.8100"'
+    assert outcomes["a"]["result"] == '"2.700"'
+    assert outcomes["b"]["result"] == '"0.810"'
     assert "no price for stone" in outcomes["c"]["error"]
     assert "order a is done" in one.log_text()
