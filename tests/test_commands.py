@@ -64,8 +64,8 @@ RUN = {
 """What is run, and by which test."""
 
 NOT_HERE = {
-    r"make test": "it is what runs this",
-    r"make (bench|soak)": "takes an hour; tests/test_benchmarks.py measures in small",
+    r"make test(-all)?": "it is what runs this",
+    r"make (bench|choosing|soak)": "takes an hour; tests/test_benchmarks.py measures in small",
     r"\.venv/bin/python -m benchmarks\.soak .*": "the fault tests in full, which CI runs by pytest",
     r"make names": "asks the registry for every dependency; tests/test_names.py checks the outcome",
     r"docker .*": "needs Docker; tests/test_container.py runs what the image would",
