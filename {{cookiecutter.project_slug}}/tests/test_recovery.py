@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from {{ cookiecutter.package_name }}.log import logfile
+from {{ cookiecutter.package_name }}.log import logfile, recovery
 from {{ cookiecutter.package_name }}.log.logfile import LogFile
 from {{ cookiecutter.package_name }}.log.recovery import ROOM, RecoveryBuffer
 from {{ cookiecutter.package_name }}.log.wire import COMMAND, INCLUDE, NEWLINE
@@ -62,16 +62,25 @@ def many_records(pipe: Pipe) -> bytes:
 
 
 SCENES = [short_records, long_records, commands_between, many_records]
+SMALL_ROOM = 160
+"""It holds any of their records, and reading mostly ends in the middle of one."""
 
 
 # The files that a killed listener had open are closed for it, as the system would.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.faults
-@pytest.mark.parametrize(("scene", "max_bytes"), [*product(SCENES, [0, 100])])
+@pytest.mark.parametrize(
+    ("scene", "max_bytes", "room"), [*product(SCENES, [0, 100], [ROOM, SMALL_ROOM])]
+)
 def test_a_kill_at_any_step_neither_loses_nor_repeats_a_record(
-    make_pipe: Callable[..., Pipe], scene: Callable[[Pipe], bytes], max_bytes: int
+    make_pipe: Callable[..., Pipe],
+    monkeypatch: pytest.MonkeyPatch,
+    scene: Callable[[Pipe], bytes],
+    max_bytes: int,
+    room: int,
 ) -> None:
     """Killed before any line of the recovery buffer's code, twice, the log is as without a kill."""
+    monkeypatch.setattr(recovery, "ROOM", room)
     for step in count():
         pipe = make_pipe(max_bytes=max_bytes)
         expected = scene(pipe)

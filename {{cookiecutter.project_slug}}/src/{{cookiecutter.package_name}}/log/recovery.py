@@ -64,10 +64,14 @@ class RecoveryBuffer:
         return count
 
     def records(self) -> bytes:
-        """Return the whole records, as they are on the wire."""
+        """Return the whole records, as they are on the wire; what no buffer can hold, in parts.
+
+        A full buffer of which something is done may end in part of a record: ``swap`` makes room
+        for the rest, unless its listener was killed just before.
+        """
         data = bytes(self.buffers[self.active][self.begin : self.end])
         whole = data.rfind(b"\n") + 1
-        return data[:whole] if whole or self.end < ROOM else data
+        return data[: whole or (len(data) if len(data) == ROOM else 0)]
 
     def advance(self, count: int, offset: int) -> None:
         """Note that ``count`` more bytes are done and that what follows belongs at ``offset``."""
@@ -134,6 +138,7 @@ def _write_records(buffer: RecoveryBuffer, file: Log, records: bytes) -> None:
     while file.max_bytes and records:
         room = file.max_bytes - file.size + buffer.written
         fitting = records.rfind(b"\n", 0, max(room, 0)) + 1 or records.find(b"\n") + 1
+        fitting = fitting or len(records)
         _write(buffer, file, records[:fitting])
         records = records[fitting:]
     if records:
