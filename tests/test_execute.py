@@ -32,7 +32,7 @@ OF_MAIN_ALONE = {
 }
 """Fault tables of what main, its journal and the listener do, whoever does the work."""
 WITH_EACH_MODEL = [
-    *(EVERYTHING_ELSE, "test_item_faults.py", "test_log_faults.py", "test_stop_faults.py"),
+    *("test_end_to_end.py", "test_item_faults.py", "test_log_faults.py", "test_stop_faults.py"),
     *("test_worker_faults.py", THE_MODELS_OWN),
 ]
 """What is run with each execution model every time."""
@@ -179,7 +179,7 @@ def test_every_module_is_used(bake: Bake, tmp_path: Path, execution_model: str) 
     project = bake(execution_model=execution_model)
     (tmp_path / "file").write_text("text")
     commands = [
-        ("run", "--results", str(tmp_path / "a.db"), tmp_path),
+        ("run", "--preload", "--results", str(tmp_path / "a.db"), tmp_path),
         ("run", "--results", str(tmp_path / "b.db"), "--log-transport", "queue", tmp_path),
         ("status", "--results", str(tmp_path / "a.db")),
         ("export", "--results", str(tmp_path / "a.db"), "--format", "csv"),
