@@ -35,7 +35,7 @@ render: $(TOOLS) ## render and install build/file-digest (ANSWERS="execution_mod
 	$(BIN)/uv venv --quiet --python $(BIN)/python $(DEMO)/.venv
 	$(BIN)/uv pip install --quiet --python $(DEMO)/.venv/bin/python --editable $(DEMO)
 
-test: $(TOOLS) ## test the template and run what it generates, in a quarter of an hour
+test: $(TOOLS) ## test the template and run what it generates, in some twenty minutes
 	$(BIN)/pytest -n 2 --dist loadgroup
 
 test-all: $(TOOLS) ## run every test, with each execution model, in an hour
