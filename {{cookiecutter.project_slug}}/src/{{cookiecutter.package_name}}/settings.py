@@ -201,16 +201,10 @@ class Settings:
         choice(*start_methods()), "How a worker is started.", WORKERS, start_methods()[0]
     )
     preload: bool | None = setting(
-        FLAG,
-        "Import the job once for all workers, in the forkserver.",
-        WORKERS,
-        shown="no-preload",
+        FLAG, "Import the job once for all workers, in the forkserver.", WORKERS, shown="no-preload"
     )
     start_timeout: float = setting(
-        number(above=True),
-        "Seconds that a worker may take to import the job and to set it up.",
-        WORKERS,
-        60.0,
+        number(above=True), "Seconds a worker may take to import and set up the job.", WORKERS, 60.0
     )
     recycle_after: int | None = setting(
         whole(1), "Items after which a worker is replaced.", WORKERS, shown="never"

@@ -48,9 +48,8 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
     from multiprocessing.queues import Queue
 
-POLL_INTERVAL = 0.002
+POLL_INTERVAL, IDLE_TIMEOUT = 0.002, 0.2
 SMALL_READ = 1 << 15
-IDLE_TIMEOUT = 0.2
 DRAIN_SECONDS, FINISH_SECONDS = 1.4, 0.1
 RESTART_SECONDS = 0.2
 """Between two starts at least: a listener that dies at once must not keep main busy."""
@@ -193,9 +192,8 @@ class Listener:
             settings.log_levels,
         )
         self.fallback = self.transport.fallback
-        self.report_due, self.writes = 0.0, 0
+        self.report_due, self.started, self.writes = 0.0, 0.0, 0
         self.process: BaseProcess | None = None
-        self.started = 0.0
         self.reopen_due = False
         self.lost = 0
         """Once it has stopped: how many records are nowhere."""
@@ -219,9 +217,8 @@ class Listener:
         if time.monotonic() > self.report_due:
             self.report_due = time.monotonic() + REPORT_INTERVAL
             self._log_losses()
-        self.reopen_due = self.reopen_due or reopen
-        if self.reopen_due and self.transport.send_command(REOPEN):
-            self.reopen_due = False
+        due = self.reopen_due or reopen
+        self.reopen_due = due and not self.transport.send_command(REOPEN)
         if self.process is None or exitcode_of(self.process) is None:
             return
         if time.monotonic() < self.started + RESTART_SECONDS or not can_start(self.start_method):
