@@ -68,7 +68,7 @@ TWO_WORKERS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
-    """How much is measured."""
+    """Numbers and lengths of the rounds."""
 
     rounds: int
     side_rounds: int

@@ -21,7 +21,7 @@ WORKERS = 2
 LOG, JOURNAL = "bench.log", "results.db"
 READY = re.compile(r"^(\S+ \S+) .*worker-\d+ is ready, pid (\d+)$", re.MULTILINE)
 MIDDLE = 100
-"""How many items are done when a run is in its middle."""
+"""Outcomes after which memory is read and a worker is killed."""
 SEE_SECONDS = 60.0
 END_SECONDS = 20.0
 

@@ -44,7 +44,7 @@ POOL = "ours, pool"
 DASK = "ours, dask"
 
 LOG_WANTED = {LOG: 9, CALLER: 7.5, JSON: 5}
-"""How many times the records of the classic queue."""
+"""Goals of the log, as multiples of the classic queue's records per second."""
 IDEAL_WANTED = 1.05
 EVEN_WANTED = {"0.1 ms": 0.9, "1 ms": 1, "10 ms": 1, "100 ms": 1}
 TO_LAST = "seconds_to_last"

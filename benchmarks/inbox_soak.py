@@ -42,7 +42,7 @@ VICTIM_SECONDS = 5.0
 """A victim that is not there is waited for as long: a worker starts when it is needed."""
 GONE_SECONDS = 10.0
 EMPTY_SECONDS = 120.0
-"""How long the service may take for what is left once the last file is dropped."""
+"""Time limit for the files that are left when the last has been dropped."""
 
 
 @dataclass

@@ -204,7 +204,7 @@ SWEPT: dict[str, Callable[[int], Peer]] = {
     "Pool.imap_unordered": Pool,
     "ProcessPoolExecutor.map": Executor,
 }
-"""Who can be told any chunk size."""
+"""Peers that take a chunk size, for the sweep."""
 
 
 def sweep(*chunks: int) -> list[str]:

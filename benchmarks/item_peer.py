@@ -1,4 +1,4 @@
-"""What all ways to have workers do many items have in common."""
+"""The base of all contestants that have workers do many items."""
 
 import multiprocessing
 import time

@@ -1,4 +1,4 @@
-"""What costs main processor time, fitted from runs, and how many workers one main is enough for.
+"""Fit main's processor time to runs, and tell for how many workers one main is enough.
 
 The model is a sum: so many microseconds for each item, journal row, batch, wake-up, and for each
 worker that main looks at. It is fitted from runs of a few real workers and of some numbers of
@@ -23,7 +23,7 @@ COSTS = {
     "glances": "worker that it might give a batch to",
     "looks": "worker that it looks after",
 }
-"""What is counted, and the name of one."""
+"""Field of ``Counts`` to what the document calls one of it."""
 SWEEPS, SETTLED = 20_000, 1e-9
 """The most that the fit goes over the costs, and by how little they still change at its end."""
 ENOUGH = 0.95
@@ -38,7 +38,7 @@ Runs = tuple[Sequence[int], Sequence[float]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
-    """How much is measured."""
+    """Numbers and lengths of the runs."""
 
     seconds: float
     warm_seconds: float

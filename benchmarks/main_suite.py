@@ -1,11 +1,11 @@
-"""What main's processor time goes into, counted: on real workers, and on stand-ins for many."""
+"""Count what main spends processor time on, with real workers and with stand-ins for many."""
 
 import os
 import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import count
 from multiprocessing import connection
 from pathlib import Path
@@ -27,17 +27,17 @@ def contestants() -> Sequence[str]:
 
 @dataclass
 class Counts:
-    """What main did so far."""
+    """Main's work so far."""
 
     items: int = 0
     batches: int = 0
     """Reports that came."""
     wakes: int = 0
-    """How often it waited for events."""
+    """Returns from a wait for events."""
     glances: int = 0
-    """How often it asked whether a worker has room for another batch."""
+    """Questions whether a worker has room for another batch."""
     looks: int = 0
-    """How often it looked after a worker: whether it lives, what it is at."""
+    """Checks of a worker: whether it lives, which item it is at."""
     cpu: float = 0.0
     others: float = 0.0
     """Processor time of the stand-ins."""
@@ -71,9 +71,8 @@ class Meter:
             self.figures = self._noted(manager, now).since(self.begun)
 
     def _noted(self, manager: Any, now: float) -> Counts:
-        values = {each.name: getattr(self.counts, each.name) for each in fields(Counts)}
-        times = {"cpu": time.process_time(), "others": manager.cpu_of_others(), "at": now}
-        return Counts(**values | times)
+        cpu, others = time.process_time(), manager.cpu_of_others()
+        return replace(self.counts, cpu=cpu, others=others, at=now)
 
     def items(self, _inputs: Sequence[str]) -> Iterator[tuple[str, float]]:
         """Yield items for as long as is measured: the job's own function."""

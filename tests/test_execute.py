@@ -23,6 +23,10 @@ from benchmarks import inbox_soak
 GENERATED_TESTS = TEMPLATE / "{{cookiecutter.project_slug}}" / "tests"
 FAULT_TABLES = sorted(path.name for path in GENERATED_TESTS.glob("test_*_faults.py"))
 THE_MODELS_OWN, EVERYTHING_ELSE = "the model's own", "everything else"
+TABLES = [EVERYTHING_ELSE, *FAULT_TABLES, THE_MODELS_OWN]
+FIRST_MODEL, *REST = CHOICES["execution_model"]
+OTHER_MODELS = REST[::-1]
+"""The slowest first."""
 OF_MAIN_ALONE = {
     f"test_{what}_faults.py"
     for what in (
@@ -56,17 +60,15 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def suites() -> list[tuple[str, str, str]]:
     """Return execution models, tables of each and how many rows of it, the longest first."""
-    models, tables = CHOICES["execution_model"], [EVERYTHING_ELSE, *FAULT_TABLES, THE_MODELS_OWN]
-    others = [(model, table, "1") for model in models[:0:-1] for table in WITH_EACH_MODEL]
-    return [*others, *((models[0], table, "1") for table in tables)]
+    others = [(model, table, "1") for model in OTHER_MODELS for table in WITH_EACH_MODEL]
+    return [*others, *((FIRST_MODEL, table, "1") for table in TABLES)]
 
 
 def thorough_suites() -> list[tuple[str, str, str]]:
     """Return what the others leave out."""
-    models, tables = CHOICES["execution_model"], [EVERYTHING_ELSE, *FAULT_TABLES, THE_MODELS_OWN]
-    left = [table for table in tables if table not in {*OF_MAIN_ALONE, *WITH_EACH_MODEL}]
-    others = [(model, table, "1") for model in models[:0:-1] for table in left]
-    return [*others, *((models[0], table, "each") for table in FAULT_TABLES)]
+    left = [table for table in TABLES if table not in {*OF_MAIN_ALONE, *WITH_EACH_MODEL}]
+    others = [(model, table, "1") for model in OTHER_MODELS for table in left]
+    return [*others, *((FIRST_MODEL, table, "each") for table in FAULT_TABLES)]
 
 
 @pytest.mark.parametrize(
@@ -86,7 +88,7 @@ def test_generated_tests_pass(bake: Bake, execution_model: str, table: str, rows
     project = bake(execution_model=execution_model)
     own = own_tests(bake, project)
     others = {*FAULT_TABLES, *own}
-    if execution_model != CHOICES["execution_model"][0]:
+    if execution_model != FIRST_MODEL:
         others |= same_for_all_models(bake)
     chosen = {
         EVERYTHING_ELSE: [f"--ignore=tests/{name}" for name in others],

@@ -4,9 +4,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-import yaml
 from baked import BakedProject
 from conftest import CHOICES, Bake, first_always
+from test_ci import GITHUB, jobs
 from test_execute import same_for_all_models
 
 HERE = Path(__file__).parent
@@ -30,8 +30,7 @@ def project(bake_again: Bake, job: str, execution_model: str) -> BakedProject:
 
 def lint_commands(project: BakedProject) -> list[str]:
     """Return what CI checks the code with."""
-    workflow = yaml.safe_load(project.files[".github/workflows/ci.yml"])
-    steps = workflow["jobs"]["lint"]["steps"]
+    steps = jobs(project.path / GITHUB)["lint"]["steps"]
     return [step["run"].removeprefix("uv run ") for step in steps if "run" in step]
 
 
