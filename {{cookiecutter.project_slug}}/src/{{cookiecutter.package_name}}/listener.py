@@ -54,8 +54,8 @@ DRAIN_SECONDS, FINISH_SECONDS = 1.4, 0.1
 RESTART_SECONDS = 0.2
 """Between two starts at least: a listener that dies at once must not keep main busy."""
 ROOM_SECONDS = 0.05
-REPORT_INTERVAL = 0.1
-"""In seconds: how often main looks for records that could not reach the listener."""
+LOOK_INTERVAL = 0.1
+"""In seconds: how often main looks after the listener, and for records that did not reach it."""
 
 log = logging.getLogger(__name__)
 OpenLog = Callable[[], LogFile | LogStream]
@@ -192,7 +192,7 @@ class Listener:
             settings.log_levels,
         )
         self.fallback = self.transport.fallback
-        self.report_due, self.started, self.writes = 0.0, 0.0, 0
+        self.look_due, self.started, self.writes = 0.0, 0.0, 0
         self.process: BaseProcess | None = None
         self.reopen_due = False
         self.lost = 0
@@ -214,14 +214,15 @@ class Listener:
 
     def ensure_running(self, *, reopen: bool = False) -> None:
         """Replace the listener if it died, have it reopen its file if asked; to be called often."""
-        if time.monotonic() > self.report_due:
-            self.report_due = time.monotonic() + REPORT_INTERVAL
-            self._log_losses()
+        if (now := time.monotonic()) < self.look_due and not reopen:
+            return
+        self.look_due = now + LOOK_INTERVAL
+        self._log_losses()
         due = self.reopen_due or reopen
         self.reopen_due = due and not self.transport.send_command(REOPEN)
         if self.process is None or exitcode_of(self.process) is None:
             return
-        if time.monotonic() < self.started + RESTART_SECONDS or not can_start(self.start_method):
+        if now < self.started + RESTART_SECONDS or not can_start(self.start_method):
             return
         kill(self.process)
         ended = how_it_ended(self.process.exitcode)

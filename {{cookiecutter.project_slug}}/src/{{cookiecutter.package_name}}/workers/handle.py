@@ -31,7 +31,12 @@ class Gone:
     """A worker has ended, or cannot be reached any more."""
 
 
-Event = Ready | StartFailed | Answer | Gone
+@dataclass(frozen=True, slots=True)
+class HasRoom:
+    """All that was to be sent to a worker is sent."""
+
+
+Event = Ready | StartFailed | Answer | Gone | HasRoom
 
 
 class WorkerHandle:

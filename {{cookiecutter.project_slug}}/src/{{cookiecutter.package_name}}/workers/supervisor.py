@@ -17,10 +17,9 @@ from math import inf
 from ..configurer import LogSetup
 from ..items import events as kinds
 from ..items.backlog import Backlog
-from ..items.batch import Batch
 from ..items.batch_size import BatchSizer
 from ..items.events import DIED, START_FAILED, STARTED, WorkerNow
-from ..items.messages import Ready, StartFailed, Task
+from ..items.messages import Ready, StartFailed
 from ..items.outcomes import NO_OUTCOMES, Outcomes
 from ..settings import Settings
 from ..system.capacity import reason_for
@@ -28,7 +27,7 @@ from ..system.memory import size_text
 from ..system.signals import StopRequest
 from ..system.stacks import ANSWER_SECONDS
 from .engine import WorkerManager
-from .handle import LEFT, SURPLUS, Event, Gone, RestartBackoff
+from .handle import LEFT, SURPLUS, Event, Gone, HasRoom, RestartBackoff
 from .resizing import Resizing
 from .worker_process import Worker
 
@@ -72,6 +71,8 @@ class Supervisor:
         self.clock, self.backoff = stop.clock, RestartBackoff(stop.clock)
         self.resizing = Resizing(manager, self._revoke, self._let_go)
         self.stopping = False
+        self.heard_from: dict[Worker, None] | None = None
+        """Only these may have room for a batch now; None for all. Not to ask hundreds each time."""
         limit = settings.item_timeout
         self.tick = min(TICK, (limit or TICK) / 4)
         self.next_look = 0.0
@@ -99,6 +100,8 @@ class Supervisor:
         outcomes = self.backlog.take_failed()
         for worker, event in self.manager.poll(0 if outcomes else self._patience):
             outcomes += self._take(worker, event)
+            if self.heard_from is not None:
+                self.heard_from[worker] = None
         if self.clock.now() >= self.next_look:
             outcomes += self._look_after_workers()
         return outcomes
@@ -179,18 +182,19 @@ class Supervisor:
 
     def _feed(self) -> None:
         """Hand out batches, evenly: the second to a worker once each has one."""
+        workers = self.manager.workers if self.heard_from is None else self.heard_from
+        self.heard_from = None
         depth = self.manager.PREFETCH if self.backlog.sizer.quick else 1
         for wanted in range(1, depth + 1):
-            for worker in self.manager.workers:
+            for worker in workers:
                 if worker.has_room(wanted):
-                    if not (work := self._batch_for(worker)):
+                    only_full, most = worker.busy, worker.items_left
+                    if not (work := self.backlog.next_batch(only_full=only_full, most=most)):
                         return
                     batch, task = work
                     worker.assign(batch)
                     self.manager.submit(worker, task)
-
-    def _batch_for(self, worker: Worker) -> tuple[Batch, Task] | None:
-        return self.backlog.next_batch(only_full=worker.busy, most=worker.items_left)
+        self.heard_from = {}
 
     def _take(self, worker: Worker, event: Event) -> list[Outcomes]:
         match event:
@@ -202,6 +206,8 @@ class Supervisor:
                 worker.expired(reason)
             case Gone():
                 return self._lost(worker)
+            case HasRoom():
+                pass
             case _:
                 if outcomes := worker.settle(event):
                     self.backoff.succeeded()
@@ -213,7 +219,7 @@ class Supervisor:
         outcomes, limit = list[Outcomes](), self.settings.item_timeout
         for worker in self.manager.refresh():
             outcomes += self._lost(worker)
-        now = self.clock.now()
+        now, self.heard_from = self.clock.now(), None
         self.next_look = now + self.tick
         for worker in self.manager.workers:
             if worker.reason:
