@@ -92,7 +92,7 @@ class Sizes:
 
 FULL = Sizes(
     rounds=5, side_rounds=3, long_rounds=2, seconds=1.0, files=100_000, generator=1_000_000,
-    curve=(1_000, 10_000, 100_000, 1_000_000), waiters=400, waits=48_000, rows=2_000_000,
+    curve=(1_000, 100_000, 1_000_000), waiters=400, waits=48_000, rows=2_000_000,
 )  # fmt: skip
 QUICK = Sizes(
     rounds=1, side_rounds=1, long_rounds=1, seconds=0.3, files=5_000, generator=300_000,
@@ -121,8 +121,8 @@ def _logs(sizes: Sizes) -> Iterator[Case]:
         (LOG, 4, "text", everyone, sizes.rounds),
         (LOG_1, 1, "text", SOME_LOGS, sizes.side_rounds),
         (LOG_8, 8, "text", SOME_LOGS, sizes.side_rounds),
-        (CALLER, 4, "caller", SOME_LOGS, sizes.rounds),
-        (JSON, 4, "json", SOME_LOGS, sizes.rounds),
+        (CALLER, 4, "caller", SOME_LOGS, sizes.side_rounds),
+        (JSON, 4, "json", SOME_LOGS, sizes.side_rounds),
     ):
         yield Case(
             title, "log_suite", names, rounds, "records_per_second", "classic queue",
@@ -133,13 +133,14 @@ def _logs(sizes: Sizes) -> Iterator[Case]:
 
 
 def _items(sizes: Sizes) -> Iterator[Case]:
-    for title, kind, rounds, main, baseline in (
-        (TINY, "tiny", sizes.side_rounds, "items_per_second", "Pool.map"),
-        (MILLISECOND, "1 ms", sizes.side_rounds, "efficiency", "Pool.imap_unordered"),
-        (MEGABYTE, "1 MB", sizes.side_rounds, "mb_per_second", "Pool.imap_unordered"),
+    everyone = item_suite.contestants()
+    for title, kind, names, main, baseline in (
+        (TINY, "tiny", everyone, "items_per_second", "Pool.map"),
+        (MILLISECOND, "1 ms", everyone, "efficiency", "Pool.imap_unordered"),
+        (MEGABYTE, "1 MB", (*LARGE, OURS[2]), "mb_per_second", "Pool.imap_unordered"),
     ):
         yield Case(
-            title, "item_suite", item_suite.contestants(), rounds, main, baseline,
+            title, "item_suite", names, sizes.side_rounds, main, baseline,
             {"kind": kind, "seconds": sizes.seconds}, TWO_WORKERS,
         )  # fmt: skip
     yield Case(
@@ -154,7 +155,7 @@ def _items(sizes: Sizes) -> Iterator[Case]:
         "name of a file instead, which it maps into memory.",
     )  # fmt: skip
     yield Case(
-        GENERATOR, "item_suite", (*OURS, *READ_AHEAD), sizes.side_rounds, "memory_mb", "Pool.map",
+        GENERATOR, "item_suite", (*OURS, *READ_AHEAD), 1, "memory_mb", "Pool.map",
         {"kind": "tiny", "items": sizes.generator, "memory": True},
         f"{sizes.generator:,} tiny items; how much main grew, in all, and in the second half.",
     )  # fmt: skip
@@ -212,7 +213,7 @@ def _whole(sizes: Sizes, template: str, files: str) -> Iterator[Case]:
             "Ours writes a journal and a log; the script prints.",
         )  # fmt: skip
     for items in sizes.curve:
-        names = (*(OURS[:2] if items > 100_000 else OURS), OURS[0] + whole_suite.KEEPING)
+        names = (*(OURS if items == 100_000 else OURS[:2]), OURS[0] + whole_suite.KEEPING)
         yield Case(
             cost_title(items), "whole_suite", names, sizes.side_rounds, "us_per_item",
             "ours, process", {"what": "cost", "items": items},
