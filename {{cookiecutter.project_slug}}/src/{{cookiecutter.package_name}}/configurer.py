@@ -26,7 +26,7 @@ EARLY_RECORDS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class LogSetup:
-    """How a process logs: handed to each worker when it starts."""
+    """The logging configuration of a process: handed to each worker when it starts."""
 
     level: str
     format: LogFormat

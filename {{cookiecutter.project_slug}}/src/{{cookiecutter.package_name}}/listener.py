@@ -55,7 +55,7 @@ RESTART_SECONDS = 0.2
 """Between two starts at least: a listener that dies at once must not keep main busy."""
 ROOM_SECONDS = 0.05
 LOOK_INTERVAL = 0.1
-"""In seconds: how often main looks after the listener, and for records that did not reach it."""
+"""Seconds between two looks of main at the listener, and for records that did not reach it."""
 
 log = logging.getLogger(__name__)
 OpenLog = Callable[[], LogFile | LogStream]
@@ -63,7 +63,7 @@ OpenLog = Callable[[], LogFile | LogStream]
 
 @dataclass(frozen=True, slots=True)
 class PipeEnd:
-    """What the listener of the pipe transport is given."""
+    """Arguments of the pipe transport's listener."""
 
     reader: Connection
     shared: Shared

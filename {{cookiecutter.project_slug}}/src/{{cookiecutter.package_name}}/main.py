@@ -50,7 +50,7 @@ class Service:
     listener: Listener
     stacks: StackReport
     settled: Settled | None
-    """Of the job, if it has that."""
+    """The job's ``settled``, if it has one."""
 
     def outcomes(self, backlog: Backlog, workers: int | None = None) -> Generator[Outcomes]:
         """Bring workers up, yield outcomes as they complete, and take the workers down.

@@ -31,7 +31,7 @@ LIMITS = "Attempts and limits"
 LOG = "Log"
 RESULTS = "Results and screen"
 GROUPS = (WHAT, WORKERS, LIMITS, LOG, RESULTS)
-"""As the help shows them: the most used first."""
+"""Order of the groups in the help: the most used first."""
 
 
 def slug_and_version() -> tuple[str, str]:
@@ -70,7 +70,7 @@ def default_log_file() -> Path:
 
 
 class Share(NamedTuple):
-    """So many, or so many percent."""
+    """A number of items, or a percentage of them."""
 
     amount: float
     is_percentage: bool

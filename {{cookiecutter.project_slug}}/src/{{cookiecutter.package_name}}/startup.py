@@ -1,4 +1,4 @@
-"""What comes before the first item: limits, the job and its items, the journal, the log file."""
+"""Start a run: check limits, import the job, call its items, open journal and log file."""
 
 import hashlib
 import importlib

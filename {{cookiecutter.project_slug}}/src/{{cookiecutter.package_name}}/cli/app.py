@@ -106,7 +106,7 @@ def run(inputs: tuple[str, ...], **values: Any) -> int:
 
 @cli.command(cls=Command, params=options.STATUS)
 def status(results: Path, **asked: bool) -> int:
-    """Say what the journal holds, and what the run that works on it is at."""
+    """Show the outcomes in the journal, and the progress of a live run."""
     from . import status as view
 
     if len(chosen := [f"--{name}" for name, given in asked.items() if given]) > 1:

@@ -17,7 +17,7 @@ WITHOUT_PRELOAD = {
     "spawn": "needs --start-method forkserver; with spawn each worker has to import the job itself",
     "fork": "needs --start-method forkserver; with fork workers have the job from main anyway",
 }
-"""Why ``--preload`` cannot be had, by start method."""
+"""Reasons to refuse ``--preload``, by start method."""
 NOT_OURS = ("scheduler", "scheduler_file")
 """Options of dask's that name a cluster which is not this run's."""
 

@@ -1,4 +1,4 @@
-"""Where settings come from, and what is said when one of them will not do."""
+"""The sources of settings, and the one-line error when one of them is wrong."""
 
 import os
 import re
@@ -141,7 +141,7 @@ def keep_apart(files: Mapping[str, Path | None]) -> None:
 
 
 def one_line(error: click.ClickException) -> str:
-    """Say in one line which option is wrong, where it came from and what is allowed."""
+    """Return one line: the option that is wrong, where its value came from, what is allowed."""
     if not (isinstance(error, click.BadParameter) and error.param and error.ctx):
         return " ".join(error.format_message().split())
     param, allowed = error.param, kind_of(error.param).allowed

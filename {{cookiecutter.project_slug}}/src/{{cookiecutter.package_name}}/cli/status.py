@@ -43,7 +43,7 @@ def as_json(results: Path) -> str:
 
 
 def problem(results: Path) -> str:
-    """Say why no run works on a journal, or why it is stuck; nothing if neither is so.
+    """Return why no run works on a journal, or why it is stuck; empty if one works.
 
     Raises:
         JournalError: That cannot be found out.

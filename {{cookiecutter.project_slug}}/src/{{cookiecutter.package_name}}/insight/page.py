@@ -11,7 +11,7 @@ from .timeline import Cell, Grid, Timeline
 DATA = "TIMELINE_DATA"
 """Stands in ``timeline.html`` where the data belong."""
 KEYS_CHARACTERS, ERRORS_CHARACTERS = 600_000, 400_000
-"""As they are in the page, all together; of what is beyond that the bar is shown without it."""
+"""Length of all keys and all errors in the page; bars beyond that are shown without theirs."""
 
 
 class Texts:

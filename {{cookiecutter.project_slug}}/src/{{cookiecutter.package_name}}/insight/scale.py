@@ -1,4 +1,4 @@
-"""Is this job held by the GIL, and how many workers are best? Measured on the job itself.
+"""Measure on the job itself whether the GIL limits it, and how many workers are best.
 
     items ─▶ one worker, for some seconds ─▶ a sample
     the sample, over and over, for some seconds each

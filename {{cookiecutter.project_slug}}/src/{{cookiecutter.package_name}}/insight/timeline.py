@@ -49,7 +49,7 @@ class Cell:
     seconds: float = 0.0
     """Time that they take in this column."""
     key: str = ""
-    """Of the first one."""
+    """Key of the first of them."""
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""What is to be done: items become batches, reports become outcomes, nothing is lost between.
+"""The backlog: items become batches, reports become outcomes, nothing is lost in between.
 
     job.items ─▶ Source (a thread) ─▶ Backlog ─▶ Batch ─▶ a worker
                                         ▲  │

@@ -43,9 +43,9 @@ class WorkerDeath:
     worker: str
     reason: str
     seconds: float
-    """For how long it was at its current item."""
+    """Seconds that it had spent on its current item."""
     stack: str = ""
-    """Where it was, innermost call first."""
+    """Its Python stack, innermost call first."""
     memory: int | None = None
     """Its memory at the last look, in bytes."""
 

@@ -1,4 +1,4 @@
-"""What happened to the workers, for programs to read; the log says it to people."""
+"""Events in the lives of workers, for programs to read; people read the log."""
 
 import time
 from collections import Counter, deque
@@ -16,9 +16,9 @@ KILLED = "killed"
 """An attempt at an item ended with its worker and left no outcome: the item is tried again, now or
 in a later run."""
 RECYCLED, TIMED_OUT, TOO_LARGE = "recycled", "timed out", "too large"
-"""Why else a worker is replaced: see ``WorkerEvents.replaced``."""
+"""Further reasons to replace a worker: see ``WorkerEvents.replaced``."""
 KEPT_EVENTS = 100_000
-"""Of a service that never ends, the events before these are dropped: it would fill the disk."""
+"""The number of newest events to keep: those of an endless service would fill the disk."""
 
 
 class WorkerEvent(NamedTuple):
@@ -32,7 +32,7 @@ class WorkerEvent(NamedTuple):
     """``STARTED``, ``START_FAILED``, ``DIED`` or ``KILLED``."""
     pid: int | None = None
     detail: str = ""
-    """Why."""
+    """The reason."""
     key: str | None = None
     """The item that a ``KILLED`` attempt was at."""
     attempt: int | None = None
@@ -50,7 +50,7 @@ class WorkerNow:
     item: str | None
     """The key of its item; None while it has none."""
     since: float | None
-    """When that began, in seconds since the epoch."""
+    """Start of that item, in seconds since the epoch."""
     memory: int
     """Its resident memory in bytes; 0 where nobody knows."""
 

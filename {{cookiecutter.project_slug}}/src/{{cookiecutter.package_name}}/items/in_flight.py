@@ -39,12 +39,12 @@ class InFlight:
         self.batches: dict[int, Batch] = {}
 
     def __len__(self) -> int:
-        """How many batches are not finished."""
+        """Return the number of unfinished batches."""
         return len(self.batches)
 
     @property
     def open_items(self) -> int:
-        """How many items are not reported."""
+        """The number of items without a report."""
         return sum(batch.end - batch.done for batch in self.batches.values())
 
     def put(self, batch: Batch) -> None:

@@ -23,11 +23,11 @@ def whole_task(first: int) -> int:
 
 
 Item = tuple[str, Any]
-"""What ``job.items`` yields: a unique, stable key and the payload for ``job.work``."""
+"""One item from ``job.items``: a unique, stable key and the payload for ``job.work``."""
 
 
 class Outcome(NamedTuple):
-    """How one item ended; its fields are the journal's columns, in their order.
+    """The end of one item; its fields are the journal's columns, in their order.
 
     A tuple and not a dataclass: there is one for every item, and a frozen dataclass of nine
     fields costs five times as much to make.
@@ -37,7 +37,7 @@ class Outcome(NamedTuple):
     status: str
     """``DONE`` or ``FAILED``."""
     result: str | None
-    """What ``job.work`` returned, as JSON text; None for a failed item."""
+    """The return value of ``job.work`` as JSON text; None for a failed item."""
     error: str | None
     """A traceback, or why there is no result; None for an item that is done."""
     attempts: int
@@ -45,7 +45,7 @@ class Outcome(NamedTuple):
     started: float
     """Seconds since the epoch."""
     seconds: float
-    """How long the last attempt took."""
+    """Duration of the last attempt."""
     peak_memory: int | None = None
     """The most memory that its worker had had resident by then, in bytes. What an item took of that
     and what those before it had left cannot be told apart. None where nobody knows."""
@@ -110,11 +110,11 @@ class Report:
     """JSON texts, a line each; empty at the positions that ``errors`` explains. One text and not
     many, because main has to take it apart for all workers."""
     started: float
-    """When the first of them began, in seconds since the epoch."""
+    """Start of the first of them, in seconds since the epoch."""
     elapsed: float
     """Seconds from then to the end of the last one."""
     seconds: "array[float]"
-    """How long each took; the tiniest, which share one reading of the clock, took the same."""
+    """Duration of each; tiny items that share one reading of the clock share an average."""
     errors: dict[int, str] = field(default_factory=dict)
     """Position to the error's text."""
     retryable: list[int] = field(default_factory=list)

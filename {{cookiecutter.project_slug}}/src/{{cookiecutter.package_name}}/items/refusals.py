@@ -1,4 +1,4 @@
-"""Is what ``items()`` raised about its inputs, or a bug? And where in the job was it raised?"""
+"""Tell errors of ``items()`` about its inputs from bugs, and find where in the job they arose."""
 
 import logging
 import opcode

@@ -25,7 +25,7 @@ BULK_SECONDS = 0.001
 LOOK_SECONDS = 1.0
 CLOSE_SECONDS = 0.2
 FIRST_SECONDS = 0.5
-"""How long main waits for a generator's first item before it goes on without."""
+"""Seconds that main waits for a generator's first item before it goes on without it."""
 
 
 class Source:

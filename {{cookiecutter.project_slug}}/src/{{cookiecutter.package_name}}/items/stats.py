@@ -1,4 +1,4 @@
-"""What one run did so far."""
+"""Counts and state of one run so far."""
 
 import logging
 import time
@@ -17,13 +17,13 @@ from .outcomes import Change, Outcomes
 log = logging.getLogger(__name__)
 
 ENOUGH_FOR_SHARE = 20
-"""Of fewer items a share says nothing."""
+"""Number of items below which a share means nothing."""
 MOST_NAMES = 1_000
-"""An endless run may have an endless number of different errors."""
+"""Distinct errors to count: an endless run may have an endless number of them."""
 
 
 def pace(rate: float, idle_since: float | None) -> str:
-    """Say how fast a run goes, or since when it has nothing to do."""
+    """Return the rate of a run as text, or since when it is idle."""
     if idle_since is None:
         return f"{rate:.1f} items/s"
     return time.strftime("idle since %H:%M:%S", time.localtime(idle_since))
@@ -31,7 +31,7 @@ def pace(rate: float, idle_since: float | None) -> str:
 
 @dataclass(slots=True)
 class RunStats:
-    """What one run did so far."""
+    """Counts and state of one run so far."""
 
     done: int = 0
     failed: int = 0
@@ -41,11 +41,11 @@ class RunStats:
     began: float = field(default_factory=time.monotonic)
     seconds: float = 0.0
     signal: int | None = None
-    """What stopped the run early."""
+    """Number of the signal that stopped the run early."""
     twice: int = 0
     """Keys that came again, in this run."""
     errors: Counter[str] = field(default_factory=Counter)
-    """How many items failed with an error, by its name."""
+    """Number of items that failed with an error, by its name."""
     idle_since: float | None = None
     """Since when there is nothing to do, by ``time.time``; None while there is."""
     unsettled: int | None = None

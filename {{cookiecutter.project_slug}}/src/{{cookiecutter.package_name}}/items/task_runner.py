@@ -59,7 +59,7 @@ class TaskRunner:
         self.errors: dict[int, str] = {}
         self.retryable: list[int] = []
         self.seconds = array("d")
-        """How long each item took; those of one stride took the same."""
+        """Seconds that each item took; items of one stride share an average."""
         self.stride, self.each = 1, 0.0
         self.begun = self.start = self.clock = self.sent_at = 0.0
         self.cpu, self.peak = cpu_seconds(), PeakMemory()

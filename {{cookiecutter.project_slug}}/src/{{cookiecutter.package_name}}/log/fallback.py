@@ -20,9 +20,9 @@ if sys.platform != "win32":
 
 STALL_SECONDS = 5.0
 MOST_TIMEOUTS = 6
-"""How many of these a process waits in all while the listener writes, but for others only."""
+"""Total wait in timeouts while the listener does write, but only records of other processes."""
 NOT_FROM_HERE = {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE}
-"""What keeps a process from opening a file that main can open."""
+"""Errors with which this process may fail to open a file that main can open."""
 
 
 class StallTimeout:
@@ -57,7 +57,7 @@ class StallTimeout:
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """What all processes share for records that cannot reach the listener.
+    """The part that all processes share of the fallback for records that cannot be sent.
 
     They go to ``<log-file>.rescue``. A process that cannot open that file, for want of a descriptor
     or of rights, writes to one that main has opened beforehand and that has no name. Main collects

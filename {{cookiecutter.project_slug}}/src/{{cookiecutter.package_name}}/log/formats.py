@@ -25,11 +25,11 @@ ENCODE = json.JSONEncoder(allow_nan=False).encode
 USUAL = '{"time": %s, "level": %s, "logger": %s, "process": %s, "pid": %d, "message": %s%s}'
 QUOTE: Any = json.encoder.encode_basestring_ascii
 FAR_FUTURE = 1e12
-"""In seconds since the epoch; what is beyond is no time, and infinity no JSON."""
+"""Seconds since the epoch beyond which a value is no time; infinity is no JSON."""
 RESERVED = frozenset(RESERVED_ATTRS)
-"""What is a record's own, in one field or another."""
+"""Names of the standard attributes of a log record."""
 ATOMS = {str, int, float, bool, type(None)}
-"""What needs no more to be pickled or shown; of these, no subclass is sure to."""
+"""Exact types that always pickle and print; a subclass of one may not."""
 ITEM = "item"
 """The field that names the item during which a record was logged."""
 ITEM_FIELD = re.compile(r"%\(item\)(-?\d*s)")
@@ -97,11 +97,11 @@ class LineFormatter(SafeFormatter):
         if len(names) > 1 and "%%" not in layout:  # in their order, which takes less than by name
             self.layout, self.values = UNNAMED.sub("%", layout), attrgetter(*names)
         self.at: tuple[str | None, str] = None, ""
-        """The item whose key was last put into the layout, and what came of it: one value, for
-        threads' sake."""
+        """The last key put into the layout, and the resulting layout. One tuple, so that threads
+        never see half an update."""
         self.now = -1, -1.0, "", ""
-        """When a time was last made into text: second and milliseconds, and the text of the second
-        and of both; one value, for threads' sake."""
+        """The last formatted time: second, milliseconds, text of the second and text of both. One
+        tuple, so that threads never see half an update."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record's text."""

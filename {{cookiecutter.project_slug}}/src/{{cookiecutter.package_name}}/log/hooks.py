@@ -26,7 +26,7 @@ DISABLE: Any = logging.Manager.disable
 
 
 _handlers: tuple[logging.Handler, ...] = ()
-"""What the service logs to in this process."""
+"""The service's own handlers in this process."""
 _root_level = logging.NOTSET
 
 
@@ -63,7 +63,7 @@ def use(*handlers: logging.Handler) -> tuple[logging.Handler, ...]:
 
 
 _levels: dict[str, tuple[int, int]] = {}
-"""Of a logger: its level before ours, and ours."""
+"""A logger's name to its level before ours, and ours."""
 
 
 def set_levels(levels: Mapping[str, str]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 RETRY_SECONDS = 0.2
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}
-"""What may pass; with any other error another folder is tried."""
+"""Errors that may go away; after any other another folder is tried."""
 
 REPORTED: set[str] = set()
 

@@ -1,4 +1,4 @@
-"""What a worker prints becomes log records, line by line.
+"""Turn the output of workers into log records, line by line.
 
 Python's own prints become records in the worker itself, as if they had been logged there. What C
 code and programs write to descriptors 1 and 2 goes down a named pipe of the worker's, which main
@@ -75,7 +75,7 @@ class PrintedLines:
 
 
 def capture(path: str) -> None:
-    """In a worker: log all that is printed from now on.
+    """Log all that this worker prints from now on.
 
     Args:
         path: Of the worker's ``OutputPipe``; empty to leave its output alone.

@@ -27,17 +27,17 @@ else:
     WITHOUT_WAITING = os.O_WRONLY
 
 PIPE_BYTES = 1 << 18
-"""How much the pipe holds where that can be set: more than comes between two reads."""
+"""Capacity of the pipe where it can be set: more than arrives between two reads."""
 COMMAND_TIMEOUT = 0.1
 SENT = -1
 
 
 @dataclass(frozen=True, slots=True)
 class PipeSender:
-    """What a process needs in order to log through the pipe."""
+    """Everything a process needs in order to log through the pipe."""
 
     flush_seconds: ClassVar[float] = 0.0
-    """How long a process may need at its end to send what it holds back: nothing."""
+    """Seconds that a process may need at its end to send buffered records: there are none."""
     writer: Connection
     log_file: Path
     origin: tuple[int, int]

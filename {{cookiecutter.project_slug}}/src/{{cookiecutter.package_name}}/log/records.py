@@ -18,11 +18,11 @@ LOGGING = logging.Logger.info.__code__.co_filename
 FIND_CALLER = logging.Logger.findCaller
 HAS_TASKS = sys.version_info >= (3, 12)
 ATOMS = {int, str, float, bool, type(None)}
-"""To ask of one of these whether it is a Mapping takes as long as all else about arguments."""
+"""Types that are no Mapping: asking ``isinstance`` takes as long as all else about arguments."""
 MOST_PATHS = 1_000
 _first: Any = logging.LogRecord("", 0, "", 0, "", (), None)
 STARTED = int(_first.created * 1e9 - _first.relativeCreated * 1e6)
-"""When logging was imported, in nanoseconds."""
+"""Time at which logging was imported, in nanoseconds since the epoch."""
 
 _get_frame, _new, _now = sys._getframe, object.__new__, time.time_ns  # noqa: SLF001 - as logging
 _levels: dict[Any, str] = logging._levelToName  # noqa: SLF001 - as above

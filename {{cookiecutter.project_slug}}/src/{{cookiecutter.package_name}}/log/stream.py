@@ -16,11 +16,11 @@ from .wire import ATOMIC
 
 HAS_STDOUT_LOG = sys.platform != "win32"
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-"""What may pass, where standard output is a file; whoever else does not take it, is gone."""
+"""Errors that may go away, where standard output is a file; any other means its reader is gone."""
 ROOM_SECONDS = 1.0
 SENT, LOST = range(2)
 WRAP = 1 << 40
-"""Where ``size`` begins anew: ``RecoveryBuffer`` keeps no larger number."""
+"""``size`` starts again from 0 here: ``RecoveryBuffer`` keeps no larger number."""
 
 
 class LogStream:
@@ -44,7 +44,7 @@ class LogStream:
 
     @property
     def descriptor(self) -> int:
-        """Where it writes to."""
+        """The descriptor to write to."""
         return self.writer.fileno()
 
     @property

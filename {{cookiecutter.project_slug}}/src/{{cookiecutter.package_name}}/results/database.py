@@ -13,7 +13,7 @@ from .keys import beside, real_file
 
 BUSY_SECONDS = 5.0
 LOCK_SECONDS = 0.2
-"""How long a run waits for its lock: ``is_locked`` may look at it just then."""
+"""Seconds that a run waits for its lock: ``is_locked`` may hold it for an instant."""
 NAMES_BESIDE = ("-lock", "-new-wal", "-new-shm")
 MOST_PATH = 500
 """Bytes of a path that SQLite opens on Unix with all that it adds; newer ones take more."""

@@ -32,7 +32,7 @@ class Heartbeat:
         backlog: Backlog,
         losses: Callable[[], list[int]],
     ) -> None:
-        """Say nothing yet; ``losses`` returns what ``Listener.losses`` does."""
+        """Write nothing yet; ``losses`` is ``Listener.losses``."""
         self.stats, self.backlog = stats, backlog
         self.file, self.notifier = LiveFile(settings.results), Notifier()
         self.metrics = Metrics(path, backlog, losses) if (path := settings.metrics) else None
@@ -40,7 +40,7 @@ class Heartbeat:
         self.due, self.began, self.has_failed = 0.0, time.time(), False
         self._try(self.file.remove)  # what a killed run has left
         self.past = deque([(time.monotonic(), 0)], RATE_BEATS)
-        """When the last beats were, and how many items were settled by then."""
+        """Times of the last beats, and the number of finished items at each."""
 
     def turn(self, outcomes: Outcomes) -> None:
         """Count outcomes; say what main is at, unless that was said just now."""
@@ -51,7 +51,7 @@ class Heartbeat:
             self._try(self._beat)
 
     def close(self) -> None:
-        """Say that the run has ended, and what it came to."""
+        """Report the end of the run: write the last metrics, remove the live file."""
         self.notifier.stopping()
         self._try(self._write_metrics)
         self._try(self.file.remove)

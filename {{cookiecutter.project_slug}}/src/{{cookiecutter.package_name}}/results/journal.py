@@ -69,7 +69,7 @@ class Journal:
         """Outcomes that are pending, and that are committed."""
         self.committed = time.monotonic()
         self.skipped = {DONE: 0, FAILED: 0}
-        """How many items were left out, by the outcome that they have."""
+        """Number of items that were left out, by the status that they have."""
         self.retried: set[str] = set()
         """Stored keys that have a row of an earlier run, which is to be replaced."""
         self.changes: list[Change] = []

@@ -1,6 +1,6 @@
-"""What the journal's texts and files are called.
+"""Names of the journal's files, and keys as it stores them.
 
-SQLite can hold any text but lone surrogates, which are part of odd file names.
+SQLite can hold any text but lone surrogates, which occur in file names that are not UTF-8.
 """
 
 import os
@@ -19,7 +19,7 @@ BESIDE = ("-lock", "-new", REQUEST, "-shm", "-wal", LIVE)
 """Endings of the files beside a journal that are its own."""
 
 ESCAPE = r"\ud"
-"""How an escaped surrogate begins."""
+"""The beginning of an escaped surrogate."""
 ESCAPED = re.compile(r"\\(\\|ud[89a-f][0-9a-f]{2})")
 
 

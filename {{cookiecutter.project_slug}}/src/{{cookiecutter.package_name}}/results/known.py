@@ -1,4 +1,4 @@
-"""Which keys are known: those that have an outcome, and those that came before."""
+"""Find the keys that have an outcome, and those that came before."""
 
 import sqlite3
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,7 @@
-"""What a run is at right now: a small file beside its journal, which main rewrites every second.
+"""The state of a run: a small file beside its journal, which main rewrites every second.
 
-That the file is there says nothing: main may have been killed. A run lives as long as the system
-has its lock on the journal, and is not stuck as long as it goes on writing this file.
+The file alone proves nothing, because a killed main leaves it. A run lives as long as it holds the
+lock of the journal, and is not stuck as long as it goes on writing this file.
 """
 
 import json
@@ -20,7 +20,7 @@ STUCK_SECONDS = 4.0
 """Main writes every second, and no turn of its loop takes longer than one, even when it idles."""
 
 LOOKS, LOOK_SECONDS = 5, 0.01
-"""How often to read a file that is half written, and how long to wait before the next time."""
+"""Attempts to read a file that is half written, and seconds between two of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

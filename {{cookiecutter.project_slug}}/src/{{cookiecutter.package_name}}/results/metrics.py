@@ -30,7 +30,7 @@ BOUNDS = (
 """Upper bounds of the histogram, in seconds."""
 NAMES = (*map(str, BOUNDS), "+Inf")
 FATES = ("rescued", "rescued", "lost")
-"""What became of records that did not reach the listener, in the order of ``Listener.losses``."""
+"""The fate of records that did not reach the listener, in the order of ``Listener.losses``."""
 
 
 class SecondsHistogram:

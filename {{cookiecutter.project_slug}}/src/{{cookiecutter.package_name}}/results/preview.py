@@ -1,4 +1,4 @@
-"""What a run would do, asked of a journal without touching it."""
+"""Find the items that a run would do, without touching its journal."""
 
 import sqlite3
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""What a journal holds, for those who only read it; also while a run writes to it."""
+"""Read a journal, also while a run writes to it."""
 
 import json
 import re
@@ -29,7 +29,7 @@ KINDS: dict[str, set[type]] = {name: {str} for name in COLUMNS}
 KINDS |= {"result": {str, NOTHING}, "error": {str, NOTHING}}
 KINDS |= {"attempts": {int}, "started": {float}, "seconds": {float}}
 KINDS |= {"peak_memory": {int, NOTHING}}
-"""What runs record in each column."""
+"""Types that runs record in each column."""
 EVENT_KINDS: dict[str, set[type]] = {
     "at": {float},
     "worker": {str},
@@ -54,12 +54,12 @@ CONTAINER = re.compile(r"\[(?:[Sv](?:,[Sv])*)?\]|\{(?:S:[Sv](?:,S:[Sv])*)?\}")
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a journal holds."""
+    """The contents of a journal in numbers."""
 
     done: int
     failed: int
     errors: dict[str, int]
-    """Name of an error to how many items failed with it."""
+    """Name of an error to the number of items that failed with it."""
 
 
 def summarize(path: Path) -> Summary:

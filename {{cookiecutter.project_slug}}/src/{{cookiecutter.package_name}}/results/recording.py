@@ -1,4 +1,4 @@
-"""How outcomes and events get into the journal: all at once, or one by one where some are odd."""
+"""Insert outcomes and events into the journal: all at once, or one by one where some are odd."""
 
 import hashlib
 import sqlite3
@@ -15,7 +15,7 @@ REPLACE = "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 INSERT_EVENT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 DROP_EVENTS = "DELETE FROM events WHERE rowid <= (SELECT MAX(rowid) FROM events) - ?"
 TOO_LARGE = (sqlite3.DataError, sqlite3.InterfaceError, OverflowError)
-"""What sqlite3 raises for a row or a text above SQLITE_LIMIT_LENGTH, or above 2 GB."""
+"""Errors of sqlite3 for a row or a text above SQLITE_LIMIT_LENGTH, or above 2 GB."""
 SHOWN = 1_000
 """Characters of a text that is too large which are kept at either end, at most."""
 DETAIL_CHARACTERS = 500

@@ -30,7 +30,7 @@ TICK = 0.1
 CLOSE_SECONDS = 0.2
 MOST_ROWS = 1_000
 MOST_CHARACTERS = 8_000_000
-"""Of results and errors in one call, about: memory stays flat, however long they are."""
+"""Characters of results and errors in one call, about: long ones must not fill the memory."""
 NOTE = """
 CREATE TEMP TRIGGER note_unsettled AFTER INSERT ON outcomes
 BEGIN INSERT INTO unsettled VALUES (new.rowid); END

@@ -1,4 +1,4 @@
-"""When no more processes or threads are to be had, as at RLIMIT_NPROC: setrlimit(2)."""
+"""Cope with the limit of processes and threads, such as RLIMIT_NPROC: setrlimit(2)."""
 
 import os
 import random
@@ -22,7 +22,7 @@ NO_MORE = (
 NO_FORK = 75
 """Exit code of a forkserver that cannot fork; a temporary failure: sysexits(3)."""
 END_SECONDS = 0.2
-"""How long it is looked for."""
+"""Seconds to wait for that exit code."""
 
 Started = TypeVar("Started")
 

@@ -11,7 +11,7 @@ TRACEBACK = re.compile(
     r"(payload cannot be sent to a worker: )?"
     r"(?:(?:  \+ Exception Group )?Traceback(?: \(most recent call last\):)?\n|  File )"
 )
-"""How a text begins that is a traceback, perhaps with the words that tell where it came from."""
+"""The beginning of a traceback, perhaps after the words that tell where it came from."""
 CHAINED = re.compile(
     r"\n\n(?:The above exception was the direct cause of the following exception"
     r"|During handling of the above exception, another exception occurred):\n\n"
@@ -26,7 +26,7 @@ class WorkersCannotStartError(Exception):
 
 
 class RefusedError(Exception):
-    """What was asked for cannot be done; the message is one line, and nothing was touched."""
+    """The request cannot be carried out; the message is one line, and nothing was touched."""
 
 
 class EngineRefusedError(RefusedError):

@@ -17,11 +17,11 @@ if sys.platform != "win32":
 STDOUT = Path("-")
 """Stands for standard output where a file is meant; a path that was given is absolute."""
 HIGH, BELOW = 4096, 32
-"""Where a duplicate is meant to be: so high, or that far below the limit of descriptors."""
+"""Lowest number of a duplicate, or its distance from a lower limit of descriptors."""
 NEW = "-new"
 """Ending of a file that is about to take another's place."""
 MOST_NAME_BYTES = 255
-"""Where the system does not tell how long a file's name may be."""
+"""Longest name of a file where the system does not tell its own limit."""
 
 try:
     _began = os.getcwd()

@@ -1,8 +1,8 @@
-"""What main inherits from who started it, and what the processes that it starts inherit from main.
+"""Inheritance of signals and descriptors: by main from its starter, by children from main.
 
-Whoever forks in main, be it ``items()`` or a library, makes a copy of it: with handlers that would
-swallow the SIGTERM of ``Pool.terminate``, and with the ends of pipes by which others learn that
-main is gone. A copy lets go of both before anything else happens in it.
+A fork in main, by ``items()`` or a library, makes a copy of it: with handlers that would swallow
+the SIGTERM of ``Pool.terminate``, and with the ends of pipes by which others learn that main is
+gone. The copy gives up both before anything else happens in it.
 """
 
 import os
@@ -39,7 +39,7 @@ IGNORED = {number for number in MAINS_SIGNALS if signal.getsignal(number) == sig
 
 
 class Forks:
-    """What is done around every fork of main."""
+    """The hooks around every fork of main."""
 
     def __init__(self) -> None:
         """Do nothing until main has something to keep from its children."""
@@ -109,7 +109,7 @@ def keep(make: Callable[[], tuple[End, End]]) -> tuple[End, End]:
 
 
 def pass_on() -> None:
-    """In a forkserver that has imported the job: ``was_forked`` is true in its children."""
+    """Make ``was_forked`` true in the children of a forkserver that has imported the job."""
     _forks.forked = True
 
 
@@ -128,7 +128,7 @@ def heed_children() -> None:
 
 
 def lead_session() -> None:
-    """In a new process: lead a session of our own, and unblock what main blocked until then.
+    """Lead a session of this new process's own, and unblock the signals that main blocked.
 
     A terminal's Ctrl-C, ``uv run`` and timeout(1) signal the processes of main's group. What came
     from them before is dropped: to ignore a signal discards it, see sigaction(2).

@@ -1,7 +1,7 @@
-"""How a process leaves: what the owner registered for its end runs, and keeps nobody for long.
+"""End a process: run the exit hooks that the job registered, within a deadline.
 
 Python itself waits without a deadline for threads and for atexit hooks. multiprocessing's children
-leave without their hooks (https://github.com/python/cpython/issues/83856).
+exit without running their hooks (https://github.com/python/cpython/issues/83856).
 """
 
 import atexit
@@ -17,11 +17,11 @@ from multiprocessing import active_children, util
 from typing import NoReturn
 
 LEAVE_SECONDS = 10.0
-"""In which main has to be gone, whatever hooks and threads there are."""
+"""Seconds for all of main's end, whatever hooks and threads there are."""
 THREAD_SECONDS = 1.0
-"""How long threads that are no daemons may take of that."""
+"""Seconds of that for threads that are no daemons."""
 SHUTDOWN_TIMEOUT = 1.0
-"""The same for all of a worker's end."""
+"""Seconds for all of a worker's end."""
 LAST = 1_000
 """Priority of a worker's hooks among multiprocessing's finalizers: they may need what those end."""
 
@@ -34,7 +34,7 @@ def within(seconds: float) -> None:
 
 
 def leave(code: int) -> NoReturn:
-    """In main: run the hooks, then leave with an exit code that nothing changes any more."""
+    """End main: run the exit hooks, then exit with ``code``, whatever the hooks raise."""
     seconds = max(0.0, min(LEAVE_SECONDS, _latest[0] - time.monotonic()))
     with _gone_in(seconds, code):
         _run_hooks(min(THREAD_SECONDS, seconds / 2))
@@ -47,7 +47,7 @@ def leave(code: int) -> NoReturn:
 
 
 def run_hooks_at_end(*, forked: bool) -> None:
-    """In a new worker: have its hooks run when it ends in good order.
+    """Run this worker's exit hooks when it ends in good order.
 
     Args:
         forked: Whether it was forked from main. What main registered is for main to do: it may
@@ -62,7 +62,7 @@ def run_hooks_at_end(*, forked: bool) -> None:
 
 
 def end_in_time() -> None:
-    """In a forkserver that has imported the job: have its hooks run at its end, and that be soon.
+    """Run the exit hooks of a forkserver that has imported the job, with a deadline.
 
     Python would wait for its threads, without a deadline, before the hooks.
     """

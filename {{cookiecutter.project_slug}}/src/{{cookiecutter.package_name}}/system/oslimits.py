@@ -1,6 +1,6 @@
-"""What the operating system allows: asked before anything starts, and extended where that is free.
+"""Check the limits of the operating system before anything starts, and raise those that can be.
 
-Otherwise it shows in the middle of a start, and as something else: "the forkserver died".
+Otherwise a limit shows in the middle of a start, disguised as "the forkserver died".
 """
 
 import os
@@ -17,9 +17,9 @@ if sys.platform != "win32":
 DESCRIPTORS = 40
 """Files, pipes and sockets that main has open, whatever workers it has."""
 SOCKET_BYTES = 103
-"""How long the path of a socket may be: unix(7); on macOS a little less than on Linux."""
+"""Longest path of a socket: unix(7); on macOS a little less than on Linux."""
 SOCKET_NAME = "/pymp-12345678/listener-12345678"
-"""What multiprocessing adds to its temporary folder for one."""
+"""Added by multiprocessing to the path of its temporary folder."""
 SHORT_FOLDER = "/tmp"  # noqa: S108 - mkdtemp makes a folder of its own in it
 
 

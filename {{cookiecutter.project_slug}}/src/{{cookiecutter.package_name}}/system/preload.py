@@ -21,7 +21,7 @@ from .. import PACKAGE
 from .inheritance import SIGKILL
 
 MODULE = "preloading"
-"""What a forkserver imports to import the job."""
+"""The module with which a forkserver imports the job."""
 VARIABLE = f"_{PACKAGE.upper()}_PRELOAD"
 DIED = "the forkserver died"
 LATE = "the import took longer than --start-timeout"
@@ -29,7 +29,7 @@ LATE = "the import took longer than --start-timeout"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """How a forkserver is to import the job: as a worker would."""
+    """A request to a forkserver: import the job as a worker would."""
 
     log_level: str
     log_levels: Mapping[str, str]
@@ -41,11 +41,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of it."""
+    """The result of that import."""
 
     pid: int
     problem: str = ""
-    """Why the job is not imported; empty if it is."""
+    """The reason why the job is not imported; empty if it is."""
     seconds: float = 0.0
     records: Sequence[LogRecord] = ()
     output: Sequence[bytes] = ()
@@ -60,7 +60,7 @@ def result_file(request: str, pid: int) -> Path:
 
 
 class Preload:
-    """What main knows of its forkserver's import of the job."""
+    """Main's record of its forkserver's import of the job."""
 
     def __init__(self) -> None:
         """Want none."""
@@ -72,12 +72,12 @@ class Preload:
         self.report: Callable[[Result], None] = lambda _: None
 
     def ask(self, request: Request, seconds: float, report: Callable[[Result], None]) -> None:
-        """Have each forkserver that is started from now on import the job.
+        """Make each forkserver that is started from now on import the job.
 
         Args:
-            request: How.
-            seconds: How long each may take.
-            report: Told each result.
+            request: Details of the import.
+            seconds: Longest time that each import may take.
+            report: Called with each result.
         """
         self.file = str(Path(util.get_temp_dir(), "preload"))
         self.seconds, self.report = seconds, report

@@ -1,4 +1,4 @@
-"""How processes are started and ended."""
+"""Start and end processes."""
 
 import os
 import select
@@ -32,7 +32,7 @@ UNKNOWN = 1_000
 
 POLL_INTERVAL, WAIT_INTERVAL = 0.001, 0.01
 KILL_SECONDS = 1.0
-"""How long the end of a killed forkserver may take."""
+"""Seconds that the end of a killed forkserver may take."""
 
 
 class Ending(Protocol):
@@ -40,11 +40,11 @@ class Ending(Protocol):
 
     @property
     def exitcode(self) -> int | None:
-        """How it ended; None if it lives."""
+        """Its exit code; None while it lives."""
 
     @property
     def sentinel(self) -> int:
-        """What ``connection.wait`` waits for."""
+        """A handle for ``connection.wait``, ready once the process has ended."""
 
 
 def context_for(start_method: str) -> BaseContext:
@@ -245,7 +245,7 @@ def continue_helpers() -> None:
 
 
 def how_it_ended(exitcode: int | None) -> str:
-    """Say how a process ended: the name of the signal that killed it, or its exit code."""
+    """Return how a process ended: the name of the signal that killed it, or its exit code."""
     if exitcode is not None and exitcode < 0:
         with suppress(ValueError):
             return signal.Signals(-exitcode).name

@@ -1,4 +1,4 @@
-"""What main is asked for by signals while it works: more workers or fewer, and stacks."""
+"""Requests by signals while main works: more workers or fewer, and stacks."""
 
 import signal
 import sys
@@ -16,10 +16,10 @@ if sys.platform != "win32":
     RESIZE.update({signal.SIGTTIN: 1, signal.SIGTTOU: -1})
     STACKS = signal.SIGUSR1
 FLOOD, FLOOD_SECONDS = 100, 1.0
-"""So many signals in such a time are a terminal's: it sends them to a job in the background that
-reads there, or writes after ``stty tostop``, until the job stops."""
+"""A number of signals, and seconds: as many in that time come from a terminal. It sends them to a
+background job that reads there, or writes after ``stty tostop``, until the job stops."""
 QUIET_SECONDS = 0.05
-"""How long after the last signal its number counts: it may be the first of a flood."""
+"""Seconds without a further signal before one counts: it may be the first of a flood."""
 
 
 class Requests:
@@ -28,7 +28,7 @@ class Requests:
     def __init__(self) -> None:
         """Begin without any."""
         self.resizes: deque[tuple[int, float]] = deque(maxlen=FLOOD)
-        """By how many workers, and when it came by ``time.monotonic``."""
+        """Change of the number of workers, and time of the request by ``time.monotonic``."""
         self.stacks = self.flooded = False
 
     def note(self, number: int, _frame: FrameType | None) -> None:

@@ -15,7 +15,7 @@ AGAIN_SECONDS = 0.5
 """``uv run``, timeout(1) and terminals may deliver one request twice, within milliseconds."""
 IDLE_SECONDS = 0.5
 LAST_SECONDS = 1.2
-"""How long main's own end may take once the grace period is over."""
+"""Seconds that main's own end may take once the grace period is over."""
 
 
 class StopRequest:
@@ -54,12 +54,12 @@ class StopRequest:
 
     @property
     def seconds_for_idle(self) -> float:
-        """How long idle workers may take to leave where others are killed."""
+        """Seconds that idle workers get to leave while others are killed."""
         return 0.0 if self.urgent else IDLE_SECONDS
 
     @property
     def seconds_left(self) -> float:
-        """How long the end of main may take, if it was told to stop."""
+        """Seconds that the end of main may take after a request to stop."""
         if self.urgent:
             return IDLE_SECONDS
         left = self.grace if self.deadline is None else self.deadline - self.clock.now()

@@ -17,7 +17,7 @@ from .requests import requests
 log = logging.getLogger(__name__)
 
 REPORT_SECONDS = 3.0
-"""How long a process may take to answer."""
+"""Seconds that a process may take to answer."""
 LOOK_SECONDS = 0.1
 MAIN, LISTENER = "main", "listener"
 NO_ANSWER = "no answer within {:g} s: it is stopped, or has no stack to show"
@@ -53,7 +53,7 @@ class StackReport:
     """Asks everyone when a signal says so, and logs each answer when it has come."""
 
     def __init__(self, listener: Callable[[], int]) -> None:
-        """Have main write its own stack at the signal; ``listener`` returns the listener's pid.
+        """Register main's own stack dump at the signal; ``listener`` returns the listener's pid.
 
         Main's comes from faulthandler, in C, before the signal's handler in Python gets its turn:
         so it shows what main was at.

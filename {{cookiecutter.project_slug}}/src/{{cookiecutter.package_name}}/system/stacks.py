@@ -24,7 +24,7 @@ if sys.platform == "linux":
 elif sys.platform != "win32":
     REQUEST = signal.SIGUSR2
 ANSWER_SECONDS = 0.5
-"""How long a worker may take to answer; one that is stopped never does."""
+"""Seconds that a worker may take to answer; one that is stopped never does."""
 MOST_BYTES = 1 << 16
 RUNS_ITEMS = "task_runner.py"
 FRAME = re.compile(r'  File "(?P<file>.*)", line (\d+|\?\?\?) in ')
@@ -43,7 +43,7 @@ def new_file(name: str) -> str:
 
 
 def write_to(path: str) -> None:
-    """In a new process: write the stack of each thread to a file when asked, and on a crash.
+    """Make this new process write its threads' stacks to a file when asked, and on a crash.
 
     The file appears once this process can be asked: before, the signal would end it.
     """

@@ -18,7 +18,7 @@ from typing import Any, TextIO
 from .files import duplicate
 
 WRITE_TIMEOUT = 60.0
-"""How long to wait for room where a descriptor does not block, before it counts as unread."""
+"""Seconds to wait for room where a descriptor does not block, before it counts as unread."""
 HURRY_SECONDS = 1.0
 """The same while a run goes on: it waits for nobody, whether the descriptor blocks or not."""
 STDOUT_NUMBER, STDERR_NUMBER = 1, 2
@@ -32,7 +32,7 @@ _screens: dict[str, "Screen"] = {}
 _texts: dict[str, "ScreenText"] = {}
 _closed: set[str] = set()
 _lent: list[int] = []
-"""Where standard output is by now, once the log has it."""
+"""The duplicate of standard output that the log has, if it has one."""
 
 
 class WaitingWriter(io.RawIOBase):
@@ -201,7 +201,7 @@ def redirect(descriptor: int, sink: Callable[[str, bytes], bool]) -> None:
 
 @contextmanager
 def diverted(descriptor: int | None) -> Iterator[None]:
-    """Have all that this process and its programs print meanwhile go to a descriptor, if any."""
+    """Send all that this process and its programs print meanwhile to a descriptor, if any."""
     kept: dict[int, int] = {}
     for name, screen in _screens.items():
         if descriptor is not None and name not in _closed:
@@ -220,7 +220,7 @@ def diverted(descriptor: int | None) -> Iterator[None]:
 
 
 def hurry() -> None:
-    """From now on, have nobody wait for who reads, or does not: a run goes on meanwhile."""
+    """Wait no longer than ``HURRY_SECONDS`` for a slow reader from now on: a run has begun."""
     for screen in _screens.values():
         screen.seconds, screen.hurried = HURRY_SECONDS, sys.platform != "win32"
 

@@ -1,9 +1,9 @@
-"""How many threads of their own numeric libraries start in each worker.
+"""Limit the threads that numeric libraries start in each worker.
 
-Each library reads its variable once, when it is imported, and otherwise takes a thread for every
-core: with as many workers as cores they are in each other's way. Main's environment is what workers
-begin with under every start method, if it is set before the forkserver starts and the job is
-imported; what dask's nannies set gives way to it, see ``distributed.nanny.pre-spawn-environ``.
+Each library reads its variable once, when it is imported, and otherwise starts a thread for every
+core: with as many workers as cores they compete for the processors. Workers inherit main's
+environment under every start method, if it is set before the forkserver starts and the job is
+imported. Dask's nannies keep a variable that is set: ``distributed.nanny.pre-spawn-environ``.
 """
 
 import os

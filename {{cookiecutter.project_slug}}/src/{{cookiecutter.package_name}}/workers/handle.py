@@ -1,4 +1,4 @@
-"""Main's view of one worker: what it holds, since when, and how it does."""
+"""Main's view of one worker: its batches, its current item and its state."""
 
 import logging
 import random
@@ -18,9 +18,9 @@ log = logging.getLogger(__name__)
 
 START_ATTEMPTS = 5
 LEFT = "it has left"
-"""Why a worker is gone that was told to leave, and did so in good order."""
+"""Reason of a worker that was told to leave, and did so in good order."""
 SURPLUS = "fewer workers are wanted"
-"""Why a worker is to leave that nobody replaces."""
+"""Reason of a worker that leaves without a replacement."""
 UNENDED = "lifespan() did not end within the grace period"
 BACK_OFF_SECONDS = 0.05
 MOST_BACK_OFF_SECONDS = 5.0
@@ -52,27 +52,27 @@ class WorkerHandle:
         self.has_lifespan = False
         """Whether it has something to tear down at its end."""
         self.leave_by = float("inf")
-        """When it is to be gone, once it was told to leave."""
+        """Deadline for its end, once it was told to leave; by ``clock``."""
         self.items_left = sys.maxsize
         """Number of items that it may still be given."""
         self.memory = 0
         """Its memory at the last look, in bytes."""
         self.retiring = ""
-        """Why it is to be replaced, once it has done what it holds."""
+        """The reason to replace it, once it has done its items; empty if there is none."""
         self.reason = ""
-        """Why it is to end, or could not start."""
+        """The reason to end it, or why it could not start; empty if there is none."""
         self.cause = DIED
         """The same in a word, as ``WorkerEvents.replaced`` has it."""
         self.stack = ""
-        """Where it was when it was killed or crashed, if it said so."""
+        """Its Python stack when it was killed or crashed, if there is one."""
         self.late: int | None = None
         """Number of the item that took too long, if it is killed for that."""
         self.asked_at: float | None = None
-        """When it was asked for its stack, until it is killed."""
+        """Time at which it was asked for its stack, until it is killed; by ``clock``."""
         self.current = IDLE
         self.started = self.since = self.clock.now()
         self.revocations = 0
-        """How often what waits behind the current item was revoked."""
+        """Number of revocations of the items behind the current one."""
 
     @property
     def busy(self) -> bool:
@@ -186,7 +186,7 @@ class WorkerHandle:
 
 
 class RestartBackoff:
-    """How often starts failed in a row, and when the next may be tried."""
+    """Counts failed starts in a row, and delays the next one."""
 
     def __init__(self, clock: Clock) -> None:
         """Begin without failures."""

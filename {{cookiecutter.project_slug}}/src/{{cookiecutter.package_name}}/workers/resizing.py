@@ -17,7 +17,7 @@ CHANGES = f"number of workers: %d from now on, %d before; it can be 1 to {MOST_W
 
 
 class Resizing:
-    """How many workers there are to be, and who is to leave."""
+    """Decides how many workers a run has, and which of them leave."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Resizing:
             self.used = True
 
     def _let_surplus_go(self, worker: Worker) -> None:
-        """Have a worker leave once it has done its item; what it has not begun is for others."""
+        """Let a worker leave once it has done its item; others get what it has not begun."""
         if worker.busy and not worker.retiring:
             self.revoke(worker)
         worker.retire(SURPLUS)

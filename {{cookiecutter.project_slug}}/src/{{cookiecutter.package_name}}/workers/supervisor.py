@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 TICK = 0.1
 IDLE_TICK = 1.0
 KILL_FACTOR = 2
-"""How many times as much as its limit a worker may use until its item is done."""
+"""Factor of its limit up to which a worker's memory is tolerated until its item is done."""
 
 
 def run(
