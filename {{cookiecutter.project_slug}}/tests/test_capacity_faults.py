@@ -1,4 +1,4 @@
-"""What must come out where no more processes or threads are to be had, as at RLIMIT_NPROC."""
+"""Runs at the limit of processes and threads, RLIMIT_NPROC: the required outcomes."""
 
 import os
 import re
@@ -74,7 +74,7 @@ def test_processes_run_out(anybodys: Service, most: int, start_method: str) -> N
     if finished.code:
         assert finished.code == 3, finished.stderr
         *progress, line = finished.stderr.splitlines()
-        assert line.startswith("Error: workers cannot start: no more processes or threads are to")
+        assert line.startswith("Error: workers cannot start: no more processes or threads can")
         assert all(EXPECTED.search(shown) for shown in progress), finished.stderr
     else:
         assert one.count() == 100

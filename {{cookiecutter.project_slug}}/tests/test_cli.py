@@ -121,7 +121,7 @@ BAD_SETTINGS = {
     "a logger without a name": ('[run.log_levels]\n"" = "INFO"', r"--log-levels .*'' is no logger"),
     "syntax error": ("workers = ", r"not valid TOML"),
     "options of the job that are no table": ("job = 1", r"job = 1: give KEY=VALUE"),
-    "a blank in an option of the job": ('[job]\n"a b" = 1', r"'a b' in .* will not do"),
+    "a blank in an option of the job": ('[job]\n"a b" = 1', r"'a b' in .* is not valid"),
 }
 
 
@@ -183,7 +183,7 @@ SLIPS = {
     "without its command": (f"{PREFIX}_WORKERS", "run", rf"did you mean {PREFIX}_RUN_WORKERS\?"),
     "another's command": (f"{PREFIX}_STATUS_RESULTS", "status", rf"mean {PREFIX}_RUN_RESULTS\?"),
     "nothing like ours": (f"{PREFIX}_XYZ", "status", rf"{PREFIX}_XYZ; no option is called so"),
-    "an odd option of the job": (f"{PREFIX}_JOB_1", "run", rf"{PREFIX}_JOB_1 will not do"),
+    "an odd option of the job": (f"{PREFIX}_JOB_1", "run", rf"{PREFIX}_JOB_1 is not valid"),
 }
 
 

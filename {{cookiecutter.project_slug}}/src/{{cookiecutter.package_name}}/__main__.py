@@ -26,7 +26,7 @@ def main() -> None:
 
     try:
         code = run_command_line()
-    except Exception:  # a fault of ours: Python itself would wait for processes without a deadline
+    except Exception:  # a bug of ours: Python itself would wait for processes without a deadline
         traceback.print_exc()
         code = FAULT
     streams.restore()
@@ -43,7 +43,7 @@ def _leave(number: int, _frame: FrameType | None) -> None:
 
 
 def _open_standard_descriptors() -> None:
-    """Keep descriptors 0 to 2 from becoming a pipe of ours, where they were closed."""
+    """Open descriptors 0 to 2 where they were closed, so that no pipe of ours takes their place."""
     for number in range(3):
         try:
             os.fstat(number)

@@ -76,10 +76,10 @@ class PipeEnd:
 def listen_to_pipe(end: PipeEnd, lifeline: Connection, open_log: OpenLog) -> None:
     """Be the listener process of the pipe transport.
 
-    It leaves when told to, or when main is gone and nothing more comes.
+    It ends on the command ``STOP``, or once main is gone and the pipe is empty.
     """
     outlive_main(lifeline)
-    with suppress(RuntimeError):  # no thread is to be had: then the loop below has to do
+    with suppress(RuntimeError):  # no more threads: the loop below notices main's end
         _leave_soon_after_main(lifeline, lambda: None)
     file, reader = open_log(), end.reader
     buffer, orphaned = RecoveryBuffer(end.shared, file), False
@@ -228,7 +228,7 @@ class Listener:
         ended = how_it_ended(self.process.exitcode)
         try:
             self.start()
-        except OSError as error:  # no more processes to be had, now
+        except OSError as error:  # no more processes can be started, now
             log.error("the log listener died (%s) and cannot be replaced: %s", ended, error)  # noqa: TRY400 - the message says it all
         else:
             log.warning("the log listener died (%s), pid %d replaces it", ended, self.process.pid)

@@ -72,13 +72,13 @@ def run(settings: Settings, inputs: Sequence[str], progress: Progress) -> RunSta
 
     Raises:
         RefusedError: ``job.items`` refused the inputs, the log cannot be written, or the results
-            file is none of ours or in use; nothing was touched.
+            file is not a journal or in use; nothing was touched.
         StoppedError: A signal came before anything was touched.
         JournalError: An outcome cannot be recorded, because the disk is full for example.
         ItemsError: ``job.items`` raised; the outcomes of the items before are kept.
         WorkersCannotStartError: The job cannot be imported, workers die at their start, or no more
-            processes or threads are to be had.
-        EngineRefusedError, EngineLostError: The execution model's engine will not do, or is gone.
+            processes or threads can be started.
+        EngineRefusedError, EngineLostError: The execution model's engine is unusable, or is gone.
     """
     with (
         running(settings, inputs, open_journal) as (service, journal),
@@ -119,13 +119,14 @@ def running(
     Args:
         settings: Of the run.
         inputs: For ``job.items``.
-        keep: Opens what keeps the outcomes; called once the inputs will do, before the log begins.
+        keep: Opens the store of the outcomes; called once the inputs are accepted, before the log
+            file is opened.
 
     Raises:
         RefusedError, StoppedError, ItemsError, WorkersCannotStartError: See ``run``.
     """
     prepare(settings)
-    with suppress(OSError):  # it is told when workers cannot be started
+    with suppress(OSError):  # reported when workers cannot be started
         start_helpers(settings.start_method)
     stop = StopRequest(settings.grace)
     log_failure = partial(_log_failure, settings, stop)
@@ -149,7 +150,7 @@ def listening(settings: Settings, stop: StopRequest) -> Iterator[Listener]:
         RefusedError: The log file cannot be written.
     """
     check_log(settings)
-    with suppress(OSError):  # it is told when the listener cannot be started
+    with suppress(OSError):  # reported when the listener cannot be started
         await_helpers(settings.start_method, settings.start_timeout, lambda: stop.requested)
     listener = patiently(partial(Listener, settings))
     patiently(listener.start)

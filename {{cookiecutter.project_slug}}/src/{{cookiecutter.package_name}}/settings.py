@@ -23,7 +23,7 @@ LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 TRANSPORTS = ("auto", "queue") if sys.platform == "win32" else ("auto", "pipe", "queue")
 """Writes to a pipe are all or nothing as POSIX has it, and not on Windows."""
 MOST_WORKERS = 1_000
-"""A slip of the finger shall not take a whole machine down."""
+"""Upper limit of ``--workers``, so that a typing error does not take a machine down."""
 
 WHAT = "What to do"
 WORKERS = "Workers"
@@ -86,7 +86,7 @@ class Kind(NamedTuple):
     metavar: str
     """Stands for a value in the help."""
     allowed: str
-    """Says what to give, to whoever gave something else."""
+    """What to give instead of a wrong value, for the error."""
     in_file: tuple[type, ...] = (str,)
     """Types of TOML's that may stand for it, or for each of a list."""
     least: int | None = None
@@ -184,7 +184,7 @@ class Settings:
         shown="never",
     )
     limit: int | None = setting(
-        whole(1), "Do only so many items that have no outcome.", WHAT, shown="all"
+        whole(1), "Do at most this many of the items without an outcome.", WHAT, shown="all"
     )
     dry_run: bool = setting(
         FLAG, "Print the keys of the items that would be done; touch nothing.", WHAT, default=False
@@ -239,7 +239,7 @@ class Settings:
     )
     max_failures: Share | None = setting(
         SHARE,
-        "Halt once so many items failed, or such a share of at least 20: nothing new begins.",
+        "Halt once this many items failed, or this share of at least 20: no new item starts.",
         LIMITS,
         shown="none",
     )
@@ -282,7 +282,7 @@ class Settings:
     )
     progress: bool | None = setting(FLAG, "Show a progress bar.", RESULTS, shown="on a terminal")
     verbose: bool = setting(
-        FLAG, "Show what each worker is at, and for how long.", RESULTS, default=False
+        FLAG, "Show each worker's current item, and its time.", RESULTS, default=False
     )
 
     engine: Mapping[str, Any] = field(default_factory=dict)

@@ -47,7 +47,7 @@ def prepare(settings: Settings) -> None:
     """Make main ready; refuse, before anything starts, what the system does not allow.
 
     Raises:
-        RefusedError: No folder for temporary files will do, or standard output cannot be the log.
+        RefusedError: No folder for temporary files is usable, or standard output cannot be the log.
         WorkersCannotStartError: There are too few descriptors.
     """
     spare_the_collector()
@@ -87,7 +87,7 @@ def import_job(settings: Settings, log_failure: Callable[[str], None]) -> Module
 
     Raises:
         WorkersCannotStartError: It cannot be imported, so no worker could either.
-        RefusedError: Its ``RETRY`` or its ``settled`` will not do, or it takes no options.
+        RefusedError: Its ``RETRY`` or its ``settled`` is wrong, or it takes no options.
     """
     keep_early_records(settings.log_level, settings.log_levels)
     try:
@@ -122,7 +122,7 @@ def begin_items(
         log_failure: Told why there is no run, for the log.
 
     Raises:
-        RefusedError: It says that they will not do.
+        RefusedError: It refuses the inputs.
         ItemsError: It raised anything else.
         StoppedError: A signal came meanwhile.
     """
@@ -160,7 +160,7 @@ def open_journal(settings: Settings) -> Journal:
     """Open or create the journal.
 
     Raises:
-        RefusedError: It cannot be had, or the log file will not do; nothing was touched.
+        RefusedError: The journal or the log file cannot be opened; nothing was touched.
     """
     try:
         check(settings.results)

@@ -91,11 +91,11 @@ def run(inputs: tuple[str, ...], **values: Any) -> int:
         stats = main.run(settings, inputs, progress_for(settings, inputs))
     except JournalError as error:
         return _complain(str(error), SOME_FAILED)
-    except OSError as error:  # no more descriptors or processes are to be had
+    except OSError as error:  # the limit of descriptors or processes is reached
         return _complain(f"the run cannot go on: {error}", WORKERS_CANNOT_START)
     files = f"results: {shown(settings.results)}", f"log:     {shown(settings.log_file)}"
     tell(*summary(stats), *files)
-    if problem := streams.take_problem():  # the journal has it all, so the run is none the worse
+    if problem := streams.take_problem():  # the journal is complete, so the exit code stays
         _complain(f"standard output: {problem}", ALL_DONE)
     if stats.signal:
         return STOPPED_BY_SIGNAL + stats.signal

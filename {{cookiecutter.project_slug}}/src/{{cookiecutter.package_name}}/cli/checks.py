@@ -48,7 +48,7 @@ def _no_preload(settings: Settings) -> str:
 
 
 def _check_metrics(path: Path, settings: Settings) -> None:
-    """Refuse a file that cannot be replaced, or that nobody would write."""
+    """Refuse a file that cannot be replaced, or that lacks the library to write it."""
     if not find_spec("prometheus_client"):
         text = "needs prometheus-client: install this project with its extra 'metrics'"
         raise click.UsageError(f"--metrics: {text}")

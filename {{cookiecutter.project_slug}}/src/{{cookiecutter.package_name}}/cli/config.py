@@ -32,7 +32,7 @@ def load(context: click.Context, _param: click.Parameter, given: Path | None) ->
 
     Raises:
         click.UsageError: The file is missing, is no TOML, has an unknown key or a wrong type; or an
-            environment variable is called like ours and is none.
+            environment variable has our prefix and is unknown.
     """
     import tomllib  # noqa: PLC0415 - only where there is a file
 
@@ -57,7 +57,7 @@ def load(context: click.Context, _param: click.Parameter, given: Path | None) ->
 
 
 def _check_environment(known: dict[str, Parameters]) -> None:
-    """Refuse a slip in the name of an environment variable, which nobody would read.
+    """Refuse an unknown environment variable with our prefix: it is likely a misspelt one.
 
     Raises:
         click.UsageError: There is one.

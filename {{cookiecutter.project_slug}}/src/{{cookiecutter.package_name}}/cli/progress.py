@@ -94,7 +94,7 @@ class Lines(Progress):
     every = LINE_SECONDS
 
     def __init__(self, *, verbose: bool = False) -> None:
-        """Also write a line for each worker that is at an item, if ``verbose``."""
+        """Also write a line for each worker that has an item, if ``verbose``."""
         super().__init__()
         self.verbose, self.was_idle = verbose, False
 
@@ -119,7 +119,7 @@ class Bar(Progress):
 
         Args:
             count: Says how many items there will be; it may take long, or return None.
-            verbose: Whether to show below the bar what each worker is at.
+            verbose: Whether to show each worker's current item below the bar.
         """
         super().__init__()
         self.count, self.verbose = count, verbose
@@ -131,7 +131,7 @@ class Bar(Progress):
 
     def __enter__(self) -> Self:
         """Show the bar, and begin to count."""
-        with suppress(RuntimeError):  # no more threads are to be had; the run may go on without
+        with suppress(RuntimeError):  # no more threads: the run goes on without a total
             threading.Thread(target=self._count, name="count", daemon=True).start()
         self.bar.start()
         return self
@@ -149,7 +149,7 @@ class Bar(Progress):
         super().show(stats)
 
     def draw(self, stats: RunStats) -> None:
-        """Draw the bar anew."""
+        """Redraw the bar."""
         self.workers[:] = at_work(stats.current_items) if self.verbose else []
         begun = stats.seconds or stats.idle_since
         rate = pace(stats.rate, stats.idle_since) if begun else ""
@@ -187,7 +187,7 @@ def _count(inputs: Sequence[str], options: Mapping[str, Any]) -> int | None:
 
 
 def at_work(current_items: CurrentItems) -> list[str]:
-    """Return a line for each worker that is at an item, the one that takes longest first."""
+    """Return a line for each worker that has an item, the longest running first."""
     now = time.monotonic()
     longest_first = sorted(current_items.items(), key=lambda entry: entry[1][1])
     return [

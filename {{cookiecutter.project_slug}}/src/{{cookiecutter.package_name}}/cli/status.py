@@ -19,7 +19,7 @@ from ..system.text import visible
 
 WATCH_SECONDS = 1.0
 COUNT_SHARE = 20
-"""A journal of millions of rows takes a while to count: so many times as long it is not counted."""
+"""Pause between two counts, as a multiple of their duration: a large journal takes a while."""
 
 
 def lines(results: Path) -> list[str]:

@@ -103,7 +103,7 @@ def _levels(given: str | dict[str, Any]) -> dict[str, str]:
     """Return levels by logger, of ``a=INFO,b.c=DEBUG`` or of a table.
 
     Raises:
-        ValueError: One is no level, or is nobody's.
+        ValueError: A level or a logger's name is not valid.
     """
     pairs: Any = _flat(given) if isinstance(given, dict) else _split(given)
     found = {name.strip(): str(level).strip().upper() for name, level in pairs}

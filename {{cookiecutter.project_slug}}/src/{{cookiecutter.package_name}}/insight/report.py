@@ -9,7 +9,7 @@ from ..settings import usable_cores
 
 THREADS, PROCESSES = "threads", "processes"
 LIMITED = "limited"
-"""Processes whose NumPy has so many threads as it is told, see ``system.threads``."""
+"""Processes in which NumPy's threads are limited, see ``system.threads``."""
 ENOUGH = 0.9
 """Share of the best rate: the fewest workers that reach it are the best choice."""
 GAIN = 1.2
@@ -18,7 +18,7 @@ GAIN = 1.2
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The rate at which so many threads or workers did the sample."""
+    """The rate at which a number of threads or workers did the sample."""
 
     kind: str
     workers: int

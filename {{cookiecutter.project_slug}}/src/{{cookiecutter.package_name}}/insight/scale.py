@@ -39,7 +39,7 @@ from ..system.threads import combinations, limit_threads
 from .report import LIMITED, PROCESSES, THREADS, Measured
 
 START_SECONDS = 10.0
-"""Until the last of the workers is at work, once the first is: the longest to wait."""
+"""Longest time to wait for the last worker's first item, once the first worker has done one."""
 
 
 def steps(most: int) -> list[int]:
@@ -54,8 +54,8 @@ def measure(settings: Settings, inputs: Sequence[str], seconds: float) -> Genera
 
     Args:
         settings: As for a run; its ``workers`` is the most that are tried.
-        inputs: What ``job.items`` shall read; as far as one worker comes in ``seconds``.
-        seconds: How long to measure each.
+        inputs: Arguments of ``job.items``; read as far as one worker gets in ``seconds``.
+        seconds: Duration of each measurement.
 
     Raises:
         ScaleError: There are no items, or all fail, or the job ends the process.
@@ -123,14 +123,14 @@ class Trial:
         raise ScaleError(f"nothing to measure: {why}")
 
     def processes(self, sample: list[Item], count: int) -> Measured:
-        """Measure so many workers, as a run has them."""
+        """Measure ``count`` workers, started as in a run."""
         source = Source(lambda: cycle(sample), self.stop.wake)
         source.start()
         outcomes, cpu = self._run(source, count, list)
         return _measured(PROCESSES, count, len(sample), outcomes, cpu)
 
     def limited(self, sample: list[Item], count: int, threads: int) -> Measured:
-        """Measure so many workers, each with so many threads of NumPy.
+        """Measure ``count`` workers, each with ``threads`` threads of NumPy.
 
         They are spawned: only then do they begin with main's environment as it is now.
         """
@@ -140,7 +140,7 @@ class Trial:
         return replace(spawning.processes(sample, count), kind=LIMITED, threads=threads)
 
     def threads(self, sample: list[Item], count: int) -> Measured:
-        """Measure so many threads, in a new process."""
+        """Measure ``count`` threads, in a new process."""
         setup, method = self.service.listener.setup, self.service.settings.start_method
         receiving, sending = Pipe(duplex=False)
         lifeline = Lifeline()

@@ -1,8 +1,8 @@
-"""The timeline: what the journal tells of who did what when, small enough for a picture.
+"""The timeline: items and workers over time, from the journal, small enough for a picture.
 
-It holds which item was done where, when and how, when workers came and went, and which attempts at
-items ended with their worker. Of many items it holds the long ones; the others it sums by lane and
-column of time, so that neither memory nor picture grows with the journal.
+It holds where, when and with what outcome items were done, when workers started and died, and which
+attempts ended with their worker. Of many items it holds the long ones and sums the others by lane
+and column of time, so that neither memory nor picture grows with the journal.
 """
 
 import re

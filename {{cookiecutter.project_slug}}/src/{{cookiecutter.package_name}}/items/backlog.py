@@ -35,7 +35,7 @@ SKIP_AHEAD = 2_000
 many keys at a time in a third of the time that it takes for sixteen."""
 
 CurrentItems = dict[str, tuple[str, float]]
-"""Worker's name to the key of the item that it is at, and since when by ``time.monotonic``."""
+"""Worker's name to the key of its current item, and its start by ``time.monotonic``."""
 
 
 class Backlog:
@@ -56,7 +56,7 @@ class Backlog:
         self.source, self.admit, self.max_attempts = source, admit, max_attempts
         self.sizer = BatchSizer()
         self.named = False
-        """Whether workers are told the items' keys."""
+        """Whether tasks contain the items' keys."""
         self.left: int | None = None
         """Number of items that may still be taken from the source; None for all."""
         self.skip_ahead = 0
@@ -71,11 +71,11 @@ class Backlog:
         """Processor time of all workers so far, as they report it."""
         self.stopped = self.halted = False
         self.current_items: CurrentItems = {}
-        """For people to see; the execution model brings it up to date at every tick."""
+        """For the progress; the execution model updates it at every tick."""
         self.workers_now: Callable[[], list[WorkerNow]] = list
-        """Says what each worker is at; the execution model puts it here."""
+        """Returns the state of each worker; set by the execution model."""
         self.ask_for_stacks: Callable[[], list[Asked]] = list
-        """Asks each worker for its stack; the execution model puts it here."""
+        """Asks each worker for its stack; set by the execution model."""
         self.events = events or WorkerEvents()
 
     def stop(self) -> None:
@@ -149,7 +149,7 @@ class Backlog:
         return None
 
     def take_pending(self) -> list[Item]:
-        """Return the items that wait for a worker, for whoever does not do them."""
+        """Return and remove the items that wait for a worker, for a caller that does none."""
         pending, self.pending = self.pending, []
         return pending
 
@@ -207,7 +207,7 @@ class Backlog:
         Args:
             batch: One of the batches that it had.
             current: Its current item, or whole task.
-            death: Who died, why, and for how long it was at that.
+            death: The worker, the reason, and the seconds that it spent on that item.
         """
         open_pairs, at = batch.open, current - batch.first - batch.done
         batch.end = batch.done
@@ -236,8 +236,8 @@ class Backlog:
         self._log_retry(pair[0], f" in {delay:.1f} s", attempts, error_name(error))
 
     def _log_retry(self, key: str, when: str, attempts: int, why: str) -> None:
-        told, at = "item %s is tried again%s, attempt %d of %d: %s", {"item": key}
-        log.info(told, key, when, attempts + 1, self.max_attempts, why, extra=at)
+        text, at = "item %s is tried again%s, attempt %d of %d: %s", {"item": key}
+        log.info(text, key, when, attempts + 1, self.max_attempts, why, extra=at)
 
     def _return(self, pairs: list[Item], attempts: int) -> None:
         if attempts:

@@ -34,7 +34,7 @@ class WorkerEvent(NamedTuple):
     detail: str = ""
     """The reason."""
     key: str | None = None
-    """The item that a ``KILLED`` attempt was at."""
+    """The item of a ``KILLED`` attempt."""
     attempt: int | None = None
     """Its number, from 1; None where the end of the run cut it off."""
     seconds: float | None = None

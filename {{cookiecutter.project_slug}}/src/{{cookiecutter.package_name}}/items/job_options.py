@@ -21,7 +21,7 @@ def call_of(
 
 
 def check_options(job: ModuleType, options: Mapping[str, Any]) -> None:
-    """Refuse options that would reach nobody.
+    """Refuse options that the job does not read.
 
     Raises:
         ContractError: There are some, and ``items`` takes none.

@@ -1,4 +1,4 @@
-"""Payloads as they were when they were yielded: the owner may fill one object anew for the next."""
+"""Freeze payloads when they are yielded: the owner may reuse one object for the next item."""
 
 import pickle
 from collections.abc import Callable
@@ -15,7 +15,7 @@ FIXED = frozenset(
         *(PosixPath, WindowsPath, PurePosixPath, PureWindowsPath),
     }
 )
-"""Exact types that nobody can change, and flat tuples of them: these wait as they are."""
+"""Immutable types, without subclasses; values of them, and flat tuples of such, are not copied."""
 
 
 class UnsendableError(Exception):

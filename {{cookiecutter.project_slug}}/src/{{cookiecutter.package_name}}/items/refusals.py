@@ -18,7 +18,7 @@ OURS = {f"{PACKAGE}.items.source", f"{PACKAGE}.items.payloads"}
 
 
 def is_refusal(error: BaseException) -> bool:
-    """Whether an error says that the inputs will not do.
+    """Whether an error means that the inputs are wrong.
 
     An OSError that names a file does, and any OSError or ValueError that the job raises itself.
     What Python or a library raises deeper down, such as ``int("x")``, is as likely a bug.

@@ -49,7 +49,7 @@ class RunStats:
     idle_since: float | None = None
     """Since when there is nothing to do, by ``time.time``; None while there is."""
     unsettled: int | None = None
-    """Outcomes that are committed and that the job was not yet told of; None if it need not be."""
+    """Committed outcomes that ``settled`` has yet to take; None for a job without it."""
     halted: bool = False
     """Whether too many items failed."""
 
@@ -85,7 +85,7 @@ class RunStats:
         self.seconds = time.monotonic() - self.began
 
     def observe(self, backlog: Backlog) -> None:
-        """Note what the workers are at, and whether there is nothing to do."""
+        """Note the workers' current items, and whether the run is idle."""
         self.current_items = backlog.current_items
         if self.current_items or not backlog.is_idle:
             self.idle_since = None

@@ -30,7 +30,7 @@ STRIDE_GROWTH = 4
 
 
 class TaskRunner:
-    """The task that a worker has at hand, as its work thread and its control thread see it.
+    """The current task of a worker, shared by its work thread and its control thread.
 
     The work thread takes items from the left, the control thread releases them from the right.
     Each such step is one operation on a deque, which is atomic; so an item is either done here or
@@ -41,7 +41,7 @@ class TaskRunner:
     def __init__(
         self, work: Work, slot: MutableSequence[int], index: int, revoked: Sequence[int] = ()
     ) -> None:
-        """Write the number of the item at hand into ``slot[index]``, for main to read.
+        """Write the number of the current item into ``slot[index]``, for main to read.
 
         Main writes into ``revoked[index]`` the first number that may still be begun: so it can
         take items back while one holds the GIL and the control thread cannot run.
@@ -92,7 +92,7 @@ class TaskRunner:
 
     @property
     def key(self) -> str:
-        """The current item's key, if main told the keys; empty between tasks."""
+        """The current item's key, if the task contains keys; empty between tasks."""
         if not (names := self.names):
             return ""
         if not self.keys:
@@ -134,8 +134,8 @@ class TaskRunner:
         """Note how long the items took that were done since the last time.
 
         Args:
-            at_hand: Whether another has begun since: it may be a slow one, those before it were
-                as quick as ever.
+            at_hand: Whether another item has begun since; it may be a slow one, and its time must
+                not count for those before it.
         """
         if not (new := len(self.results) - len(self.seconds)):
             return
@@ -206,7 +206,7 @@ def as_json(result: Any) -> str:
 
 
 def _clash(result: Any) -> str:
-    """Return the JSON key that two keys of a dict become; nothing where there is none."""
+    """Return a JSON key that two keys of one dict share; empty if there is none."""
     todo = [result]
     while todo:
         value = todo.pop()

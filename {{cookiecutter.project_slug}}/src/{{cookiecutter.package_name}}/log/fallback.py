@@ -101,12 +101,12 @@ class Fallback:
     def take_warnings(self) -> list[str]:
         """Return a sentence for each kind of records that newly went past the log."""
         counts = self.state.take_unreported()
-        told = {
+        texts = {
             STALLED: "the log listener stood still or was slow: %d log records went to %s",
             CUT_OFF: "a process lost its way to the log listener: %d log records went to %s",
             LOST: "%d log records were lost: neither the log listener nor %s could take them",
         }
-        return [told[kind] % (count, self.path) for kind, count in enumerate(counts) if count]
+        return [texts[kind] % (count, self.path) for kind, count in enumerate(counts) if count]
 
     def close(self) -> None:
         """Let go of the spare file."""

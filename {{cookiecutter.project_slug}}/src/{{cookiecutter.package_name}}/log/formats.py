@@ -223,7 +223,7 @@ MESSAGE = SafeFormatter("%(message)s")
 
 
 def item_of(record: logging.LogRecord) -> str:
-    """Return the key of the item that this process is at, or else the one that a record tells."""
+    """Return the key of this process's current item, or else the one in the record."""
     return _runner.key or str(record.__dict__.get(ITEM, NO_ITEM))
 
 

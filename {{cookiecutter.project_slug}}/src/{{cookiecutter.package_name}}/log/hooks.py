@@ -3,7 +3,7 @@
 The service's handler belongs to no logger: dictConfig, fileConfig, basicConfig(force=True),
 removeHandler and shutdown have nothing to take away. Every record that is logged passes
 ``Logger.callHandlers``, and there the service comes first; handlers that the job or a library has
-added to loggers follow, as ever. Five more calls are held to the same:
+added to loggers follow, as usual. Five more things are changed for the same purpose:
 
 - ``logging.config`` disables no logger; to set ``disabled`` by hand still does;
 - the root logger's level is the service's;
@@ -81,7 +81,7 @@ def level_for(name: str, usual: int) -> int:
 
 
 def _reset_levels() -> None:
-    """Put back what nobody else has set since."""
+    """Restore the levels that nothing else has changed since."""
     for name, (before, ours) in _levels.items():
         if (logger := logging.getLogger(name)).level == ours:
             logger.setLevel(before)
@@ -121,7 +121,7 @@ def calls_others() -> bool:
 
 
 def deliver(record: logging.LogRecord) -> None:
-    """Send a record to the one log, and to nobody else."""
+    """Send a record to the one log, and to no other handler."""
     if record.levelno >= _root_level:
         for handler in _handlers:
             handler.handle(record)

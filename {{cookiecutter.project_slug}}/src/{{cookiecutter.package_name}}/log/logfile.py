@@ -28,7 +28,7 @@ def open_for_writing(path: Path, flags: int) -> int:
 
 
 def append(path: Path, data: bytes) -> None:
-    """Append ``data`` to a file that nobody keeps open.
+    """Append ``data`` to a file that is opened for that alone.
 
     Raises:
         OSError: Not all of it could be written.
@@ -81,11 +81,11 @@ class LogFile:
 
     @property
     def size(self) -> int:
-        """Its size in bytes now; whoever truncates it (logrotate's copytruncate) is believed."""
+        """Its size in bytes, asked anew each time: logrotate's copytruncate may have cut it."""
         return os.fstat(self.descriptor).st_size
 
     def has_room_for(self, count: int) -> bool:
-        """Whether so many bytes fit; a single record that is longer than a file may be does."""
+        """Whether ``count`` bytes fit; an empty file takes even a record that is longer than it."""
         return not (self.max_bytes and self.size and self.size + count > self.max_bytes)
 
     def holds(self, text: bytes, offset: int) -> int:

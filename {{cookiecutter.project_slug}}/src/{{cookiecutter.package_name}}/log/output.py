@@ -116,7 +116,7 @@ class OutputPipe:
 
         Args:
             pid: The worker's.
-            key: Of the item that it is at, as far as main knows.
+            key: Of its current item, as far as main knows.
         """
         data = b""
         with suppress(BlockingIOError):

@@ -33,7 +33,7 @@ class PartFiles:
                     return
 
     def read(self, name: str, length: int) -> bytes:
-        """Return a record that is complete, or a line that tells what became of it."""
+        """Return a complete record, or a line that says why it cannot be read."""
         error = OSError(errno.ENOENT, os.strerror(errno.ENOENT))
         for path in self._paths(name):
             try:

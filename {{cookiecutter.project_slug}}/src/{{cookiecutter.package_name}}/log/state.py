@@ -55,9 +55,9 @@ class Counter:
         self.slots[self.slot + kind] += count
 
     def _free_slot(self) -> int:
-        """Return one that nobody has used, sought from a place that is chosen by chance.
+        """Return an unused one, searched for from a random place.
 
-        So no two processes find the same, but for those that begin at one place in one moment.
+        Two processes find the same one only if they start at the same place at the same moment.
         """
         start = int.from_bytes(os.urandom(4), "little")
         for number in range(start, start + SLOTS):

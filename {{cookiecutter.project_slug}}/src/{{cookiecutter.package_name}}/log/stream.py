@@ -54,7 +54,7 @@ class LogStream:
 
     @property
     def lost(self) -> int:
-        """Count the records that nobody took."""
+        """The number of records that no reader took."""
         return self.counts[LOST]
 
     def has_room_for(self, _count: int) -> bool:
@@ -66,7 +66,7 @@ class LogStream:
         return min((self.size - offset) % WRAP, len(text))
 
     def append(self, data: bytes) -> None:
-        """Write all of it; wait for whoever reads slowly, count what nobody takes."""
+        """Write all of it; wait for a slow reader, count the records of one that is gone."""
         while data:
             try:
                 written = os.write(self.descriptor, data[: _atomic(data)])

@@ -29,10 +29,10 @@ class JournalInUseError(JournalError):
 
 @contextmanager
 def explained(path: Path, what: str) -> Iterator[None]:
-    """Tell in one line what SQLite and the system say.
+    """Turn errors of SQLite and the system into a JournalError of one line.
 
     Raises:
-        JournalError: They said something.
+        JournalError: There was such an error.
     """
     try:
         yield
@@ -64,7 +64,7 @@ def _verify(path: Path) -> str:
     """Return how SQLite can open a journal without making files beside it.
 
     Raises:
-        JournalError: It is none.
+        JournalError: It is no journal.
     """
     with explained(path, "cannot be read"):
         if not path.exists():

@@ -1,4 +1,4 @@
-"""Once a second main says what it is at: to ``status``, to systemd, to Prometheus."""
+"""Report the state of the run once a second: to ``status``, to systemd, to Prometheus."""
 
 import logging
 import os
@@ -23,7 +23,7 @@ RATE_BEATS = 10
 
 
 class Heartbeat:
-    """Says what main is at. Main's loop itself calls this, so that a loop that is stuck shows."""
+    """Reports the run's state. Main's loop itself calls this, so a loop that is stuck shows."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class Heartbeat:
         """Times of the last beats, and the number of finished items at each."""
 
     def turn(self, outcomes: Outcomes) -> None:
-        """Count outcomes; say what main is at, unless that was said just now."""
+        """Count outcomes; report the state of the run once a second."""
         if self.metrics:
             self.metrics.observe(outcomes)
         if time.monotonic() >= self.due:
@@ -62,7 +62,7 @@ class Heartbeat:
             write()
         except OSError as error:
             if not self.has_failed:
-                log.warning("what the run is at cannot be written: %s", error)
+                log.warning("the state of the run cannot be written: %s", error)
             self.has_failed = True
 
     def _beat(self) -> None:

@@ -91,7 +91,7 @@ class Journal:
     def note_job(self, digest: str) -> bool:
         """Note the digest of the job; return whether the outcomes are those of another.
 
-        They are not where nobody knows: a version before there were digests recorded them.
+        Outcomes of a version that recorded no digest count as those of this job.
 
         Raises:
             JournalError: It cannot be written.

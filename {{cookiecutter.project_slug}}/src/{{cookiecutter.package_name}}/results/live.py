@@ -39,7 +39,7 @@ class Live:
     memory: int
     """Of main itself."""
     unsettled: int | None = None
-    """Outcomes that the job was not yet told of; None where it does not want to be."""
+    """Committed outcomes that ``settled`` has yet to take; None for a job without it."""
     workers: list[WorkerNow] = field(default_factory=list)
 
     @property
@@ -84,7 +84,7 @@ class LiveFile:
         self.written = b""
 
     def write(self, live: Live) -> None:
-        """Write what the run is at; where that has not changed, only that it is so still.
+        """Write the state of the run; if it has not changed, only set the file's time.
 
         Raises:
             OSError: It cannot be written.

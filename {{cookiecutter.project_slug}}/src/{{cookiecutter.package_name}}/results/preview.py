@@ -21,7 +21,7 @@ def preview(path: Path, final: tuple[str, ...]) -> Iterator[Callable[[list[Item]
         final: With which status an item is left out.
 
     Raises:
-        JournalError: It is none, or damaged.
+        JournalError: It is no journal, or damaged.
     """
     check(path)
     if not real_file(path).exists():

@@ -68,7 +68,7 @@ class Pruner:
         self.after, self.portion, self.next_pass = FIRST, FEWEST, 0.0
 
     def go_on(self, least: int) -> int:
-        """Look at the next rows, at least at so many; return how many were removed."""
+        """Look at ``least`` or more of the next rows; return how many were removed."""
         if (asked := self._request()) != self.asked:
             self.asked, self.after = asked, FIRST
         if asked is None and (self.keep is None or time.monotonic() < self.next_pass):
@@ -181,7 +181,7 @@ def _prune_alone(path: Path, before: float) -> bool:
             last, more, _ = remove(database, before, last, MOST)
         with database:
             database.execute(REMOVE_EVENTS, (before,))
-        if not _is_incremental(database):  # a file of an earlier version is written anew, once
+        if not _is_incremental(database):  # a file of an earlier version is rewritten, once
             database.execute(f"PRAGMA auto_vacuum = {INCREMENTAL}")
             database.execute("VACUUM")
         while give_back(database, 0.0, MOST):

@@ -108,7 +108,7 @@ def rows_twice(
 ) -> tuple[Iterator[Outcome], Iterator[Outcome]]:
     """Return what ``rows`` does, and once more the same, whatever a run writes meanwhile.
 
-    Only the second tells of damage, and is to be read after the first.
+    Only the second reports damage; it has to be read after the first.
     """
     database = open_to_read(path)
     first = _each_outcome(path, database, lambda *_: None)

@@ -33,7 +33,7 @@ def insert(
 
     Args:
         database: The journal.
-        outcomes: Returns them, each time anew.
+        outcomes: Returns a new iterator over them at each call.
         count: How many these are.
         retried: Stored keys whose row is one of an earlier run, to be replaced once.
         events: What is pending of them; the oldest that the journal has go, see ``WorkerEvents``.

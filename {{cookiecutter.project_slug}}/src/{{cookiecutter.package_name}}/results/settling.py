@@ -49,7 +49,7 @@ class Settler:
         journal ── batch ──▶ look ──▶ thread: job.settled ──▶ look ── settled ──▶ journal
 
     The journal is the backlog, one batch of it is in memory. Main alone reads and writes it, in
-    ``look``; so whatever becomes of the thread holds up nobody.
+    ``look``; so a thread that hangs holds up nothing else.
     """
 
     def __init__(self, call: Settled | None, journal: Journal, stop: StopRequest) -> None:
@@ -83,7 +83,7 @@ class Settler:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Call no more; a call that hangs keeps nobody."""
+        """Call no more; do not wait for a call that hangs."""
         self.closed = True
         self.hurry.set()
         self.batches.put([])

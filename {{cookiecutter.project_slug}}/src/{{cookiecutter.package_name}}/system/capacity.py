@@ -17,7 +17,7 @@ if sys.platform != "win32":
 ATTEMPTS = 5
 BACK_OFF_SECONDS = 0.05
 NO_MORE = (
-    "no more processes or threads are to be had: raise `ulimit -u`, or a container's limit of pids"
+    "no more processes or threads can be started: raise `ulimit -u`, or a container's limit of pids"
 )
 NO_FORK = 75
 """Exit code of a forkserver that cannot fork; a temporary failure: sysexits(3)."""
@@ -39,10 +39,10 @@ def reason_for(error: BaseException) -> str:
 
 
 def patiently(start: Callable[[], Started]) -> Started:
-    """Start something that the run cannot do without; others may leave room for it in a while.
+    """Start a process or thread that the run needs, with some attempts while the limit is reached.
 
     Raises:
-        WorkersCannotStartError: They did not, in spite of back-off.
+        WorkersCannotStartError: The limit was still reached after ``ATTEMPTS``.
         OSError, RuntimeError: It failed for another reason.
     """
     for attempt in range(1, ATTEMPTS + 1):
@@ -56,7 +56,7 @@ def patiently(start: Callable[[], Started]) -> Started:
 
 
 def check_threads(count: int) -> None:
-    """Make sure that so many threads or processes can be started.
+    """Make sure that ``count`` threads or processes can be started, by starting threads.
 
     Raises:
         RuntimeError: They cannot.

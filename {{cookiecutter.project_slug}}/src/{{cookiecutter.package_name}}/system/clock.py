@@ -1,4 +1,4 @@
-"""Main's clock: the time during which main itself stood still is nobody's; and back-off."""
+"""Main's clock, which leaves out the time during which main itself stood still; and back-off."""
 
 import logging
 import random
@@ -16,7 +16,7 @@ FIRST_BACK_OFF, MOST_BACK_OFF = 1.0, 60.0
 
 
 def back_off(failures: int) -> float:
-    """Return for how many seconds to wait, with jitter, after so many failures before this one."""
+    """Return the seconds to wait, with jitter, after ``failures`` failures before this one."""
     delay = min(FIRST_BACK_OFF * 2.0 ** min(failures, 30), MOST_BACK_OFF)
     return delay * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
 

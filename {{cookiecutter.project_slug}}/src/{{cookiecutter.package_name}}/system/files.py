@@ -138,7 +138,7 @@ def replacing(path: Path) -> Iterator[TextIO]:
 
 
 def replace(path: Path, data: bytes) -> None:
-    """Replace a file's content; whoever reads it has the old or the new, and never a half.
+    """Replace a file's content atomically: a reader sees the old or the new.
 
     Raises:
         OSError: It cannot be written.
@@ -149,10 +149,10 @@ def replace(path: Path, data: bytes) -> None:
 
 
 def high_duplicate(descriptor: int) -> int:
-    """Return a duplicate where those who close a row of descriptors seldom come.
+    """Return a duplicate at a high number, or the descriptor itself if there is no such number.
 
-    And where nobody else's file is to be found soon after: the lowest free number is given. It is
-    the descriptor itself where there is no such number.
+    Code that closes a range of descriptors seldom reaches it, and since new files get the lowest
+    free number, none takes its place soon.
     """
     if sys.platform != "win32":
         with suppress(OSError, ValueError):

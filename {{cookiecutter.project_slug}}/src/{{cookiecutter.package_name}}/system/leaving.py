@@ -29,7 +29,7 @@ _latest = [float("inf")]
 
 
 def within(seconds: float) -> None:
-    """Bound main's end to so many seconds from now, if that is less than ``LEAVE_SECONDS``."""
+    """Bound main's end to ``seconds`` from now, if that is less than ``LEAVE_SECONDS``."""
     _latest[0] = time.monotonic() + seconds
 
 
@@ -40,8 +40,8 @@ def leave(code: int) -> NoReturn:
         _run_hooks(min(THREAD_SECONDS, seconds / 2))
         _flush()
     if threading.active_count() > 1:
-        # The owner's source may wait for input in a thread that nobody can end; to shut down an
-        # interpreter around it may abort: https://github.com/python/cpython/issues/87430
+        # The owner's source may wait for input in a thread that cannot be ended, and shutting down
+        # an interpreter around it may abort: https://github.com/python/cpython/issues/87430
         os._exit(code)
     sys.exit(code)
 
@@ -102,7 +102,7 @@ def _gone_in(seconds: float, code: int) -> Iterator[None]:
             os._exit(code)
 
     watching = threading.Thread(target=watch, name="leaving", daemon=True)
-    with suppress(RuntimeError):  # no more threads are to be had
+    with suppress(RuntimeError):  # no more threads can be started
         watching.start()
     yield
     over.set()

@@ -41,7 +41,7 @@ def follow_main(lifeline: Connection) -> None:
     streams.protect(streams.HURRY_SECONDS)
     _leave_main()
     if sys.platform == "linux" and HAS_LIFELINE_SIGNALS:
-        # Linux needs no help for it, so whoever is stopped or holds the GIL in C code goes as well.
+        # The kernel does it, so a process that is stopped or holds the GIL in C code ends as well.
         _have_kernel_send(SIGKILL, lifeline, -os.getpgrp())
     else:
         threading.Thread(target=_wait_for_end, args=(lifeline,), daemon=True).start()

@@ -1,4 +1,4 @@
-"""Tell systemd how the service does: sd_notify(3)."""
+"""Report the service's state to systemd: sd_notify(3)."""
 
 import os
 import socket
@@ -24,7 +24,7 @@ class Notifier:
         self.stops = False
 
     def beat(self, status: str) -> None:
-        """Tell that the service is up, the first time; what it is at, and that it is not stuck."""
+        """Send readiness the first time, ``status`` if it changed, and the watchdog's sign."""
         lines = ["READY=1"] if self.status is None else []
         if status != self.status:
             lines.append(f"STATUS={status}")
@@ -35,7 +35,7 @@ class Notifier:
         self._send(lines)
 
     def stopping(self) -> None:
-        """Tell, once, that the service is about to end."""
+        """Send, once, that the service is about to end."""
         if not self.stops:
             self.stops = True
             self._send(["STOPPING=1"])

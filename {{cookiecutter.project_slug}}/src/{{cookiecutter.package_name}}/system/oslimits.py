@@ -31,7 +31,7 @@ def make_room(workers: int, each: int) -> None:
         each: Descriptors that main needs for each.
 
     Raises:
-        RefusedError: No folder for temporary files will do.
+        RefusedError: No folder for temporary files is usable.
         WorkersCannotStartError: There are too few descriptors.
     """
     try:
@@ -42,13 +42,13 @@ def make_room(workers: int, each: int) -> None:
 
 
 def ensure_descriptors(workers: int, each: int, base: int = DESCRIPTORS, there: int = 0) -> None:
-    """Raise the soft limit of open files as far as this many workers need it.
+    """Raise the soft limit of open files as far as ``workers`` need it.
 
     Args:
-        workers: How many.
-        each: What main needs for each of them.
-        base: What it needs besides what is open by now.
-        there: How many of them there are already.
+        workers: Number of workers.
+        each: Descriptors that main needs for each of them.
+        base: Descriptors that it needs besides those and the ones that are open now.
+        there: Number of workers that exist already.
 
     Raises:
         WorkersCannotStartError: The hard limit is below that.
@@ -71,7 +71,7 @@ def ensure_socket_paths() -> None:
     """Make multiprocessing keep its sockets in a folder whose path is short enough.
 
     Raises:
-        OSError: There is none; the message names TMPDIR.
+        OSError: There is no such folder; the message names TMPDIR.
     """
     if _is_short(tempfile.gettempdir()):
         return

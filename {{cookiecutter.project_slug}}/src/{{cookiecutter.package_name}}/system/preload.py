@@ -107,7 +107,7 @@ class Preload:
         return self.done and pid != self.killed
 
     def cancel(self) -> None:
-        """Want it no more; end a forkserver that is at it."""
+        """Give up the import; kill a forkserver that is busy with it."""
         self.wanted = False
         if not self.done:
             self.killed, self.done = self.pid, True
@@ -124,7 +124,7 @@ class Preload:
             self._give_up(LATE)
 
     def _give_up(self, problem: str) -> None:
-        """Leave the import to each worker, which tells its own trouble."""
+        """Leave the import to each worker, which reports its own error."""
         self.cancel()
         self.report(Result(self.pid, problem))
 

@@ -28,7 +28,7 @@ PRELOADED = ("system.forkserver_start", "worker", "configurer")
 LOST_TRACK = 255
 """Exit code of a forkserver's child when the forkserver itself was killed; the child may live."""
 UNKNOWN = 1_000
-"""Instead of an exit code that nobody can tell any more."""
+"""Stands for an exit code that is lost."""
 
 POLL_INTERVAL, WAIT_INTERVAL = 0.001, 0.01
 KILL_SECONDS = 1.0
@@ -64,7 +64,7 @@ def start_helpers(start_method: str) -> None:
     once instead of in every worker.
 
     Raises:
-        OSError: No more processes or descriptors are to be had.
+        OSError: The limit of processes or descriptors is reached.
     """
     leave_lost_folder()
     if sys.platform != "win32" and start_method != "fork":
@@ -134,7 +134,7 @@ def start(process: BaseProcess) -> None:
     Otherwise a Ctrl-C that comes while it boots ends it with a traceback.
 
     Raises:
-        OSError: No more processes, memory or descriptors are to be had, or the forkserver died.
+        OSError: The limit of processes, memory or descriptors is reached, or the forkserver died.
     """
     continue_helpers()
     start_helpers(getattr(process, "_start_method", "fork"))
@@ -150,9 +150,9 @@ def start(process: BaseProcess) -> None:
 def kill(process: BaseProcess) -> None:
     """Send SIGKILL to a process and to what it started: to its group, also once it has ended.
 
-    One whose forkserver was killed may live on. A group's number belongs to nobody else while
-    anyone is in it; after that the kernel goes through all other numbers first, so in the moments
-    between a worker's end and this no stranger has it.
+    One whose forkserver was killed may live on. The kernel does not reuse a group's number while a
+    process is in it, and then goes through all other numbers first, so in the moments between a
+    worker's end and this no other process has it.
     """
     if process.pid is None:
         return
@@ -174,7 +174,7 @@ def kill_group(pid: int) -> None:
 def exitcode_of(process: BaseProcess) -> int | None:
     """Return how a process ended, None if it lives, ``UNKNOWN`` if somebody else asked before us.
 
-    ``os.wait()`` in ``items()`` is told of our processes, too. multiprocessing takes a process that
+    ``os.wait()`` in ``items()`` may reap our processes, too. multiprocessing takes a process that
     the kernel no longer knows for one that is not there yet, and would wait for ever.
     """
     popen: Any = process._popen  # type: ignore[attr-defined] # noqa: SLF001 - only it knows
@@ -187,7 +187,7 @@ def exitcode_of(process: BaseProcess) -> int | None:
         try:
             pid, status = os.waitpid(popen.pid, os.WNOHANG)
         except ChildProcessError:
-            time.sleep(POLL_INTERVAL)  # another thread of ours may have asked: it will tell
+            time.sleep(POLL_INTERVAL)  # another thread of ours may have asked, and sets it now
             popen.returncode = UNKNOWN if popen.returncode is None else popen.returncode
         else:
             if not pid:

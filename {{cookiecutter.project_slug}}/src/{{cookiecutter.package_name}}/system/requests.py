@@ -23,7 +23,7 @@ QUIET_SECONDS = 0.05
 
 
 class Requests:
-    """The requests that nobody has seen to yet."""
+    """The pending requests."""
 
     def __init__(self) -> None:
         """Begin without any."""

@@ -19,7 +19,7 @@ LAST_SECONDS = 1.2
 
 
 class StopRequest:
-    """Whether, and how urgently, main was told to stop; also what wakes its loop."""
+    """Requests to stop main, and their deadline; also a socket that wakes its loop."""
 
     def __init__(self, grace: float, clock: Clock | None = None) -> None:
         """Allow ``grace`` seconds, by ``clock``, between the first request and the end."""
@@ -70,7 +70,7 @@ class StopRequest:
         self.deadline = self.clock.now() + self.grace
 
     def take_request(self) -> bool:
-        """Return True once, after the first signal: to tell people."""
+        """Return True once, after the first signal, for a message on the screen."""
         fresh, self.told = self.requested and not self.told, self.requested
         return fresh
 

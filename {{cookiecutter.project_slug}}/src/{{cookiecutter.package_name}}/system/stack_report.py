@@ -56,7 +56,7 @@ class StackReport:
         """Register main's own stack dump at the signal; ``listener`` returns the listener's pid.
 
         Main's comes from faulthandler, in C, before the signal's handler in Python gets its turn:
-        so it shows what main was at.
+        so it shows the work that the signal interrupted.
         """
         self.listener, self.asked = listener, list[Asked]()
         self.ask_workers: Callable[[], Iterable[Asked]] = list
@@ -68,7 +68,7 @@ class StackReport:
                 faulthandler.register(signal.SIGUSR1, duplicate(file.fileno()), chain=True)
 
     def look(self) -> None:
-        """Ask if that is wanted, and log what has come; to be called often."""
+        """Ask all processes if a signal asked for it, and log their answers; call it often."""
         now = time.monotonic()
         if requests.take_stacks():
             main = AskedByFile(MAIN, os.getpid(), ask=False)
@@ -79,7 +79,7 @@ class StackReport:
             self.asked = [one for one in self.asked if not self._log(one, late=now > self.deadline)]
 
     def _log(self, asked: Asked, *, late: bool) -> bool:
-        """Log the answer of one, or that there is none; return whether there is nothing more."""
+        """Log an answer, or that there is none in time; return whether something was logged."""
         text = asked.look() or (NO_ANSWER.format(REPORT_SECONDS) if late else "")
         if text:
             log.warning("stack of %s, pid %d:\n%s", asked.name, asked.pid, text)

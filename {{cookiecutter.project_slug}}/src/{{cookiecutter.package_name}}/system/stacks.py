@@ -92,7 +92,7 @@ def read(path: str) -> str:
 def take(path: str) -> str:
     """Return the stack that a worker wrote, and remove its file.
 
-    Only of the thread that runs items, where that can be told, and without the service's frames.
+    If possible only that of the thread that runs items, and without the service's frames.
     """
     text = read(path)
     with suppress(OSError):

@@ -1,8 +1,8 @@
-"""Standard output and standard error that cannot fail: whoever reads there changes no run.
+"""Standard output and standard error that cannot fail, whatever their reader does.
 
 print(), click, rich, logging and Python's own flush at the end all come down to one raw write. So
-that is where a slow, full or closed screen is dealt with; and what the screen's encoding lacks is
-escaped one level above.
+a slow, full or closed screen is handled there; characters that its encoding lacks are escaped one
+level above.
 """
 
 import errno
@@ -20,12 +20,12 @@ from .files import duplicate
 WRITE_TIMEOUT = 60.0
 """Seconds to wait for room where a descriptor does not block, before it counts as unread."""
 HURRY_SECONDS = 1.0
-"""The same while a run goes on: it waits for nobody, whether the descriptor blocks or not."""
+"""The same while a run goes on, whether the descriptor blocks or not."""
 STDOUT_NUMBER, STDERR_NUMBER = 1, 2
 SELECT_NUMBERS = 1024
 """Descriptors below this are select's: FD_SETSIZE."""
 PIECE = 512
-"""Wherever there is room at all, in a pipe or a terminal, so many bytes fit without blocking."""
+"""Bytes that fit without blocking wherever select(2) finds room, in a pipe or a terminal."""
 NOBODY_READS = {errno.EPIPE, errno.EIO, errno.EBADF, errno.ENXIO, errno.ETIMEDOUT}
 
 _screens: dict[str, "Screen"] = {}
@@ -75,7 +75,7 @@ class WaitingWriter(io.RawIOBase):
 
 
 class Screen(WaitingWriter):
-    """Writes for a person: what cannot be written is dropped, and ``error`` tells why."""
+    """Writes for a person: text that cannot be written is dropped, and ``error`` says why."""
 
     def __init__(self, raw: Any, kept: object) -> None:
         """Write to ``raw``; keep its owner, which would close the descriptor at its end."""
@@ -152,7 +152,7 @@ def has_room(descriptor: int, seconds: float) -> bool:
 def protect(seconds: float = WRITE_TIMEOUT) -> None:
     """Make standard output and standard error of this process never fail.
 
-    One that was closed becomes one that nobody reads.
+    A stream that was closed is replaced by one into /dev/null.
 
     Args:
         seconds: How long to wait for room where a descriptor does not block.
@@ -290,7 +290,7 @@ def lend_stdout() -> int:
 
 
 def take_problem() -> str | None:
-    """Return once why standard output could not be written; None if it was, or nobody reads it."""
+    """Return why standard output could not be written, once; None if it was, or its reader left."""
     screen = None if _lent else _screens.get("stdout")
     if not screen or not screen.error:
         return None

@@ -19,17 +19,17 @@ VARIABLES = (
     "NUMEXPR_NUM_THREADS",
 )
 GIVEN = frozenset(name for name in VARIABLES if name in os.environ)
-"""Set by whoever started main: they stay so."""
+"""Variables that were set when main started: they keep their values."""
 
 
 def limit_threads(count: int | None) -> None:
-    """Limit the workers that are started from now on to so many; None changes nothing."""
+    """Limit workers that are started from now on to ``count`` threads; None changes nothing."""
     if count:
         os.environ.update({name: str(count) for name in VARIABLES if name not in GIVEN})
 
 
 def threads_for(settings: Settings) -> int | None:
-    """Return how many threads each worker of a run shall use, None where nobody asked."""
+    """Return the limit of threads in each worker of a run; None if there is none."""
     if settings.threads_per_worker == "auto":
         return max(1, usable_cores() // max(1, settings.workers))
     return settings.threads_per_worker

@@ -86,11 +86,11 @@ class WorkerHandle:
 
     @property
     def key(self) -> str | None:
-        """The key of its current item, if it is at one."""
+        """The key of its current item; None if it has none."""
         return self.in_flight.key(self.current)
 
     def described(self, epoch: float, memory: int) -> WorkerNow:
-        """Tell what it is at, given when its clock's zero was and how much memory it uses."""
+        """Return its state, given the time of its clock's zero and its memory in bytes."""
         since = self.since + epoch if self.key else None
         return WorkerNow(self.name, self.pid, self.key, since, memory)
 
@@ -124,7 +124,7 @@ class WorkerHandle:
         self.retiring = self.retiring or reason
 
     def leave(self, seconds: float) -> None:
-        """Note that it was told to leave, and may take so long."""
+        """Note that it was told to leave, and may take ``seconds``."""
         self.leave_by = self.clock.now() + seconds
 
     def assign(self, batch: Batch) -> None:
@@ -137,7 +137,7 @@ class WorkerHandle:
             self.retire("it has had its number of items")
 
     def observe(self, current: int) -> None:
-        """Note which item it is at; one that ever began a task is proven."""
+        """Note its current item; a worker that ever began a task is proven."""
         if current != self.current:
             self.current, self.proven = current, True
             self._progressed()
@@ -154,7 +154,7 @@ class WorkerHandle:
         return outcomes
 
     def revoke(self) -> None:
-        """Note that it was told to release what waits; until it has, it gets nothing more."""
+        """Note that it has to release its waiting items; until it has, it gets no batch."""
         self.stalled = True
         self.revocations += 1
 
@@ -170,7 +170,7 @@ class WorkerHandle:
 
     @property
     def at_hand(self) -> int | None:
-        """Number of its current item, or its current task; None where nobody knows."""
+        """Number of its current item, or its current task; None if it is not known."""
         return None if self.current == IDLE else self.current
 
     def died(self, how: str) -> list[Outcomes]:

@@ -5,8 +5,8 @@
        └── what a dead ──────┘  └── Report, Released, Gone ──┘
            worker had
 
-The same for every execution model. The model's ``WorkerManager`` knows how a worker is started,
-told and ended; here it is decided when.
+The same for every execution model. This module decides when workers are started, given tasks and
+ended; the model's ``WorkerManager`` does it.
 """
 
 import logging
@@ -113,7 +113,7 @@ class Supervisor:
         return max(self.tick, IDLE_TICK) if idle else self.tick
 
     def dismiss(self) -> bool:
-        """End the lifespan of idle workers; return whether one is at it, and time is left."""
+        """End the lifespan of idle workers; return whether one is still leaving, with time left."""
         for worker in self.manager.workers:
             if worker.has_lifespan and not (worker.busy or worker.leaving):
                 self._let_go(worker)
@@ -128,7 +128,7 @@ class Supervisor:
         self.manager.end(stopping=self.stop.requested)
 
     def _go_on_stopping(self) -> None:
-        """Let the running items finish, and no other begin; who has none left ends at once."""
+        """Let running items finish, and no other begin; end workers without an item at once."""
         if not self.stopping:
             self._begin_stop()
         if self.stop.requested and self.stop.deadline is None:
@@ -157,7 +157,7 @@ class Supervisor:
                 self._start_failed(self.clock.now(), reason_for(error))
 
     def _recycle(self) -> bool:
-        """Let those go whose successors are ready; return whether any successor is wanted."""
+        """Release workers whose successors are ready; return whether any successor is wanted."""
         if self.backlog.exhausted:
             return False
         kept = (one for one in self.manager.workers if one.place < self.manager.wanted)
@@ -215,7 +215,7 @@ class Supervisor:
         return []
 
     def _look_after_workers(self) -> list[Outcomes]:
-        """Find the dead, kill what hangs, revoke what waits behind a slow item."""
+        """Find dead workers, kill those that hang, revoke items that wait behind a slow one."""
         outcomes, limit = list[Outcomes](), self.settings.item_timeout
         for worker in self.manager.refresh():
             outcomes += self._lost(worker)
@@ -269,7 +269,7 @@ class Supervisor:
         self.backlog.current_items = {one.name: (key, one.since + stood) for one, key in at if key}
 
     def _workers_now(self) -> list[WorkerNow]:
-        """Return what the workers are at, for those who are not of this process."""
+        """Return the state of the workers, with times since the epoch for other processes."""
         epoch = time.time() - self.clock.read() + self.clock.stood
         ready = (worker for worker in self.manager.workers if worker.ready)
         return [worker.described(epoch, self.manager.memory_of(worker)) for worker in ready]
@@ -279,7 +279,7 @@ class Supervisor:
         self.manager.revoke(worker, stopping=self.stopping)
 
     def _lost(self, worker: Worker) -> list[Outcomes]:
-        """Settle what a worker had that is gone; its place is free."""
+        """Settle the items of a worker that is gone, and free its place."""
         outcomes, (answers, how) = list[Outcomes](), self.manager.remove(worker)
         for answer in answers:
             outcomes += self._take(worker, answer)
