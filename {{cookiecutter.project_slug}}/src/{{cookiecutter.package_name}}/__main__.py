@@ -7,7 +7,7 @@ from types import FrameType
 
 from . import STOPPED_BY_SIGNAL
 from .system import streams
-from .system.inheritance import handle, heed_children
+from .system.inheritance import handle, reset_sigchld
 from .system.requests import requests
 
 FAULT = 1
@@ -15,7 +15,7 @@ FAULT = 1
 
 def main() -> None:
     """Run the command line, then leave."""
-    heed_children()
+    reset_sigchld()
     for number in (signal.SIGINT, signal.SIGTERM):
         handle(number, _leave)
     requests.listen()

@@ -28,7 +28,7 @@ from .log.stream import LogStream
 from .log.wire import REOPEN, STOP, file_text
 from .settings import Settings, default_log_file
 from .system import stacks, streams
-from .system.capacity import patiently
+from .system.capacity import start_with_retries
 from .system.errors import WorkersCannotStartError
 from .system.files import STDOUT, high_duplicate
 from .system.lifeline import Lifeline, outlive_main
@@ -266,7 +266,7 @@ class Listener:
                 kill(self.process)  # one whose forkserver died may live on
                 try:
                     await_helpers(self.start_method, 0.0, lambda: True)
-                    patiently(self.start)
+                    start_with_retries(self.start)
                 except (OSError, WorkersCannotStartError):
                     return False
                 continue

@@ -20,7 +20,7 @@ from .results.heartbeat import Heartbeat
 from .results.settling import Settled, Settler, settled_of
 from .settings import Settings
 from .startup import begin_items, check_log, import_job, open_journal, prepare
-from .system.capacity import patiently
+from .system.capacity import start_with_retries
 from .system.files import shown
 from .system.leaving import within
 from .system.preload import preload
@@ -100,7 +100,7 @@ def run(settings: Settings, inputs: Sequence[str], progress: Progress) -> RunSta
                 heartbeat.turn(outcomes)
                 if stats.exceeds(settings.max_failures) and not stats.halted:
                     _halt(stats, backlog)
-                _attend(service, progress)
+                _handle_requests(service, progress)
             journal.commit()
             stats.correct(journal.take_changes())
         _settle_rest(settler, stats, service, progress)
@@ -152,8 +152,8 @@ def listening(settings: Settings, stop: StopRequest) -> Iterator[Listener]:
     check_log(settings)
     with suppress(OSError):  # reported when the listener cannot be started
         await_helpers(settings.start_method, settings.start_timeout, lambda: stop.requested)
-    listener = patiently(partial(Listener, settings))
-    patiently(listener.start)
+    listener = start_with_retries(partial(Listener, settings))
+    start_with_retries(listener.start)
     try:
         configure_worker(listener.setup, MAIN_STALL_SECONDS)
         workers = f"{settings.workers} workers by {settings.start_method}"
@@ -193,13 +193,13 @@ def _settle_rest(settler: Settler, stats: RunStats, service: Service, progress: 
     for unsettled in settler.drain():
         stats.unsettled = unsettled
         progress.show(stats)
-        _attend(service, progress)
+        _handle_requests(service, progress)
     stats.unsettled = settler.unsettled
     if stats.unsettled:
         log.warning("%d outcomes are left for settled() in the next run", stats.unsettled)
 
 
-def _attend(service: Service, progress: Progress) -> None:
+def _handle_requests(service: Service, progress: Progress) -> None:
     """Keep the log up and do what signals ask for; tell a person that the run stops."""
     service.stacks.look()
     service.listener.ensure_running(reopen=service.stop.take_reopen())

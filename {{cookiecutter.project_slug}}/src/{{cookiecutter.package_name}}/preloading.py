@@ -24,7 +24,7 @@ from .items.refusals import JOB
 from .system import streams
 from .system.errors import name_of
 from .system.files import replace
-from .system.inheritance import pass_on
+from .system.inheritance import mark_as_forked
 from .system.leaving import end_in_time
 from .system.lifeline import empty_standard_input
 from .system.preload import VARIABLE, Request, Result, result_file
@@ -41,7 +41,7 @@ def preload(file: str) -> None:
     streams.protect(streams.HURRY_SECONDS)
     with _ending_with(request.main), _as_child_of(request.main), _saving_memory():
         result = _import_job(request)
-    pass_on()
+    mark_as_forked()
     end_in_time()
     replace(result_file(file, os.getpid()), pickle.dumps(result))
 

@@ -22,14 +22,14 @@ from .results.journal import Journal
 from .results.keys import files_of
 from .results.settling import settled_of
 from .settings import Settings
-from .system.capacity import patiently
+from .system.capacity import start_with_retries
 from .system.errors import RefusedError, WorkersCannotStartError, describe
 from .system.files import STDOUT, check_writable, shown
-from .system.inheritance import heed_children
+from .system.inheritance import reset_sigchld
 from .system.leaving import within
 from .system.lifeline import tie_forked_children
-from .system.memory import spare_the_collector
-from .system.oslimits import make_room
+from .system.memory import collect_less_often
+from .system.oslimits import check_limits
 from .system.preload import Request, Result, preload
 from .system.signals import StopRequest
 from .system.streams import tell
@@ -50,10 +50,10 @@ def prepare(settings: Settings) -> None:
         RefusedError: No folder for temporary files is usable, or standard output cannot be the log.
         WorkersCannotStartError: There are too few descriptors.
     """
-    spare_the_collector()
+    collect_less_often()
     tie_forked_children()
     most = settings.workers * (2 if settings.recycles else 1)  # each beside its successor
-    make_room(most, engine.WorkerManager.DESCRIPTORS)
+    check_limits(most, engine.WorkerManager.DESCRIPTORS)
     if settings.log_file == STDOUT:
         claim_stdout(settings.log_max_bytes)
     limit_threads(threads_for(settings))
@@ -92,7 +92,7 @@ def import_job(settings: Settings, log_failure: Callable[[str], None]) -> Module
     keep_early_records(settings.log_level, settings.log_levels)
     try:
         job = importlib.import_module(JOB)
-        heed_children()
+        reset_sigchld()
         _ = job.items, job.work
     except (Exception, SystemExit) as error:
         reason = describe(error)
@@ -127,7 +127,7 @@ def begin_items(
         StoppedError: A signal came meanwhile.
     """
     source = Source(call, stop.wake, poll)
-    patiently(source.start)
+    start_with_retries(source.start)
     source.await_call(stop)
     if stop.requested:
         within(stop.seconds_left)

@@ -12,7 +12,7 @@ SHORT = "time.sleep(random.random() * 0.2)"
 ENDLESS = "time.sleep(1_000)"
 
 
-class Bench:
+class StoppableService:
     """A service whose items do what the file ``behaviour`` says."""
 
     def __init__(self, service: Services, behaviour: str) -> None:

@@ -86,7 +86,7 @@ def _live_lines(sign: Sign | None) -> Iterator[str]:
         return
     live, now = sign.live, time.time() - sign.age
     began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(live.began))
-    yield f"a run since {began}, pid {live.pid}, {size_text(live.memory)}: {live.told}"
+    yield f"a run since {began}, pid {live.pid}, {size_text(live.memory)}: {live.summary}"
     if sign.is_stuck:
         yield f"  {_stuck(sign)}; this was its last word"
     # The one that takes longest first, the idle last.

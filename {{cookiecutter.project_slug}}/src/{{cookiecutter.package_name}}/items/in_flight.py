@@ -75,7 +75,7 @@ class InFlight:
             return batch.pairs[current - batch.first][0]
         return None
 
-    def settle(self, answer: Answer, worker: str) -> list[Outcomes]:
+    def resolve(self, answer: Answer, worker: str) -> list[Outcomes]:
         """Turn a worker's answer into outcomes."""
         if isinstance(answer, Released):
             for numbers in filter(None, answer.numbers):

@@ -67,7 +67,7 @@ class Heartbeat:
 
     def _beat(self) -> None:
         live = self._live()
-        self.notifier.beat(live.told)
+        self.notifier.beat(live.summary)
         if self.backlog.stopped:
             self.notifier.stopping()
         self.file.write(live)

@@ -43,8 +43,8 @@ class Live:
     workers: list[WorkerNow] = field(default_factory=list)
 
     @property
-    def told(self) -> str:
-        """The same for people, in one line."""
+    def summary(self) -> str:
+        """The counts, the rate and the idle time in one line, for people."""
         counts = f"{self.done} done, {self.failed} failed, {self.waiting} waiting"
         behind = f", {self.unsettled} not settled" if self.unsettled else ""
         return f"{counts}{behind}, {pace(self.rate, self.idle_since)}"

@@ -12,7 +12,7 @@ from typing import Self
 
 from ..items.messages import ContractError, Outcome
 from ..items.outcomes import NEW_OUTCOME
-from ..system.capacity import patiently
+from ..system.capacity import start_with_retries
 from ..system.clock import back_off
 from ..system.errors import describe
 from ..system.signals import StopRequest
@@ -79,7 +79,7 @@ class Settler:
     def __enter__(self) -> Self:
         """Begin, if there is anything to call."""
         if self.wanted:
-            patiently(self.thread.start)
+            start_with_retries(self.thread.start)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -38,7 +38,7 @@ def reason_for(error: BaseException) -> str:
     return NO_MORE if is_exhausted(error) else f"{type(error).__name__}: {error}"
 
 
-def patiently(start: Callable[[], Started]) -> Started:
+def start_with_retries(start: Callable[[], Started]) -> Started:
     """Start a process or thread that the run needs, with some attempts while the limit is reached.
 
     Raises:

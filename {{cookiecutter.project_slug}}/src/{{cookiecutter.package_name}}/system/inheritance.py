@@ -99,8 +99,8 @@ def handle(number: int, handler: Handler) -> None:
         signal.signal(number, handler)
 
 
-def keep(make: Callable[[], tuple[End, End]]) -> tuple[End, End]:
-    """Make a pair of connected ends; a process that main forks lets go of the first."""
+def open_pair(make: Callable[[], tuple[End, End]]) -> tuple[End, End]:
+    """Make a pair of connected ends; a process that main forks closes the first."""
     _forks.watch()
     with _forks.lock:
         ends = make()
@@ -108,7 +108,7 @@ def keep(make: Callable[[], tuple[End, End]]) -> tuple[End, End]:
     return ends
 
 
-def pass_on() -> None:
+def mark_as_forked() -> None:
     """Make ``was_forked`` true in the children of a forkserver that has imported the job."""
     _forks.forked = True
 
@@ -118,7 +118,7 @@ def was_forked() -> bool:
     return _forks.forked
 
 
-def heed_children() -> None:
+def reset_sigchld() -> None:
     """Let the kernel keep how children ended, which it does not where SIGCHLD is ignored, wait(2).
 
     Whoever started main may have ignored it, a shell's ``trap '' CHLD`` for example, or the job.

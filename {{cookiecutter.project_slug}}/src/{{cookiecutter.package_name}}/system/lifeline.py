@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from . import streams
-from .inheritance import MAINS_SIGNALS, SIGKILL, keep, lead_session
+from .inheritance import MAINS_SIGNALS, SIGKILL, lead_session, open_pair
 
 if sys.platform != "win32":
     import fcntl
@@ -24,7 +24,7 @@ class Lifeline:
 
     def __init__(self) -> None:
         """Open both ends; main's is closed in all that main forks."""
-        self.mains_end, self.end = keep(_pipe)
+        self.mains_end, self.end = open_pair(_pipe)
 
     def close(self) -> None:
         """Let go: processes that still hold on are killed."""
@@ -88,7 +88,7 @@ def tie_forked_children() -> None:
     Excepted is what leaves main's group of processes, and every system but Linux.
     """
     if sys.platform == "linux" and HAS_LIFELINE_SIGNALS:
-        mains_end, end = keep(_pipe)
+        mains_end, end = open_pair(_pipe)
         _mains_ends.append(mains_end)
         os.register_at_fork(after_in_child=partial(_tie, end, os.getpgrp()))
 

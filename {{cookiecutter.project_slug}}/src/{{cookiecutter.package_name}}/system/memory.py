@@ -63,7 +63,7 @@ def used_by(pid: int) -> int:
             return 0
 
 
-def spare_the_collector() -> None:
+def collect_less_often() -> None:
     """Run the cyclic garbage collector less often, and never on what is imported by now.
 
     A run makes some objects for every item, which live for moments and are in no cycle; Python's

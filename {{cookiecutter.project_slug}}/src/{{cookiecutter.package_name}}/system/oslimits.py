@@ -23,7 +23,7 @@ SOCKET_NAME = "/pymp-12345678/listener-12345678"
 SHORT_FOLDER = "/tmp"  # noqa: S108 - mkdtemp makes a folder of its own in it
 
 
-def make_room(workers: int, each: int) -> None:
+def check_limits(workers: int, each: int) -> None:
     """Refuse, before anything starts, what the system does not allow.
 
     Args:

@@ -91,7 +91,7 @@ class Preload:
         return self.wanted
 
     @property
-    def unsettled(self) -> bool:
+    def is_pending(self) -> bool:
         """Whether it is worth a look at the forkserver before a process is started."""
         return self.wanted or bool(self.killed)
 

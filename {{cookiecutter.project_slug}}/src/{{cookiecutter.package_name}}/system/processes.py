@@ -87,7 +87,7 @@ def can_start(start_method: str) -> bool:
     Raises:
         OSError: See ``start_helpers``.
     """
-    if sys.platform != "win32" and start_method == "forkserver" and preloads.unsettled:
+    if sys.platform != "win32" and start_method == "forkserver" and preloads.is_pending:
         continue_helpers()
         start_helpers(start_method)
         server: Any = forkserver._forkserver  # noqa: SLF001 - there is no other way to know it

@@ -27,7 +27,7 @@ class StopRequest:
         self.requests: list[tuple[int, float]] = []
         """The signals that came, and when by ``time.monotonic``."""
         self.deadline: float | None = None
-        self.reopen = self.told = False
+        self.reopen = self.announced = False
         self.waker, self._wake_end = socket.socketpair()
         self.waker.setblocking(False)
         self._wake_end.setblocking(False)
@@ -71,7 +71,7 @@ class StopRequest:
 
     def take_request(self) -> bool:
         """Return True once, after the first signal, for a message on the screen."""
-        fresh, self.told = self.requested and not self.told, self.requested
+        fresh, self.announced = self.requested and not self.announced, self.requested
         return fresh
 
     def take_reopen(self) -> bool:

@@ -142,13 +142,13 @@ class WorkerHandle:
             self.current, self.proven = current, True
             self._progressed()
 
-    def settle(self, answer: Answer) -> list[Outcomes]:
+    def resolve(self, answer: Answer) -> list[Outcomes]:
         """Turn what it says of its items into outcomes; an item that is late has none."""
         if self.late is not None and not isinstance(answer, Released):
             if not (before := part_before(answer, self.late)):
                 return []
             answer = before
-        outcomes = self.in_flight.settle(answer, self.name)
+        outcomes = self.in_flight.resolve(answer, self.name)
         self.proven = self.proven or bool(outcomes)
         self.stalled = self.stalled and self.busy
         return outcomes

@@ -209,7 +209,7 @@ class Supervisor:
             case HasRoom():
                 pass
             case _:
-                if outcomes := worker.settle(event):
+                if outcomes := worker.resolve(event):
                     self.backoff.succeeded()
                 return outcomes
         return []
