@@ -127,7 +127,6 @@ PATH = Kind("path", "FILE", "a file's path")
 LOG_FILE = Kind("log_file", "FILE", "a file's path, or - for standard output")
 FLAG = Kind("flag", "", "true or false", (bool,))
 SIZE = Kind("size", "SIZE", "a number of bytes above 0, such as 500M or 1.5G", (int, str))
-PERCENTAGE = Kind("percentage", "P%", "a percentage, such as 5%", (int, float, str))
 SHARE = Kind("share", "N|P%", "a whole number above 0, or a percentage such as 5%", (int, str))
 AGE = Kind("age", "AGE", "a time, such as 12h or 30d", (int, str))
 JOB_OPTION = Kind(

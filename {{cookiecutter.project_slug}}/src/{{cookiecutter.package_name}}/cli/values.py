@@ -139,7 +139,6 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "log_file": _log_file,
     "size": _size,
     "age": partial(_with_unit, units=AGES),
-    "percentage": _percentage,
     "share": _share,
     "levels": _levels,
 }
