@@ -55,7 +55,7 @@ BAD_INPUT: dict[str, tuple[list[str], str]] = {
     "log is a folder": (["run", "--log-file", "{tmp}"], r"--log-file.*is a folder"),
     "log below a file": (["run", "--log-file", "{file}/x.log"], r"--log-file.*not a folder"),
     "log where nothing can be made": (["run", "--log-file", "/proc/x/y.log"], r"--log-file"),
-    "results are a device": (["run", "--results", os.devnull], r"--results: .*no file at all"),
+    "results are a device": (["run", "--results", os.devnull], r"--results: .*not a regular file"),
     "log is the journal": (
         ["run", "--results", "{tmp}/r.db", "--log-file", "{tmp}/r.db"],
         r"--log-file: .*belongs to the results file",

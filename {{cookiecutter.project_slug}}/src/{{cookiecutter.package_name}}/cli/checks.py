@@ -56,7 +56,7 @@ def _check_metrics(path: Path, settings: Settings) -> None:
     if path.resolve() in files_of(settings.results):
         raise click.UsageError(f"--metrics: {shown(path)} belongs to the results file")
     if path.exists() and not path.is_file():
-        raise click.UsageError(f"--metrics: {shown(path)} is no file")
+        raise click.UsageError(f"--metrics: {shown(path)} is not a regular file")
     try:
         check_writable(path, [NEW])
     except OSError as error:

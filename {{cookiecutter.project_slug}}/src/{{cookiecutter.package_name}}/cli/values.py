@@ -58,13 +58,13 @@ def _reading(reader: Callable[[Any], Any]) -> Callable[[Any], Any]:
 def _with_unit(text: str, units: Mapping[str, int]) -> int:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]?)", text.strip().lower())
     if not found or found[2] not in units:
-        raise ValueError("no such amount")
+        raise ValueError("not such an amount")
     return round(float(found[1]) * units[found[2]])
 
 
 def _size(text: str) -> int:
     if not (result := _with_unit(text, SIZES)):
-        raise ValueError("no amount")
+        raise ValueError("not above 0")
     return result
 
 
@@ -78,7 +78,7 @@ def _share(text: str) -> Share:
     if text.endswith("%"):
         return Share(_percentage(text), is_percentage=True)
     if not text.isdecimal() or not int(text):
-        raise ValueError("neither")
+        raise ValueError("neither of these")
     return Share(int(text), is_percentage=False)
 
 
@@ -109,7 +109,7 @@ def _levels(given: str | dict[str, Any]) -> dict[str, str]:
     found = {name.strip(): str(level).strip().upper() for name, level in pairs}
     for name, level in found.items():
         if not all(name.split(".")):
-            raise ValueError(f"{name!r} is no logger's name")
+            raise ValueError(f"{name!r} is not a logger's name")
         if name == "root":
             raise ValueError("the root logger's level is --log-level")
         if level not in LEVELS:

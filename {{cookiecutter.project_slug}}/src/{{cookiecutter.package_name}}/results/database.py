@@ -70,7 +70,7 @@ def _verify(path: Path) -> str:
         if not path.exists():
             raise JournalError(f"{shown(path)} does not exist: nothing has been run into it yet")
         if not path.is_file():
-            raise JournalError(f"{shown(path)} is not a results file: it is no file at all")
+            raise JournalError(f"{shown(path)} is not a results file: it is not a regular file")
     # A reader of a write-ahead log would make one: https://sqlite.org/wal.html#readonly
     mode = "mode=ro" if beside(path, "-wal").exists() else "mode=ro&immutable=1"
     with explained(path, "is not a results file"), closing(_connect(path, mode)) as database:
