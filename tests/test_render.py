@@ -159,7 +159,7 @@ def test_mypy_strict_finds_nothing(bake: Bake, answers: dict[str, str], platform
 
 @pytest.mark.parametrize("answers", CODES, ids=["-".join(code.values()) for code in CODES])
 def test_imports_have_one_direction(bake: Bake, answers: dict[str, str]) -> None:
-    """No room imports from one above it, and the job from none."""
+    """No layer imports from one above it, and the job imports from none."""
     bake(**answers).run("lint-imports")
 
 
