@@ -21,7 +21,7 @@ assert sys.platform != "win32"
 USERS = count(100_000 + os.getpid() % 10_000 * 100)
 """Users of this test process alone, one a test: the limit counts all of a user's, also zombies."""
 EXPECTED = re.compile("0 done, 0 failed|not everything could be written")
-"""Where the forkserver dies of it, the listener may have no successor: that is said as well."""
+"""If the forkserver dies of it, the listener may have no successor: that is reported as well."""
 
 
 def as_nobody() -> tuple[list[str], int]:

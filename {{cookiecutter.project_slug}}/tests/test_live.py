@@ -1,4 +1,4 @@
-"""What a run is at, as ``status`` reads and shows it."""
+"""The state of a run, as ``status`` reads and shows it."""
 
 import json
 import os

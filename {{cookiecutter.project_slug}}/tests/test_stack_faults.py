@@ -1,4 +1,4 @@
-"""What the log says of every process's Python stack after SIGUSR1, whatever they are doing."""
+"""The Python stack of every process, in the log after SIGUSR1, whatever they are doing."""
 
 import re
 import signal
@@ -108,7 +108,7 @@ def test_a_listener_that_was_replaced_says_where_it_is(service: Services) -> Non
 
 
 def test_an_item_that_is_killed_later_has_its_own_stack(service: Services) -> None:
-    """What was asked for before is no part of its error."""
+    """A stack that was asked for before is no part of its error."""
     run = start(service, "await_gate()", "--item-timeout", "6", "--max-attempts", "1")
     ask(run, EVERYONE)
     wait_for(lambda: run.service.count("failed") >= 2, "two items to be timed out")

@@ -1,4 +1,4 @@
-"""What must come out when a run is stopped, politely or not, whatever its processes are doing."""
+"""Runs that are stopped, politely or not, whatever their processes are doing."""
 
 import random
 import re
@@ -258,7 +258,7 @@ def test_time_in_which_main_stands_still_is_nobodys(
 
 
 def test_grace_period_is_the_owners_whole(service: Services) -> None:
-    """What main stands still after a stop request is no part of --grace."""
+    """Time during which main stands still after a stop request is no part of --grace."""
     stoppable = StoppableService(service, "time.sleep(1.5)")
     run = stoppable.start("--grace", "3")
     run.send(signal.SIGTERM)
