@@ -1,4 +1,4 @@
-"""What the template adds to Jinja: answers are checked, and are text wherever they land.
+"""The template's addition to Jinja: checks answers, and escapes them for each kind of file.
 
 Cookiecutter builds one Jinja environment to ask the questions and another to write the files.
 The extension beside this module prepares both, so a refused answer ends in one line before anything
@@ -58,7 +58,7 @@ OTHER_MODULES = """aifc annotationlib asynchat asyncore audioop cgi cgitb chunk 
 DEVICES = """aux con nul prn com0 com1 com2 com3 com4 com5 com6 com7 com8 com9
     lpt0 lpt1 lpt2 lpt3 lpt4 lpt5 lpt6 lpt7 lpt8 lpt9"""
 DEPENDENCIES = (HERE / "dependencies.txt").read_text("utf-8")
-"""What is installed beside some generated project; `make names` resolves and writes it."""
+"""Names installed beside some generated project; `make names` resolves and writes them."""
 
 ENVIRONMENT = """activate activate_this deactivate pip pip3 pkg_resources python python3 pythonw
     setuptools sitecustomize usercustomize uv uvx wheel"""

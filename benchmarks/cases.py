@@ -1,4 +1,4 @@
-"""What is measured: the cases, and how large they are in a full run, a quick one, and a test."""
+"""The cases of the benchmarks, and their sizes in a full run, a quick one, and a test."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What is to be reached, put beside what was."""
+"""The goals, compared with the measurements."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -130,7 +130,7 @@ REASONS: dict[str, str] = {
     "Rendering a project": "some 250 files, 2 to 3 ms each; nearly all of it is the engine's own.",
     "--help": "by less than the rounds differ; most of it is the import of click.",
 }
-"""What a goal's text begins with to why it may be missed."""
+"""The beginning of a goal's text, to the reason why it may be missed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,19 +49,19 @@ class Case:
     """The contestant that the others are compared with."""
     options: dict[str, Any] = field(default_factory=dict)
     about: str = ""
-    """What the reader must know of how it was measured."""
+    """A note for the reader on how it was measured."""
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of a case: figures by contestant, one set for each round, None where it failed."""
+    """Results of a case: figures by contestant, one set for each round, None where it failed."""
 
     case: Case
     bouts: dict[str, list[Figures | None]]
     failures: dict[str, str] = field(default_factory=dict)
     """Contestant to why its last failed bout failed."""
     loads: list[Load] = field(default_factory=list)
-    """What others did on this machine just before each round."""
+    """The load of other programs on this machine just before each round."""
 
 
 def play(case: Case, environ: dict[str, str], tell: Callable[[str], None]) -> Outcome:

@@ -125,7 +125,7 @@ class Mpire(Peer):
 
 
 class TwoQueues(Peer):
-    """What people write themselves: a queue of chunks out, a queue of results back."""
+    """The usual hand-written design: a queue of chunks out, a queue of results back."""
 
     def open(self) -> None:
         """Create the queues; the workers start with the first work."""

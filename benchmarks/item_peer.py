@@ -22,7 +22,7 @@ class Peer:
         self.chunk = chunk
         self.workers, self.start_method = WORKERS, "fork"
         self.began = 0.0
-        """When the first item after the warm-up began, in seconds since the epoch."""
+        """Start of the first item after the warm-up, in seconds since the epoch."""
         self.pool: Any = None
 
     @property

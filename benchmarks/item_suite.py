@@ -28,15 +28,15 @@ def contestants() -> Sequence[str]:
 
 @dataclass(slots=True)
 class Marks:
-    """What is noted on the way; times by ``perf_counter``."""
+    """Notes taken during a bout; times by ``perf_counter``."""
 
     began: float
     first: float = 0.0
-    """When the first result came."""
+    """Time of the first result."""
     warm_at: float = 0.0
-    """When all workers were up."""
+    """Time at which all workers were up."""
     warm: int = 0
-    """How many results had come by then."""
+    """Number of results by then."""
     last: float = 0.0
     early_mb: float = 0.0
     """Main's memory after half of the items; 0 where results do not come step by step."""

@@ -20,7 +20,7 @@ MESSAGE = "record number %d of a worker that has a few words to say"
 CONTEXT = multiprocessing.get_context("fork")
 
 Call = tuple[Callable[..., Any], str]
-"""What to call with a message and a number, and the message."""
+"""A function to call with a message and a number, and the message."""
 
 
 class LogContestant:
@@ -41,10 +41,10 @@ class LogContestant:
         return _log_to(self.file_handler())
 
     def flush(self) -> None:
-        """Have all records of this worker on their way."""
+        """Send all records of this worker."""
 
     def stop(self) -> None:
-        """Have everything on disk."""
+        """Write everything to disk."""
 
     def formatter(self) -> logging.Formatter:
         """Return the standard library's formatter, or for JSON the one that the service uses."""
@@ -95,7 +95,7 @@ class Ours(LogContestant):
         return logging.getLogger("bench").info, MESSAGE
 
     def stop(self) -> None:
-        """Have the listener leave.
+        """Let the listener end.
 
         Raises:
             RuntimeError: It could not write everything.
@@ -110,7 +110,7 @@ class OursQueue(Ours):
     transport = "queue"
 
     def flush(self) -> None:
-        """Have the queue's thread send what it holds."""
+        """Let the queue's thread send its records."""
         _send_all(self.listener.setup.sender.queue)
 
 
@@ -129,7 +129,7 @@ class Classic(LogContestant):
         return _log_to(logging.handlers.QueueHandler(self.queue))
 
     def flush(self) -> None:
-        """Have the queue's thread send what it holds."""
+        """Let the queue's thread send its records."""
         _send_all(self.queue)
 
     def stop(self) -> None:
@@ -208,7 +208,7 @@ class LoggerTT(LogContestant):
         return logging.getLogger("bench").info, MESSAGE
 
     def flush(self) -> None:
-        """Have the queue's thread send what it holds."""
+        """Let the queue's thread send its records."""
         _send_all(logging.getLogger().handlers[0].queue)  # type: ignore[attr-defined] # QueueHandler
 
     def stop(self) -> None:
@@ -218,7 +218,7 @@ class LoggerTT(LogContestant):
 
 
 def _send_all(queue: Any) -> None:
-    """Have a queue's thread send what it holds."""
+    """Let a queue's thread send its records."""
     queue.close()
     queue.join_thread()
 

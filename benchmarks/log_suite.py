@@ -33,7 +33,7 @@ FEWEST = 10
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one worker process did."""
+    """The measurements of one worker process."""
 
     began: float
     """Seconds since the epoch."""
@@ -67,7 +67,7 @@ def measure(name: str, options: dict[str, Any], folder: Path) -> Figures:
 
 
 class Watch:
-    """What the receiving process takes, from now to its end."""
+    """Measures the processor time and memory of the receiving process, from now to its end."""
 
     def __init__(self, pid: int | None) -> None:
         """Watch a process; without one all figures are 0."""
@@ -81,7 +81,7 @@ class Watch:
             self.memory_before = memory_mb(self.pid, peak=True)
 
     def stop(self, contestant: LogContestant) -> None:
-        """Have the contestant stop, and look at the process until it is gone."""
+        """Stop the contestant, and measure the process until it is gone."""
         with ThreadPoolExecutor(1) as other:
             stopping = other.submit(contestant.stop)
             self.look()

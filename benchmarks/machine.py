@@ -1,4 +1,4 @@
-"""What the figures were measured on, and what else went on there."""
+"""The machine of the measurements, and the load of other programs on it."""
 
 import os
 import platform
@@ -16,7 +16,7 @@ CLOCK_OF_PROCESS = 2
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How busy others keep the machine while the benchmark itself rests."""
+    """The load of other programs while the benchmark itself rests."""
 
     average: float
     """Load average of the last minute; it counts the benchmark's own last minute as well."""

@@ -44,11 +44,11 @@ class Sizes:
     warm_seconds: float
     """Before; the longest items must have been done once by then."""
     real: Runs
-    """To fit from, with a journal and without."""
+    """Runs to fit the model to, with a journal and without."""
     stand_ins: Runs
     """The same, with a journal."""
     simulated: Runs
-    """To check against."""
+    """Runs to check the model against."""
 
 
 SIZES = {

@@ -155,7 +155,7 @@ def _counting(meter: Meter) -> Any:
 
 
 class StandInProcess:
-    """What main has of a stand-in's process: it looks as one that lives until its socket ends."""
+    """Stands for a stand-in's process in main: it lives until its socket ends."""
 
     pid = _popen = None
 
@@ -165,7 +165,7 @@ class StandInProcess:
 
     @property
     def exitcode(self) -> int | None:
-        """How it ended; it takes as long to know as of a forkserver's child."""
+        """Its exit code; the question takes as long as for a forkserver's child."""
         return 0 if connection.wait([self.sentinel], 0) else None
 
     def join(self, _seconds: float) -> None:

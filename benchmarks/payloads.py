@@ -1,4 +1,4 @@
-"""What the workers of every contestant do."""
+"""The work of every contestant's workers."""
 
 import base64
 import os
@@ -68,7 +68,7 @@ WORK: dict[str, Callable[[Any], Any]] = {
     "arrays": total,
 }
 WORK_IN_JSON = WORK | {"1 MB of bytes": echo_in_base64}
-"""What the service does instead, whose results are JSON."""
+"""The service's variants, whose results are JSON."""
 
 
 def payloads(kind: str, count: int) -> Iterator[Any]:

@@ -21,7 +21,7 @@ STYLE = """\
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """What a chart shows of a case."""
+    """A chart of one figure of a case."""
 
     title: str
     """Of the case."""

@@ -1,4 +1,4 @@
-"""What one writes without a service: a pool, a loop, a print."""
+"""A plain script without a service: a pool, a loop, a print."""
 
 import multiprocessing
 import sys

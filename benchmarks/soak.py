@@ -31,13 +31,13 @@ VERDICT = re.compile(r"^(tests/\S+?::\S.*?) (PASSED|FAILED|ERROR|XFAIL|SKIPPED)\
 
 @dataclass
 class Row:
-    """What all rounds together showed of one test."""
+    """The results of one test over all rounds."""
 
     fault: str
     verdicts: Counter[str] = field(default_factory=Counter)
-    """How often it ended how."""
+    """Outcome of the test to the number of rounds."""
     tries: int = 0
-    """How many faults there were in all, as the test reported."""
+    """Total number of faults that the test reported."""
     lost: int = 0
     """Items or log records lost, in all."""
     seconds: float = 0.0

@@ -23,7 +23,7 @@ from . import rendered
 
 MODEL = "process"
 PLACE = struct.Struct("!q")
-"""What main sends for each new stand-in, beside its descriptors: where its number is."""
+"""Sent by main for each new stand-in, beside its descriptors: the index of its number."""
 READ_BYTES = 1 << 16
 
 

@@ -34,7 +34,7 @@ settings.load_profile("brief")
 
 
 def first_always(values: Sequence[Value]) -> list[Value | ParameterSet]:
-    """Have a test run with the first of some values; with the others when it is to be thorough."""
+    """Run a test with the first of some values; with the others only in a thorough run."""
     return [values[0], *(pytest.param(value, marks=THOROUGH) for value in values[1:])]
 
 

@@ -1,4 +1,4 @@
-"""What `docker build` makes of a generated project, in plain folders: no engine is needed."""
+"""Do what `docker build` does with a generated project, in plain folders, without an engine."""
 
 import json
 import re

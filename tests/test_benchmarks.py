@@ -103,7 +103,7 @@ def check_picture(text: str, everyone: Sequence[str], shown: Picture) -> None:
 
 
 def test_the_picture_shown_explains_its_names() -> None:
-    """That of the last full run, in the README."""
+    """The picture in the README, of the last full run, explains the numbers in brackets."""
     shown = (TEMPLATE / "benchmarks" / "items.svg").read_text("utf-8")
     assert CHUNKS in shown
 
@@ -157,5 +157,5 @@ def test_uneven_items_are_as_long_as_the_report_says() -> None:
     ],
 )
 def test_a_goal_has_a_verdict(figure: float | None, at_most: bool, verdict: str) -> None:  # noqa: FBT001 - a column of the table
-    """What is not reached is called missed, what was not measured is not called met."""
+    """A goal that is not reached is called missed, one that was not measured is not called met."""
     assert goals.Goal("a goal", figure, 1.0, at_most=at_most).verdict == verdict

@@ -146,7 +146,7 @@ def test_every_system_and_python_is_covered(bake: Bake) -> None:
 
 
 def test_the_queue_has_a_server_where_its_tests_run(bake: Bake) -> None:
-    """What the runners of a service lack is installed; there its absence fails the tests."""
+    """Tools that runners lack are installed; a missing one fails the tests there."""
     answers = {"job": "postgres"}
     assert "brew install postgresql" in bake(ci="github", **answers).files[GITHUB].decode()
     assert "apt-get install" in bake(ci="gitlab", **answers).files[".gitlab-ci.yml"].decode()

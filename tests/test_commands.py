@@ -1,4 +1,4 @@
-"""Every command that a document shows is run by a test, or it is said here why not.
+"""Every command in a document is run by a test, or has a reason here why not.
 
 Commands are the lines of `sh` blocks, and what stands in the text as code and begins like one.
 """
@@ -61,7 +61,7 @@ RUN = {
     r"file-digest run --scheduler-file .*": CLUSTER,
     r"file-digest run --scheduler tcp://\S+ INPUTS": CLUSTER,
 }
-"""What is run, and by which test."""
+"""Commands that a test runs, and that test."""
 
 NOT_HERE = {
     r"make test(-all)?": "it is what runs this",
@@ -74,7 +74,7 @@ NOT_HERE = {
     r"helm .*|kubectl .*": "needs Kubernetes",
     r"srun .*": "needs Slurm",
 }
-"""What is not run, and why."""
+"""Commands that no test runs, and the reason."""
 
 INLINE = re.compile(
     r"`((?:uvx?|pip|make|docker|git|rm|source|python3?|pytest|dask|helm|kubectl|srun|systemctl|"

@@ -1,4 +1,4 @@
-"""What an owner does with a project beside running it: commit, build, install, upgrade."""
+"""An owner's other work with a project: commit, build, install, upgrade."""
 
 import json
 import os
@@ -44,7 +44,7 @@ SECRETS_AND_RESULTS = (
     "tests/__pycache__/x.pyc",
 )
 FORCED = ("README.md", "LICENSE", "pyproject.toml", ".gitignore", "PKG-INFO")
-"""What hatchling puts into every sdist."""
+"""Files that hatchling puts into every sdist."""
 
 
 def litter(project: BakedProject) -> None:
@@ -138,7 +138,7 @@ def test_commits_are_checked_after_uvs_cache_is_pruned(bake_again: Bake) -> None
 
 @pytest.mark.parametrize("execution_model", first_always(CHOICES["execution_model"][::-1]))
 def test_the_oldest_dependencies_will_do(bake_again: Bake, execution_model: str) -> None:
-    """What CI runs with the lower bounds of pyproject.toml passes; of the tests, some here."""
+    """CI's checks pass with the lower bounds of pyproject.toml; of the tests, some here."""
     project = bake_again(ci="github", execution_model=execution_model)
     steps = yaml.safe_load(project.files[".github/workflows/ci.yml"])["jobs"]["floors"]["steps"]
     environ = {

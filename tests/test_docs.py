@@ -1,4 +1,4 @@
-"""What the tutorial shows is what a generated project prints and contains; no link is dead.
+"""The tutorial shows the output and code of a generated project; no link is dead.
 
 `make docs` (UPDATE_DOCS=1) writes what is printed now into the tutorial.
 """

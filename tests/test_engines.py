@@ -1,4 +1,4 @@
-"""Which versions of cookiecutter and Python render the template, and what others are told."""
+"""Versions of cookiecutter and Python that render the template, and the errors of others."""
 
 import os
 import re

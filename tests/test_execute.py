@@ -1,4 +1,4 @@
-"""What is rendered is installed and run: its own tests, and its job on a real tree of files."""
+"""Rendered projects are installed and run: their own tests, and their job on real files."""
 
 import ast
 import json
@@ -39,7 +39,7 @@ WITH_EACH_MODEL = [
     *("test_end_to_end.py", "test_item_faults.py", "test_log_faults.py", "test_stop_faults.py"),
     *("test_worker_faults.py", THE_MODELS_OWN),
 ]
-"""What is run with each execution model every time."""
+"""Tests that run with each execution model every time."""
 
 every_model = pytest.mark.parametrize("execution_model", CHOICES["execution_model"])
 every_code = pytest.mark.parametrize("include_examples", CHOICES["include_examples"])
@@ -237,7 +237,7 @@ def test_results_are_those_of_sha256sum_and_wc(
 def test_a_second_run_does_nothing_and_says_so(
     bake: Bake, tree: Path, execution_model: str
 ) -> None:
-    """What is done stays done; status, export and the summary agree on it."""
+    """Items that are done stay done; status, export and the summary agree on them."""
     project = bake(execution_model=execution_model)
     forget_runs(project)
     folder = tree / "json"

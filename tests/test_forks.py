@@ -44,7 +44,7 @@ def change(template: Path, **questions: object) -> None:
 
 
 def show(template: Path, source: str) -> None:
-    """Have a template generate one more file, shown.txt."""
+    """Make a template generate one more file, shown.txt."""
     (template / PROJECT / "shown.txt").write_text(source, "utf-8")
 
 

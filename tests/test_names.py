@@ -253,7 +253,7 @@ def test_a_replay_file_cannot_leave_the_check_out(template: Path, tmp_path: Path
 def test_a_refused_name_is_shown_on_any_terminal(
     template: Path, tmp_path: Path, encoding: str
 ) -> None:
-    """What a terminal cannot show is written out, and ends in no traceback."""
+    """Characters that a terminal cannot show are escaped, without a traceback."""
     environ = {"PYTHONIOENCODING": encoding}
     way = Way(("--no-input", "project_slug=日本"), environ=environ)
     (line,) = refuse(template, tmp_path, way).splitlines()

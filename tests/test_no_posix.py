@@ -1,4 +1,4 @@
-"""What is generated can be imported where there is no POSIX: under a stand-in for Windows."""
+"""A generated project can be imported without POSIX: under a stand-in for Windows."""
 
 import re
 from pathlib import Path

@@ -114,13 +114,13 @@ def test_promises_name_the_tests_that_prove_them(bake: Bake) -> None:
 
 
 def test_commands_hold_no_name_to_fill_in(bake: Bake) -> None:
-    """What is meant to be copied works as it stands."""
+    """Commands to copy work as they stand."""
     for text in (readme(), contributing(), bake().files["README.md"].decode()):
         assert "OWNER" not in text
 
 
 def test_the_one_liner_renders(template: Path, tmp_path: Path) -> None:
-    """What it asks for exists: the template renders with the answers that are only confirmed."""
+    """The template renders with all defaults confirmed."""
     one_liner = blocks(readme())[0].split()
     assert one_liner[:2] == ["uvx", "cookiecutter"]
     assert one_liner[2] == "./cookiecutter-multiprocessing"

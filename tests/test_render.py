@@ -64,7 +64,7 @@ CONDITION = re.compile(r"{% if cookiecutter\.(\w+) ([!=]=) '(\S+)' %}(.+){% endi
 
 
 def test_any_two_choices_are_rendered_together() -> None:
-    """What goes wrong with combinations goes wrong with two choices, as a rule."""
+    """Every pair of choices is rendered: most faults of combinations show with two choices."""
     pairs = {
         pair for answers in COMBINATIONS for pair in itertools.combinations(answers.items(), 2)
     }

@@ -226,7 +226,7 @@ def test_a_busy_lane_of_many_items_is_one_solid_bar(show: Show, count: int) -> N
 
 @pytest.mark.parametrize("scale", [1.25, 2.0])
 def test_colours_are_exact_on_every_screen(show: Show, scale: float) -> None:
-    """Where a device has more pixels than a page, or a fraction more."""
+    """Bars are exact if a device has more pixels than a page, or a fraction more."""
     page = show(20_000, "busy")
     screen = SCREEN | {"deviceScaleFactor": scale}
     page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
@@ -240,7 +240,7 @@ def test_colours_are_exact_on_every_screen(show: Show, scale: float) -> None:
 
 
 def test_failed_and_killed_differ_by_more_than_colour(show: Show) -> None:
-    """What failed is striped and marked below its bar; what was killed is hollow."""
+    """A failed item is striped and marked below its bar; a killed attempt is hollow."""
     page = show(40, "killed")
     row = "return [...pen.getImageData(px(toX(arguments[0])), barTop(arguments[1]) + arguments[2],"
     column = f"{row} 1, px(BAR)).data].filter((_, at) => at % 4 === 0)"

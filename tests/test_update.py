@@ -25,7 +25,7 @@ class Project(Repository):
 
     @property
     def rejected(self) -> list[Path]:
-        """What an update could not apply."""
+        """Files of changes that an update could not apply."""
         return [*self.path.rglob("*.rej"), *self.path.rglob("*.orig")]
 
 

@@ -31,7 +31,7 @@ OF_SIGNAL = """
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests() -> None:
-    """Have this interpreter lack them before the first module of the tests is imported."""
+    """Remove them from this interpreter before the first module of the tests is imported."""
     for name in IMPORTED_BEFORE.split():
         with suppress(ModuleNotFoundError):  # what this execution model does without
             import_module(name)

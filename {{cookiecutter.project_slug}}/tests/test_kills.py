@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from .support.service import kill_process, wait_for
-from .support.stoppable import ENDLESS, QUICK, StoppableService, Services
+from .support.stoppable import ENDLESS, QUICK, Services, StoppableService
 
 pytest.importorskip("fcntl", reason="these kills are those of POSIX")
 assert sys.platform != "win32"

@@ -14,7 +14,7 @@ import pytest
 from {{ cookiecutter.package_name }}.settings import start_methods
 
 from .support.service import SLACK, TRIES, Run, kill_process, report, wait_for
-from .support.stoppable import ENDLESS, QUICK, SHORT, StoppableService, Services
+from .support.stoppable import ENDLESS, QUICK, SHORT, Services, StoppableService
 
 fcntl = pytest.importorskip("fcntl", reason="these signals are those of POSIX")
 termios = pytest.importorskip("termios")
