@@ -172,7 +172,7 @@ def _text_problem(question: str, answer: str) -> str:
     if question == "project_name" and not one_line(answer):
         return "must not be blank; call it 'Photo Index' or such"
     if question == "author_email" and (text := one_line(answer)) and not is_address(text):
-        return "is no e-mail address; write one like 'ada@example.org', or leave it blank"
+        return "is not an e-mail address; write one like 'ada@example.org', or leave it blank"
     return _name_problem(answer, JOINTS[question]) if question in JOINTS else ""
 
 

@@ -61,7 +61,7 @@ def test_what_the_readme_names_renders(
     (tmp_path / "bad").mkdir()
     options = ("--no-input", "author_email=nobody")
     (line,) = refuse(template, tmp_path / "bad", Way(options, engine=tool)).splitlines()
-    assert line.startswith("author_email 'nobody' is no e-mail address")
+    assert line.startswith("author_email 'nobody' is not an e-mail address")
 
 
 @pytest.mark.parametrize(("version", "python"), TOO_OLD)

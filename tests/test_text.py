@@ -132,7 +132,7 @@ def test_an_address_that_is_none_is_refused(bake: Bake, email: str) -> None:
     with pytest.raises(FailedHookException) as refused:
         bake(author_email=email)
     assert str(refused.value) == (
-        f"author_email {email!r} is no e-mail address; "
+        f"author_email {email!r} is not an e-mail address; "
         "write one like 'ada@example.org', or leave it blank"
     )
 
