@@ -52,7 +52,7 @@ POLL_INTERVAL, IDLE_TIMEOUT = 0.002, 0.2
 SMALL_READ = 1 << 15
 DRAIN_SECONDS, FINISH_SECONDS = 1.4, 0.1
 RESTART_SECONDS = 0.2
-"""Between two starts at least: a listener that dies at once must not keep main busy."""
+"""Least time between two starts: a listener that dies at once must not keep main busy."""
 ROOM_SECONDS = 0.05
 LOOK_INTERVAL = 0.1
 """Seconds between two looks of main at the listener, and for records that did not reach it."""
@@ -69,12 +69,12 @@ class PipeEnd:
     shared: Shared
     fallback: Fallback
     formatter: SafeFormatter
-    """For what the listener itself has to tell, when main is gone."""
+    """For the records of the listener itself, when main is gone."""
     run: str
 
 
 def listen_to_pipe(end: PipeEnd, lifeline: Connection, open_log: OpenLog) -> None:
-    """Be the listener process of the pipe transport.
+    """Run the listener process of the pipe transport.
 
     It ends on the command ``STOP``, or once main is gone and the pipe is empty.
     """
@@ -107,7 +107,7 @@ def listen_to_pipe(end: PipeEnd, lifeline: Connection, open_log: OpenLog) -> Non
 
 
 def summary_records(fallback: Fallback) -> list[logging.LogRecord]:
-    """Return what main can no longer log of records that are not in the log."""
+    """Return the reports of lost and diverted records that main can no longer log."""
     fallback.collect(for_good=True)
     fields = {"name": __name__, "levelno": logging.WARNING, "levelname": "WARNING"}
     return [logging.makeLogRecord({**fields, "msg": text}) for text in fallback.take_warnings()]
@@ -139,7 +139,7 @@ def listen_to_queue(
     lifeline: Connection,
     open_log: OpenLog,
 ) -> None:
-    """Be the listener process of the queue transport."""
+    """Run the listener process of the queue transport."""
     outlive_main(lifeline)
     handler, fallback = configure_listener(setup, open_log()), setup.sender.fallback
     _leave_soon_after_main(lifeline, partial(_write_summary, handler, fallback))
@@ -169,7 +169,7 @@ def _reopen_handlers() -> None:
 
 
 class Listener:
-    """Main's side: starts the listener, replaces one that died, and has it leave last."""
+    """Main's side: starts the listener, replaces one that died, and ends it last."""
 
     def __init__(self, settings: Settings) -> None:
         """Open the transport that ``settings`` ask for; ``start`` starts the process."""
@@ -196,7 +196,7 @@ class Listener:
         self.process: BaseProcess | None = None
         self.reopen_due = False
         self.lost = 0
-        """Once it has stopped: how many records are nowhere."""
+        """Number of records that were lost; known once it has stopped."""
 
     def start(self) -> None:
         """Start a listener process; it goes on where the last one stopped."""
@@ -213,7 +213,7 @@ class Listener:
         self.process = start_process(self.context, stacks.with_stack, args, "listener")
 
     def ensure_running(self, *, reopen: bool = False) -> None:
-        """Replace the listener if it died, have it reopen its file if asked; to be called often."""
+        """Replace the listener if it died, make it reopen its file if asked; call this often."""
         if (now := time.monotonic()) < self.look_due and not reopen:
             return
         self.look_due = now + LOOK_INTERVAL
@@ -288,7 +288,7 @@ class Listener:
 
 
 def _stream_beside(results: Path) -> LogStream:
-    """Return standard output as a log; what comes beside a log is put beside the results."""
+    """Return standard output as a log; files that belong beside a log lie beside the results."""
     beside = results.absolute().with_name(default_log_file().name)
     return LogStream(high_duplicate(streams.lend_stdout()), beside)
 

@@ -53,7 +53,7 @@ class Service:
     """The job's ``settled``, if it has one."""
 
     def outcomes(self, backlog: Backlog, workers: int | None = None) -> Generator[Outcomes]:
-        """Bring workers up, yield outcomes as they complete, and take the workers down.
+        """Start workers, yield outcomes as they complete, and end the workers.
 
         Raises:
             WorkersCannotStartError, EngineRefusedError, EngineLostError: See ``supervisor.run``.
@@ -114,7 +114,7 @@ def running(
     inputs: Sequence[str],
     keep: Callable[[Settings], AbstractContextManager[Kept]],
 ) -> Iterator[tuple[Service, Kept]]:
-    """Begin on the items and bring the log up; take all down at the end, the log last.
+    """Begin with the items and start the log; end both afterwards, the log last.
 
     Args:
         settings: Of the run.
@@ -144,7 +144,7 @@ def running(
 
 @contextmanager
 def listening(settings: Settings, stop: StopRequest) -> Iterator[Listener]:
-    """Keep a listener up, and this process's logging configured, for the time of a run.
+    """Run a listener, with this process's logging configured, for the time of a run.
 
     Raises:
         RefusedError: The log file cannot be written.
@@ -189,7 +189,7 @@ def _halt(stats: RunStats, backlog: Backlog) -> None:
 
 
 def _settle_rest(settler: Settler, stats: RunStats, service: Service, progress: Progress) -> None:
-    """Call ``settled`` with what is left, if it takes that soon."""
+    """Call ``settled`` with the remaining outcomes, as long as calls succeed."""
     for unsettled in settler.drain():
         stats.unsettled = unsettled
         progress.show(stats)
@@ -200,7 +200,7 @@ def _settle_rest(settler: Settler, stats: RunStats, service: Service, progress: 
 
 
 def _handle_requests(service: Service, progress: Progress) -> None:
-    """Keep the log up and do what signals ask for; tell a person that the run stops."""
+    """Keep the listener running, handle requests by signals, report a stop on the screen."""
     service.stacks.look()
     service.listener.ensure_running(reopen=service.stop.take_reopen())
     if service.stop.take_request():

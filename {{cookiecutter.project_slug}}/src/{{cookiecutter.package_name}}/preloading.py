@@ -86,7 +86,7 @@ def _ending_with(main: int) -> Iterator[None]:
 
 @contextmanager
 def _as_child_of(main: int) -> Iterator[None]:
-    """Be a child of main for multiprocessing meanwhile: a job may import more in workers."""
+    """Look like a child of main to multiprocessing meanwhile: a job may import more in workers."""
     reader, writer = os.pipe()
     this: Any = process
     this.current_process().name = "forkserver"

@@ -21,7 +21,7 @@ LogFormat = Literal["text", "json"]
 TEXT_LAYOUT = "%(asctime)s %(processName)-10s %(levelname)-8s [%(item)s] %(message)s"
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 TRANSPORTS = ("auto", "queue") if sys.platform == "win32" else ("auto", "pipe", "queue")
-"""Writes to a pipe are all or nothing as POSIX has it, and not on Windows."""
+"""Without ``pipe`` on Windows, where writes to a pipe are not atomic."""
 MOST_WORKERS = 1_000
 """Upper limit of ``--workers``, so that a typing error does not take a machine down."""
 
@@ -141,7 +141,7 @@ LEVELS_BY_LOGGER = Kind(
 
 
 class Option(NamedTuple):
-    """A setting as a person sees it."""
+    """The declaration of a setting."""
 
     kind: Kind
     help: str
@@ -150,11 +150,11 @@ class Option(NamedTuple):
     default: Any = None
     """A value, or a function that returns one."""
     shown: str = ""
-    """The default in the words of the help, where the value does not tell."""
+    """The default as the help shows it, if not by its value."""
 
 
 def setting(kind: Kind, help_: str, group: str, default: Any = None, shown: str = "") -> Any:
-    """Make a field out of what is to be known of a setting; see ``Option``."""
+    """Make a field from the declaration of a setting; see ``Option``."""
     option = {"option": Option(kind, help_, group, default, shown)}
     if callable(default):
         return field(default_factory=default, metadata=option)
@@ -289,10 +289,10 @@ class Settings:
 
     @property
     def recycles(self) -> bool:
-        """Whether workers are replaced that did nothing wrong."""
+        """Whether healthy workers are replaced."""
         return bool(self.recycle_after or self.worker_memory)
 
 
 def options() -> dict[str, Option]:
-    """Return what command line, environment and file can say of a run."""
+    """Return the options of ``run`` by name, for command line, environment and file."""
     return {each.name: each.metadata["option"] for each in fields(Settings) if each.metadata}

@@ -39,7 +39,7 @@ from .workers import engine
 log = logging.getLogger(__name__)
 
 BESIDE_LOG = 64 * "x"
-"""The longest ending of a file beside the log: that of its parts."""
+"""Stands for the longest ending of a file beside the log, that of a long record's part."""
 CHANGED = "job.py has changed since the last run into {}; --redo does again what is done there"
 
 
@@ -63,7 +63,7 @@ def prepare(settings: Settings) -> None:
 
 
 def log_preload(result: Result) -> None:
-    """Log what a forkserver's import of the job logged and printed, and what came of it."""
+    """Log the records, the output and the result of a forkserver's import of the job."""
     for record in result.records:
         deliver(record)
     for line in result.output:
@@ -83,7 +83,7 @@ def import_job(settings: Settings, log_failure: Callable[[str], None]) -> Module
 
     Args:
         settings: Of the run.
-        log_failure: Told why there is no run, for the log.
+        log_failure: Called with the reason if there is no run, for the log.
 
     Raises:
         WorkersCannotStartError: It cannot be imported, so no worker could either.
@@ -116,10 +116,10 @@ def begin_items(
     """Call ``job.items``; nothing is read from it yet.
 
     Args:
-        call: Does that.
-        poll: Seconds after which it is called again; None is never.
-        stop: Of the run.
-        log_failure: Told why there is no run, for the log.
+        call: Calls it.
+        poll: Seconds after which it is called again; None: never.
+        stop: Requests to stop the run.
+        log_failure: Called with the reason if there is no run, for the log.
 
     Raises:
         RefusedError: It refuses the inputs.
@@ -141,7 +141,7 @@ def begin_items(
 
 
 def check_log(settings: Settings) -> None:
-    """Make sure that there is a log file.
+    """Make sure that the log file exists and can be written.
 
     Raises:
         RefusedError: It cannot be written.
@@ -183,7 +183,7 @@ def open_journal(settings: Settings) -> Journal:
 
 
 def _note_job(journal: Journal, settings: Settings) -> None:
-    """Warn, once, that outcomes are those of a job that has changed, unless that is known."""
+    """Warn, once, that outcomes are of an earlier ``job.py``, unless the options show it."""
     try:
         source = inspect.getsource(importlib.import_module(JOB))
     except OSError:  # only its byte code is there

@@ -1,4 +1,4 @@
-"""Refuse settings that do not go together, before anything starts."""
+"""Refuse settings that contradict each other, before anything starts."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,7 +11,7 @@ from ..system.files import NEW, check_writable, shown
 from . import config
 
 NEED_WORKERS = ("item_timeout", "recycle_after", "worker_memory", "threads_per_worker")
-"""Settings that mean nothing where all is done in main."""
+"""Settings that need worker processes."""
 
 WITHOUT_PRELOAD = {
     "spawn": "needs --start-method forkserver; with spawn each worker has to import the job itself",
@@ -23,10 +23,10 @@ NOT_OURS = ("scheduler", "scheduler_file")
 
 
 def check_together(settings: Settings) -> None:
-    """Refuse settings that do not go together.
+    """Refuse settings that contradict each other.
 
     Raises:
-        click.UsageError: They do not, or a file for metrics cannot be written.
+        click.UsageError: There are some, or the file for metrics cannot be written.
     """
     needed = [name for name in NEED_WORKERS if getattr(settings, name) is not None]
     if needed and not settings.workers:

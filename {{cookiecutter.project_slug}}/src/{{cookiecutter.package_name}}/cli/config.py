@@ -17,7 +17,7 @@ from .options import JOB_VARIABLES, VARIABLES, kind_of, variable_of
 Parameters = dict[str, click.Parameter]
 
 OTHER_NAMES = {"job": "job_option"}
-"""Keys of the file that are called otherwise than their option."""
+"""Keys of the file to the options that have other names."""
 KUBERNETES = re.compile(r"_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_\w+)?)$")
 """Matches the variables that Kubernetes sets for a service, which may have this one's name:
 https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
@@ -126,7 +126,7 @@ def _check(key: str, value: Any, param: click.Parameter) -> None:
 
 
 def keep_apart(files: Mapping[str, Path | None]) -> None:
-    """Make sure that no file is to be read and written, or written twice.
+    """Make sure that no file is given for two options of which one writes it.
 
     Args:
         files: Option to its value.

@@ -1,4 +1,4 @@
-"""Make click's options out of what ``settings`` declares, and show them in groups."""
+"""Make click's options from the declarations in ``settings``, and show them in groups."""
 
 import os
 import re
@@ -45,13 +45,13 @@ class SettingOption(click.Option):
     def __init__(
         self, name: str, setting: Option, *, required: bool = False, shared: bool = False
     ) -> None:
-        """Make it out of what is known of the setting.
+        """Make it from a declaration.
 
         Args:
-            name: Of the setting.
-            setting: What is known of it.
+            name: Name of the setting.
+            setting: Its declaration.
             required: Whether it must be given.
-            shared: Whether it is the same fact for ``run``, whose variable it has then.
+            shared: Whether ``run`` has the same setting, whose variable is used then.
         """
         self.setting, kind, default = setting, setting.kind, setting.default
         if kind in (PATH, LOG_FILE) and default:

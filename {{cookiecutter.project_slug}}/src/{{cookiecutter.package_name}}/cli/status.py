@@ -1,4 +1,4 @@
-"""Show the journal's figures, and those of the run that works on it: the ``status`` command."""
+"""The ``status`` command: show the counts of the journal, and the state of a live run."""
 
 import json
 import signal
@@ -23,7 +23,7 @@ COUNT_SHARE = 20
 
 
 def lines(results: Path) -> list[str]:
-    """Return all that is known, for people.
+    """Return the counts and the state as lines for people.
 
     Raises:
         JournalError: There is no journal at ``results``.
@@ -57,7 +57,7 @@ def problem(results: Path) -> str:
 
 
 def watch(results: Path) -> None:
-    """Show what is known every second, until Ctrl-C or SIGTERM."""
+    """Show the same every second, until Ctrl-C or SIGTERM."""
     with suppress(KeyboardInterrupt), _interruptible(), _screen() as show:
         journal, due = [""], 0.0
         while True:
@@ -115,7 +115,7 @@ def _interruptible() -> Iterator[None]:
 
 @contextmanager
 def _screen() -> Iterator[Callable[[list[str]], None]]:
-    """Return what replaces the last picture; where there is no terminal, what writes another."""
+    """Yield a function that replaces the lines on the screen; without a terminal it adds them."""
     if not stdout().isatty():
         yield lambda picture: tell(*picture, "")
         return

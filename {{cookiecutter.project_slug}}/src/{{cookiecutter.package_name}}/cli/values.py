@@ -17,7 +17,7 @@ AGES = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def type_of(kind: Kind) -> Any:
-    """Return what click calls a type."""
+    """Return click's type for a kind of value."""
     match kind.name:
         case "flag":
             return click.BOOL

@@ -15,14 +15,14 @@ KEYS_CHARACTERS, ERRORS_CHARACTERS = 600_000, 400_000
 
 
 class Texts:
-    """Texts of a bounded length together."""
+    """Limits the total length of texts."""
 
     def __init__(self, left: int) -> None:
-        """Take as many characters."""
+        """Allow ``left`` characters."""
         self.left = left
 
     def take(self, text: str) -> str | None:
-        """Return a text, or None where there is no place for it."""
+        """Return a text, or None if it exceeds the rest of the limit."""
         size = len(_encoded(text))
         if size > self.left:
             return None
@@ -100,7 +100,7 @@ def _grid(grid: Grid, begin: float, keys: Texts) -> dict[str, Any]:
 
 
 def _examples(kind: str, cells: dict[int, Cell], keys: Texts) -> list[str | None]:
-    """Return a key of each cell, where that is of use to who looks for an error."""
+    """Return a key of each cell of failed items or killed attempts; none for done ones."""
     return [] if kind == DONE else [keys.take(cells[at].key) for at in sorted(cells)]
 
 

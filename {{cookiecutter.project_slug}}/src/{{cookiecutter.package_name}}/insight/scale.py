@@ -85,7 +85,7 @@ class Deadline:
         self.latest = self.end = math.inf
 
     def note(self, outcomes: Iterable[Outcome]) -> None:
-        """Note who has done something, and when."""
+        """Note the workers of some outcomes, and the time."""
         now = time.monotonic()
         self.workers.update(outcome.worker for outcome in outcomes)
         if self.workers and self.latest == math.inf:
@@ -256,7 +256,7 @@ class ThreadPool:
 
 
 def _measured(kind: str, count: int, size: int, outcomes: list[Outcome], cpu: float) -> Measured:
-    """Take the time in which all were at work: how long each takes to start is not the question."""
+    """Compute the rate of the time in which all workers worked, without their start."""
     starts, ends = dict[str, float](), dict[str, float]()
     for one in outcomes:
         starts[one.worker] = min(one.started, starts.get(one.worker, math.inf))

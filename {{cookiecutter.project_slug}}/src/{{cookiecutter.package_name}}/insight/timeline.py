@@ -21,9 +21,9 @@ NOBODY = "main"
 """The lane of items that could not be sent to any worker."""
 OTHERS = "other workers"
 SAME_RUN_SECONDS = 60.0
-"""Between items, or between them and what happened to workers."""
+"""Longest pause between two items, or an item and an event of a worker, of one run."""
 LAST_SECOND = 1e12
-"""No clock tells a later one, only a damaged row."""
+"""A later time, in seconds since the epoch, is of a damaged row."""
 MARKS = (STARTED, START_FAILED, DIED)
 AGAIN = "again"
 """The kind of cell that counts items that needed more than one attempt."""

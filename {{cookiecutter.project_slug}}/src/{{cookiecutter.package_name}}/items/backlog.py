@@ -31,15 +31,15 @@ log = logging.getLogger(__name__)
 
 SKIP_ROUNDS = 100
 SKIP_AHEAD = 2_000
-"""The most items that are read ahead while nothing of them is to be done: a journal is asked for
-many keys at a time in a third of the time that it takes for sixteen."""
+"""The most items to read ahead while all of them are already done: asking the journal for many keys
+at a time takes a third of the time per key that it takes for sixteen."""
 
 CurrentItems = dict[str, tuple[str, float]]
 """Worker's name to the key of its current item, and its start by ``time.monotonic``."""
 
 
 class Backlog:
-    """All items that have no outcome and that no worker holds, and the policy of trying again."""
+    """The items without an outcome that no worker has, and the policy of trying again."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Backlog:
     ) -> None:
         """Take items from ``source``, and do those that ``admit`` returns.
 
-        Killed attempts are noted in ``events``, as is what the supervisor has to tell.
+        Killed attempts are noted in ``events``, as are the supervisor's own events.
         """
         self.source, self.admit, self.max_attempts = source, admit, max_attempts
         self.sizer = BatchSizer()
@@ -60,7 +60,7 @@ class Backlog:
         self.left: int | None = None
         """Number of items that may still be taken from the source; None for all."""
         self.skip_ahead = 0
-        """Number of items to read ahead: doubled while none of them is to be done, then 0."""
+        """Number of items to read ahead: doubled while all of them are already done, then 0."""
         self.pending: list[Item] = []
         self.isolated: deque[tuple[Item, int]] = deque()
         """Items that go alone, and how often each was tried."""
@@ -84,7 +84,7 @@ class Backlog:
         self.source.stop()
 
     def halt(self) -> None:
-        """Begin no other item; those under way may take their time."""
+        """Begin no other item; running ones may finish without a deadline."""
         self.halted = True
 
     @property
@@ -100,7 +100,7 @@ class Backlog:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is there to hand out before the source is asked again."""
+        """Whether there is nothing to hand out until the source yields new items."""
         nothing_waits = not (self.pending or self.isolated or self.failed or self.waiting)
         return nothing_waits and self.source.resting and not self.source.ready
 
@@ -139,9 +139,9 @@ class Backlog:
         """Return the next batch and its task; None where there is nothing to do at the moment.
 
         Args:
-            only_full: Whether to wait for more, where there is less to do than a batch can hold:
-                for a worker that still has another, many small ones would only be slower.
-            most: How many items it may hold.
+            only_full: Whether to wait until there are enough items for a full batch: for a worker
+                that still has a batch, several small ones would only be slower.
+            most: Largest number of items in the batch.
         """
         while not self.stopped and (batch := self._take(most, only_full=only_full)):
             if task := self._pack(batch):
@@ -189,7 +189,7 @@ class Backlog:
         batch.end = min(batch.end, keep)
 
     def unpickle_failed(self, batch: Batch, reason: str, worker: str) -> list[Outcomes]:
-        """Fail an item whose payload does not unpickle; look for it where there are several."""
+        """Fail an item whose payload does not unpickle; of several, send each alone to find it."""
         if len(batch.pairs) == 1:
             outcomes = [_failed(batch.pairs[0], reason, batch.attempts + 1, worker)]
         else:
@@ -199,10 +199,10 @@ class Backlog:
         return outcomes
 
     def lost(self, batch: Batch, current: int, death: WorkerDeath) -> list[Outcomes]:
-        """Try again, or fail, what a worker had when it died.
+        """Try again, or fail, the items of a worker that died.
 
-        Only its current item counts an attempt. Where that is the whole task (it was
-        unpacking or sending), each goes alone next time, so that a second death has one culprit.
+        Only its current item counts an attempt. If that is the whole task (it was unpacking or
+        sending), each item goes alone the next time, so that a second death identifies one.
 
         Args:
             batch: One of the batches that it had.

@@ -1,4 +1,4 @@
-"""Items on their way through one worker, and what became of a worker."""
+"""A batch of items on its way through one worker, and a worker's death."""
 
 import pickle
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class WorkerDeath:
     stack: str = ""
     """Its Python stack, innermost call first."""
     memory: int | None = None
-    """Its memory at the last look, in bytes."""
+    """Its memory at the last check, in bytes; None if it is not known."""
 
     @property
     def error(self) -> str:

@@ -1,4 +1,4 @@
-"""The batches that one worker has: what main knows of items that are under way."""
+"""The batches that one worker has, as main knows them."""
 
 from dataclasses import replace
 
@@ -11,9 +11,9 @@ Answer = Report | Released | UnpickleFailed
 
 
 def part_before(answer: Report | UnpickleFailed, late: int) -> Report | UnpickleFailed | None:
-    """Return what an answer says of the items before one that took too long; None for nothing.
+    """Return the part of an answer about the items before one that took too long, if any.
 
-    To be asked for its stack may end a call into C early, and ``work`` with it.
+    The rest is invalid: the signal that asks for the stack may end a call into C, and ``work``.
     """
     count = (late if late >= 0 else whole_task(late)) - answer.first
     if count <= 0:

@@ -47,8 +47,8 @@ class Outcome(NamedTuple):
     seconds: float
     """Duration of the last attempt."""
     peak_memory: int | None = None
-    """The most memory that its worker had had resident by then, in bytes. What an item took of that
-    and what those before it had left cannot be told apart. None where nobody knows."""
+    """Peak of the worker's resident memory by then, in bytes, which includes memory that earlier
+    items have left. None if it is not known."""
 
     @property
     def value(self) -> Any:
@@ -95,14 +95,14 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class StartFailed:
-    """Worker to main, its last words: why it cannot start."""
+    """Worker to main, its last message: why it cannot start."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Worker to main: what came of some consecutive items of one task."""
+    """Worker to main: the results of some consecutive items of one task."""
 
     first: int
     """Number of the first item reported."""
@@ -122,7 +122,7 @@ class Report:
     cpu: float = 0.0
     """CPU seconds that the worker and its ended children took since the report before."""
     peak_memory: int | None = None
-    """The most memory that the worker has had resident so far, in bytes."""
+    """Peak of the worker's resident memory so far, in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class UnpickleFailed:
 
 
 class ContractError(TypeError):
-    """``job.items`` returned or yielded what it must not; the message is one line."""
+    """The job breaks its contract, such as ``items`` with a wrong type; the message is one line."""
 
 
 class ItemsError(Exception):

@@ -67,7 +67,7 @@ class Outcomes:
 NO_OUTCOMES = Outcomes(
     keys=(), results=(), errors={}, attempts=0, worker="", started=0.0, seconds=()
 )
-"""Nothing completed: a chance for main to see to other things."""
+"""No outcomes: yielded so that main's loop can do its other work."""
 
 
 @dataclass(frozen=True, slots=True)

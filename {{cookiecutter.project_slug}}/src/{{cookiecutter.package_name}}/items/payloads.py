@@ -23,7 +23,7 @@ class UnsendableError(Exception):
 
 
 class Pickled:
-    """A payload that could change, as it was; it unpickles to that very payload."""
+    """A mutable payload as it was when it was yielded; it unpickles to the payload itself."""
 
     __slots__ = ("blob",)
 
@@ -46,7 +46,7 @@ class Unsendable:
     __slots__ = ("reason",)
 
     def __init__(self, reason: str) -> None:
-        """Hold why it does not."""
+        """Keep the reason."""
         self.reason = reason
 
     def __reduce__(self) -> NoReturn:
@@ -62,7 +62,7 @@ KEPT = FIXED | {Pickled, Unsendable}
 
 
 def frozen(pair: Any) -> Item:
-    """Return what ``items()`` yielded, such that no later change of it is seen.
+    """Return an item of ``items()`` in a form that later changes of its payload do not affect.
 
     Raises:
         ContractError: It is no pair of a str and a payload.

@@ -69,7 +69,7 @@ class RunStats:
 
     @property
     def rate(self) -> float:
-        """Those a second."""
+        """Items a second since the run began."""
         return self.finished / self.seconds if self.seconds else 0.0
 
     def add(self, outcomes: Outcomes) -> None:
@@ -93,7 +93,7 @@ class RunStats:
             self.idle_since = time.time()
 
     def correct(self, changes: Iterable[Change]) -> None:
-        """Count what the journal did not take as it came, and log it."""
+        """Correct the counts by outcomes that the journal changed or dropped, and log them."""
         for change in changes:
             self.done -= change.was == DONE
             self.failed -= change.was == FAILED
@@ -107,10 +107,10 @@ class RunStats:
 
 
 class Progress(AbstractContextManager["Progress"], Protocol):
-    """Shows a person how a run goes, between its beginning and its end."""
+    """Shows the progress of a run, from its beginning to its end."""
 
     def show(self, stats: RunStats) -> None:
-        """Show where the run is, unless that was shown just now."""
+        """Show the state of the run, unless that was just done."""
 
     def note(self, text: str) -> None:
-        """Tell what a person must know now."""
+        """Show an important message at once."""

@@ -17,14 +17,14 @@ from .messages import Report, Task, whole_task
 Work = Callable[[Any], Any]
 
 TO_JSON = json.JSONEncoder(allow_nan=False).encode
-"""Rejects NaN and infinity, which JSON lacks, so that every reader can read what is exported."""
+"""Rejects NaN and infinity, which JSON lacks, so that every reader accepts the export."""
 
 TEXT = frozenset({str})
 SIMPLE = frozenset({str, int, float, bool, type(None)})
-"""Types that nothing is inside of; looked for by ``issuperset``, many at a time."""
+"""Types that contain no other values; checked by ``issuperset``, many at a time."""
 
 STRIDE_SECONDS = 0.0001
-"""The clock is read once in so long, or after every item: for the tiniest it would cost most."""
+"""Seconds between two readings of the clock, or one for each longer item: a reading costs time."""
 STRIDE_ITEMS = 1_000
 STRIDE_GROWTH = 4
 
@@ -66,7 +66,7 @@ class TaskRunner:
         self.lock = threading.Lock()
 
     def unpack(self, task: Task) -> None:
-        """Lay out a task.
+        """Unpickle a task, and prepare to run it.
 
         Raises:
             Exception: Whatever unpickling its payloads raises.
@@ -131,7 +131,7 @@ class TaskRunner:
         return True
 
     def _clock_in(self, *, at_hand: bool) -> None:
-        """Note how long the items took that were done since the last time.
+        """Record the durations of the items that were done since the last call.
 
         Args:
             at_hand: Whether another item has begun since; it may be a slow one, and its time must
@@ -150,10 +150,10 @@ class TaskRunner:
         self.clock += each * new
 
     def report(self, *, again: bool = False) -> Report | None:
-        """Return what was done since the last report, or None if that is nothing.
+        """Return a report on the items done since the last one; None if there are none.
 
         Args:
-            again: Whether to return all that was done of this task, reported or not.
+            again: Whether to report all done items of this task, also those reported before.
         """
         with self.lock:
             if again:

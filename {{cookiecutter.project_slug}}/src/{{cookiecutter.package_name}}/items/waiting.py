@@ -14,7 +14,7 @@ MOST_WAITING = 1_000
 
 
 class Waiting:
-    """Items whose ``work`` raised what is worth another attempt; they hold no worker."""
+    """Items whose ``work`` raised a type in ``RETRY``; they occupy no worker."""
 
     def __init__(self, delay: float = RETRY_DELAY) -> None:
         """Let an item wait ``delay`` seconds, doubled each time, up to ``MOST_RETRY_DELAY``."""

@@ -67,7 +67,7 @@ class Fallback:
     path: Path
     state: LogState
     spare: Connection | None
-    """A file's descriptor, in what multiprocessing can hand to another process."""
+    """A file's descriptor, in an object that multiprocessing can pass to another process."""
 
     @classmethod
     def beside(cls, log_file: Path) -> "Fallback":
@@ -99,7 +99,7 @@ class Fallback:
             self.state.collected.value = end
 
     def take_warnings(self) -> list[str]:
-        """Return a sentence for each kind of records that newly went past the log."""
+        """Return a sentence for each kind of new records that are not in the log."""
         counts = self.state.take_unreported()
         texts = {
             STALLED: "the log listener stood still or was slow: %d log records went to %s",

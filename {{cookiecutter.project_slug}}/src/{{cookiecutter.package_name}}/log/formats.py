@@ -20,7 +20,7 @@ CONTINUATION = "\n  | "
 
 FIELD = re.compile(r"%\((\w+)\)")
 VISIBLE = bytes(code if 32 <= code < 127 else 0 for code in range(256))
-"""Translates bytes to themselves, but for what is not to be seen as it is."""
+"""Translates visible ASCII to itself, and all other bytes to NUL."""
 ENCODE = json.JSONEncoder(allow_nan=False).encode
 USUAL = '{"time": %s, "level": %s, "logger": %s, "process": %s, "pid": %d, "message": %s%s}'
 QUOTE: Any = json.encoder.encode_basestring_ascii
@@ -54,7 +54,7 @@ _runner: Runner = _Nothing()
 
 
 def show_items_of(runner: Runner) -> None:
-    """From now on, say in each record of this process which item of ``runner`` it belongs to."""
+    """Add the key of ``runner``'s current item to each record of this process from now on."""
     global _runner  # noqa: PLW0603 - one for each process
     _runner = runner
 
@@ -228,7 +228,7 @@ def item_of(record: logging.LogRecord) -> str:
 
 
 def shown_key(field: re.Match[str], key: str) -> str:
-    """Return a key as it is shown by a field of a layout: it does not hold what ends the field."""
+    """Return a key as a field of a layout shows it: the character after the field is escaped."""
     end = field.string[field.end() : field.end() + 1]
     escaped = key.replace(end, f"\\x{ord(end):02x}") if end not in ("", "%") else key
     return f"%{field[1]}" % escaped
@@ -245,7 +245,7 @@ def one_record(text: str) -> str:
 
 
 def snapshot(record: logging.LogRecord) -> logging.LogRecord:
-    """Return a copy with its text made, and with nothing in it that may change or not pickle."""
+    """Return a copy with formatted text, and without values that may change or fail to pickle."""
     fields = {**record.__dict__, **MADE_INTO_TEXT}
     if _runner.key:
         theirs, fields[ITEM] = fields.get(ITEM), _runner.key
@@ -286,7 +286,7 @@ def exception_text(record: logging.LogRecord) -> str | None:
 
 
 def _record_of(fields: dict[str, Any]) -> logging.LogRecord:
-    """Make a record of what is known, without finding out again where it was logged."""
+    """Make a record from its attributes, without looking up its caller again."""
     made = object.__new__(logging.LogRecord)
     made.__dict__ = fields
     return made

@@ -34,7 +34,7 @@ _calling = threading.local()
 
 
 def install() -> None:
-    """Take the places in ``logging`` that all records pass; before the job is imported.
+    """Replace the methods of ``logging`` that all records pass; before the job is imported.
 
     Others that do likewise, such as Sentry's and OpenTelemetry's integrations, then come on top.
     """
@@ -50,7 +50,7 @@ def install() -> None:
 def use(*handlers: logging.Handler) -> tuple[logging.Handler, ...]:
     """Send every record of this process to these handlers, and return those before them.
 
-    Their lowest level is the root logger's; what passes a logger, they get whatever their level.
+    Their lowest level is the root logger's; they get each record that passes its logger's level.
     """
     global _handlers, _root_level  # noqa: PLW0603 - one of each for a process
     before, _handlers = _handlers, handlers
@@ -67,7 +67,7 @@ _levels: dict[str, tuple[int, int]] = {}
 
 
 def set_levels(levels: Mapping[str, str]) -> None:
-    """Set loggers' levels; each only once, also in a forked child, so the job's own call wins."""
+    """Set loggers' levels, each only once, also in a forked child: the job may change them."""
     for name, level in levels.items():
         if name not in _levels:
             logger = logging.getLogger(name)
@@ -76,7 +76,7 @@ def set_levels(levels: Mapping[str, str]) -> None:
 
 
 def level_for(name: str, usual: int) -> int:
-    """Return what ``set_levels`` has given a logger, else ``usual``."""
+    """Return the level that ``set_levels`` gave a logger, else ``usual``."""
     return _levels.get(name, (0, usual))[1]
 
 
@@ -105,7 +105,7 @@ def _call_handlers(logger: logging.Logger, record: logging.LogRecord) -> None:
 
 
 def _call(handler: logging.Handler, record: logging.LogRecord) -> None:
-    """Call a handler of others'; its trouble ends neither an item nor the run."""
+    """Call a handler of the job; its error ends neither an item nor the run."""
     _calling.depth = depth = getattr(_calling, "depth", 0) + 1
     try:
         handler.handle(record)
@@ -128,7 +128,7 @@ def deliver(record: logging.LogRecord) -> None:
 
 
 def _set_attribute(logger: logging.Logger, name: str, value: object) -> None:
-    """Set an attribute, but do not have a logger disabled by ``logging.config``.
+    """Set an attribute, unless ``logging.config`` disables a logger by it.
 
     A property would do as well, and cost each record two calls.
     """

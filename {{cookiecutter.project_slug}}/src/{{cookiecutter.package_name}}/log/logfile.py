@@ -15,7 +15,7 @@ REPORTED: set[str] = set()
 
 
 def open_for_writing(path: Path, flags: int) -> int:
-    """Open a file for writing, made if need be so that we can open it again, whatever the umask.
+    """Open a file for writing; create it with a mode that lets us reopen it, whatever the umask.
 
     Raises:
         OSError: It cannot be opened.
@@ -131,7 +131,7 @@ class LogFile:
     def rotate(self) -> None:
         """Rename log to log.1, log.1 to log.2 and so on, and begin a new file.
 
-        A gap ends it: where a listener was killed in the middle of this, the next one goes on.
+        It begins at the first gap in the numbers, which a listener that was killed here has left.
         """
         kept = range(1, self.backups + 1)
         gap = next((n for n in kept if not self._backup(n).exists()), self.backups)

@@ -29,13 +29,13 @@ OURS = {__file__, streams.__file__}
 
 
 class Lines:
-    """Takes what comes in pieces apart into lines."""
+    """Splits data that arrives in pieces into lines."""
 
     rest = b""
-    """The beginning of the next one."""
+    """The beginning of the next line."""
 
     def add(self, data: bytes) -> list[bytes]:
-        """Return the lines that are complete by now, without their breaks; or far too long."""
+        """Return the lines that are complete by now, or far too long, without their breaks."""
         *lines, self.rest = (self.rest + data).split(b"\n")
         if len(self.rest) > LONGEST_LINE:
             lines, self.rest = [*lines, self.rest], b""
@@ -54,8 +54,8 @@ class PrintedLines:
         """Log the lines of what was printed.
 
         Returns:
-            Whether it was taken. What the owner's own log handlers write is not, for the log has
-            it already; neither is what is printed because a line cannot be logged.
+            Whether it was logged. Output of the owner's own log handlers is not, because the log
+            has it already; nor is output of an error while a line is logged.
         """
         if hooks.calls_others() or hasattr(self.busy, "now"):
             return False
@@ -97,7 +97,7 @@ class OutputPipe:
         """Open it, under the name of a worker that is about to start.
 
         Raises:
-            OSError: It cannot be had.
+            OSError: It cannot be created.
         """
         path = Path(util.get_temp_dir(), f"{worker}.output")
         path.unlink(missing_ok=True)

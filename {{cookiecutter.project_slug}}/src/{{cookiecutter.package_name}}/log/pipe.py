@@ -92,7 +92,7 @@ class WritingEnd:
     """A process's own end of the pipe, which it opens again if the job closes it."""
 
     def __init__(self, sender: PipeSender) -> None:
-        """Duplicate it to where the job seldom closes it."""
+        """Duplicate it at a high number, which the job seldom closes."""
         self.given, self.origin = sender.writer.fileno(), sender.origin
         self.identity = identity_of(self.given)
         self.descriptor = high_duplicate(self.given)
@@ -168,7 +168,7 @@ class PipeHandler(logging.Handler):
                 self.fallback_file.append(line, trouble)
 
     def _write(self, line: bytes) -> int:
-        """Write all of it or nothing, see pipe(7); return what hindered it."""
+        """Write all of it or nothing, see pipe(7); return ``SENT``, ``STALLED`` or ``CUT_OFF``."""
         may_reopen = True
         while True:
             try:

@@ -91,7 +91,7 @@ class WaitingQueueHandler(logging.handlers.QueueHandler):
         self.records._on_queue_feeder_error = self._undelivered  # type: ignore[attr-defined] # noqa: SLF001
 
     def prepare(self, record: logging.LogRecord) -> Any:
-        """Return the record with its text made, and with nothing in it that might not pickle."""
+        """Return the record with formatted text, and without values that may fail to pickle."""
         return snapshot(record)
 
     def enqueue(self, record: logging.LogRecord) -> None:

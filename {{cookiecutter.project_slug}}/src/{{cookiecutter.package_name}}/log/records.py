@@ -1,8 +1,7 @@
-"""Log records with all that the standard library gives them, found out in less time.
+"""Make log records with all fields of the standard library, in less time.
 
-Who made a log call is looked up frame by frame without calling anything for each; the process's id
-and what belongs to a file's path are known beforehand. Every field is as ``logging`` itself would
-have filled it in, so any handler may be added anywhere.
+The caller is looked up without a function call for each frame; the process's id and the parts of a
+path are cached. Every field is as ``logging`` itself fills it in, so any handler can use it.
 """
 
 import logging

@@ -1,7 +1,7 @@
 """Numbers that main, the listener and every process that logs share, without a lock.
 
-They tell whether the listener moves, and how many records went another way than through it. Memory
-outlives the process that is killed, and needs no descriptor that a job could close.
+They say whether the listener makes progress, and how many records did not go through it. Shared
+memory outlives a process that is killed, and needs no descriptor that a job could close.
 """
 
 import os
@@ -13,7 +13,7 @@ STALLED, CUT_OFF, LOST = KINDS = range(3)
 it: such a record is in the rescue file. Or it could not be written there either: it is lost."""
 
 SLOTS = 512
-"""One for each process whose records go another way; those that are killed leave theirs behind."""
+"""One for each process that could not send a record; those of killed processes stay in use."""
 
 
 class LogState:

@@ -39,7 +39,7 @@ class LogStream:
         self.counts: Array[c_longlong] = RawArray(c_longlong, 2)
 
     def opened(self) -> "LogStream":
-        """Return it, in the listener, where there is nothing to open."""
+        """Return itself: the listener has nothing to open."""
         return self
 
     @property
@@ -58,7 +58,7 @@ class LogStream:
         return self.counts[LOST]
 
     def has_room_for(self, _count: int) -> bool:
-        """Say so."""
+        """Return True: a stream has no limit."""
         return True
 
     def holds(self, text: bytes, offset: int) -> int:
@@ -87,7 +87,7 @@ class LogStream:
         self.counts[LOST] += data.count(b"\n") - data.count(CONTINUATION.encode())
 
     def end_line(self) -> None:
-        """Do nothing: what was there before is not known."""
+        """Do nothing: the text before is not known."""
 
     def reopen(self) -> None:
         """Do nothing: there is no path."""

@@ -77,5 +77,5 @@ def file_text(lines: bytes) -> bytes:
 
 
 def is_command(line: bytes) -> bool:
-    """Whether a line is no record and stands for none."""
+    """Whether a line is a command, neither a record nor in place of one."""
     return line.startswith(COMMAND) and not line.startswith(INCLUDE)

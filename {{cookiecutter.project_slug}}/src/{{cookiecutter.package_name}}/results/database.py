@@ -1,4 +1,4 @@
-"""The file of a journal: looked at before it is touched, opened, held by one run alone."""
+"""The file of a journal: check it before anything is touched, lock it for one run, open it."""
 
 import os
 import sqlite3

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 INTERVAL = 1.0
 RATE_BEATS = 10
-"""Over how many beats the rate is taken: an always-on service has days in its average."""
+"""Number of beats for the rate: the average of an always-on service would be over days."""
 
 
 class Heartbeat:
@@ -57,7 +57,7 @@ class Heartbeat:
         self._try(self.file.remove)
 
     def _try(self, write: Callable[[], None]) -> None:
-        """Go on where something cannot be written: only the journal matters as much as that."""
+        """Go on if something cannot be written: only an error of the journal ends a run."""
         try:
             write()
         except OSError as error:

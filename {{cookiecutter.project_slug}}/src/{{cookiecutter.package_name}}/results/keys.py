@@ -31,7 +31,7 @@ def storable(text: str) -> str:
 def stored_key(key: str) -> str:
     """Return a key as it is stored.
 
-    Where it looks like one with escapes its backslashes are doubled, so that no two are the same.
+    If it contains the text of an escape, its backslashes are doubled, so that no two are equal.
     """
     stored = storable(key)
     return stored if ESCAPE not in stored else storable(key.replace("\\", "\\\\"))
@@ -72,6 +72,6 @@ def beside(path: Path, ending: str) -> Path:
 
 
 def files_of(path: Path) -> set[Path]:
-    """Return a journal's file and those beside it, as they are really called."""
+    """Return a journal's file and those beside it, with links resolved."""
     path = path.resolve()
     return {path, *(beside(path, ending) for ending in BESIDE)}

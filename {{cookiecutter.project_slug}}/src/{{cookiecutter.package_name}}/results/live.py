@@ -71,7 +71,7 @@ class Sign:
 
     @property
     def is_stuck(self) -> bool:
-        """Whether main's loop does not turn any more; a clock that was set says nothing."""
+        """Whether main's loop hangs: its last sign is too old, or in the future."""
         return abs(self.age) > STUCK_SECONDS
 
 

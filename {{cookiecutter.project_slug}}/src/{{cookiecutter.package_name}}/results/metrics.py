@@ -93,7 +93,7 @@ class Metrics:
         replace(self.path, generate_latest(self.registry))
 
     def collect(self) -> "Iterator[Metric]":
-        """Yield what there is to tell, as the library asks for it."""
+        """Yield the metrics, as the library asks for them."""
         if self.live:
             yield from self._counters(self.live)
             yield from self._gauges(self.live)

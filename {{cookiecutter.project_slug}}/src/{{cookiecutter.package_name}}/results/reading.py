@@ -92,8 +92,8 @@ def rows(
 
     Args:
         path: The journal.
-        damaged: Told the key of a row that some other program or a fault of the disk made what no
-            run records, and what is wrong; the row comes all the same, as well as it can be read.
+        damaged: Called with the key of a row that another program or a disk fault has damaged, and
+            with what is wrong; the row is yielded all the same, as far as it can be read.
         without: Columns that are not read, and come as None.
 
     Raises:
@@ -106,7 +106,7 @@ def rows(
 def rows_twice(
     path: Path, damaged: Callable[[str, str], None]
 ) -> tuple[Iterator[Outcome], Iterator[Outcome]]:
-    """Return what ``rows`` does, and once more the same, whatever a run writes meanwhile.
+    """Return the outcomes twice, from one snapshot, whatever a run writes meanwhile.
 
     Only the second reports damage; it has to be read after the first.
     """
@@ -174,7 +174,7 @@ def _are_as_recorded(columns: list[tuple[Any, ...]]) -> bool:
 
 
 def _mended(values: list[Any]) -> tuple[Outcome, list[str]]:
-    """Make what can be made of a row, and say what is wrong with it."""
+    """Repair a row as far as possible; return it and its faults."""
     faults: list[str] = []
     row = dict(zip(COLUMNS, values, strict=True))
     for name, value in row.items():
@@ -194,11 +194,11 @@ def _mended(values: list[Any]) -> tuple[Outcome, list[str]]:
 
 
 def worker_events(path: Path, damaged: Callable[[str, str], None]) -> list[WorkerEvent]:
-    """Return the events of all workers, in their order; none from a journal of before there were.
+    """Return the events of all workers, in order; none from a journal of a version without them.
 
     Args:
         path: The journal.
-        damaged: Told of an event that is what no run records, and is left out.
+        damaged: Called for a damaged event, which is left out.
 
     Raises:
         JournalError: There is no journal at ``path``, or the file itself is damaged.

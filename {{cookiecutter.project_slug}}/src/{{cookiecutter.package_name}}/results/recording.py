@@ -17,9 +17,9 @@ DROP_EVENTS = "DELETE FROM events WHERE rowid <= (SELECT MAX(rowid) FROM events)
 TOO_LARGE = (sqlite3.DataError, sqlite3.InterfaceError, OverflowError)
 """Errors of sqlite3 for a row or a text above SQLITE_LIMIT_LENGTH, or above 2 GB."""
 SHOWN = 1_000
-"""Characters of a text that is too large which are kept at either end, at most."""
+"""Characters to keep at either end of a text that is too large, at most."""
 DETAIL_CHARACTERS = 500
-"""The most that is kept of an event's detail, which may be the owner's text of any length."""
+"""Characters to keep of an event's detail, which may be the owner's text of any length."""
 
 
 def insert(
@@ -69,7 +69,7 @@ def _insert_events(database: sqlite3.Connection, events: WorkerEvents) -> None:
 
 
 def _storable_event(database: sqlite3.Connection, event: WorkerEvent) -> WorkerEvent:
-    """Return an event as it is stored: with the one line that names what may be a traceback."""
+    """Return an event as it is stored: of a traceback, with the line that names the error."""
     detail = storable(error_name(event.detail)[:DETAIL_CHARACTERS])
     key = None if event.key is None else key_in(database, event.key)
     return event._replace(detail=detail, key=key)

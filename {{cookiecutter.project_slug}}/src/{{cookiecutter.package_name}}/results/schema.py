@@ -93,7 +93,7 @@ def outcome_columns(version: int) -> tuple[str, ...]:
 
 
 def create(path: Path) -> None:
-    """Make an empty journal appear all at once, so that a kill leaves none that is half made."""
+    """Create an empty journal atomically, so that a kill leaves no half-made one."""
     new = beside(path, "-new")
     new.unlink(missing_ok=True)
     with closing(sqlite3.connect(new)) as database:

@@ -44,7 +44,7 @@ SETTLED = "DELETE FROM unsettled WHERE number = ?"
 
 
 class Settler:
-    """Calls ``settled``, in one thread of main, with a batch after the other in their order.
+    """Calls ``settled``, in one thread of main, with one batch after another, in their order.
 
         journal ── batch ──▶ look ──▶ thread: job.settled ──▶ look ── settled ──▶ journal
 
@@ -58,7 +58,7 @@ class Settler:
         Args:
             call: The job's ``settled``; without one nothing is ever unsettled.
             journal: Of the run.
-            stop: Is woken when a call has returned.
+            stop: Woken when a call has returned.
 
         Raises:
             JournalError: The file is damaged.
@@ -113,8 +113,8 @@ class Settler:
     def drain(self) -> Iterator[int]:
         """Wait until all is settled, and yield how many are not, at least once a ``TICK``.
 
-        No longer than a stop allows, and without a stop no longer than its grace period once
-        nothing more is settled: ``settled`` fails each time then, or hangs.
+        A stop limits the wait to its grace period. Without a stop, the wait ends once nothing was
+        settled for a grace period: ``settled`` fails each time then, or hangs.
         """
         stop, taken, since = self.stop, -1, 0.0
         self.hurry.set()
@@ -179,7 +179,7 @@ def settled_of(job: ModuleType) -> Settled | None:
     """Return the job's ``settled``, if it has one.
 
     Raises:
-        ContractError: It is no function, or one whose call alone does nothing.
+        ContractError: It is not a plain function: a coroutine or generator function, for example.
     """
     call: object = getattr(job, "settled", None)
     if call is None:

@@ -70,7 +70,7 @@ def check_threads(count: int) -> None:
 
 
 def forkserver_cannot_fork() -> bool:
-    """Whether that is why the forkserver ended; it is left for multiprocessing to reap."""
+    """Whether the forkserver ended because it could not fork; multiprocessing reaps it later."""
     if sys.platform != "win32" and hasattr(os, "waitid"):
         pid = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined] # noqa: SLF001
         deadline = time.monotonic() + END_SECONDS

@@ -42,7 +42,7 @@ class EngineLostError(Exception):
 
 
 def describe(error: BaseException) -> str:
-    """Return an exception as text, with its traceback and causes, whatever it does to hinder it."""
+    """Return an exception as text, with traceback and causes, even if its own methods raise."""
     first = error.__traceback__.tb_next if error.__traceback__ else None  # without our own frame
     name = name_of(error)
     try:
@@ -54,7 +54,7 @@ def describe(error: BaseException) -> str:
 
 
 def name_of(error: BaseException) -> str:
-    """Return an exception's type and the first line of its message, whatever that does."""
+    """Return an exception's type and the first line of its message, even if ``str()`` raises."""
     kind = type(error)
     name = kind.__qualname__
     if kind.__module__ not in ("builtins", "__main__"):

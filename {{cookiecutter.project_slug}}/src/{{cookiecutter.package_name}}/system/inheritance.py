@@ -28,14 +28,14 @@ class Closable(Protocol):
 End = TypeVar("End", bound=Closable)
 
 MAINS_SIGNALS = {signal.SIGINT, signal.SIGTERM}
-"""Those that main handles, and that begin as Python has them in whatever main starts."""
+"""Signals that main handles; processes that main starts have Python's defaults for them."""
 if sys.platform != "win32":
     MAINS_SIGNALS |= {signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1}
     SIGKILL = signal.SIGKILL
 else:
     SIGKILL = signal.SIGTERM  # os.kill ends a process by TerminateProcess for any signal
 IGNORED = {number for number in MAINS_SIGNALS if signal.getsignal(number) == signal.SIG_IGN}
-"""Ignored from the start, as nohup and a script's ``&`` have it: they stay so."""
+"""Signals that were ignored at the start, as by nohup and a script's ``&``: they stay ignored."""
 
 
 class Forks:
@@ -47,7 +47,7 @@ class Forks:
         self.handled: set[int] = set()
         self.ends: WeakSet[Closable] = WeakSet()
         self.lock = threading.RLock()
-        """Main's own: held while a thread forks, or makes what a child must let go of."""
+        """Main's own: held while a thread forks, or makes ends that a child has to close."""
         self.mask: set[int] = set()
 
     def watch(self) -> None:
@@ -74,7 +74,7 @@ class Forks:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def begin_child(self) -> None:
-        """Let go of what is main's; a child's own children find nothing to do here."""
+        """Drop main's handlers and ends; a child's own children then find nothing to drop."""
         self.forked = True
         if self.handled:
             signal.set_wakeup_fd(-1)
@@ -114,7 +114,7 @@ def mark_as_forked() -> None:
 
 
 def was_forked() -> bool:
-    """Whether this process is a copy: what another imported and registered is there."""
+    """Whether this process is a fork, which has the modules and hooks of its parent."""
     return _forks.forked
 
 

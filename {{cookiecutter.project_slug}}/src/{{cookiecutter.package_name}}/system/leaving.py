@@ -22,8 +22,8 @@ THREAD_SECONDS = 1.0
 """Seconds of that for threads that are no daemons."""
 SHUTDOWN_TIMEOUT = 1.0
 """Seconds for all of a worker's end."""
-LAST = 1_000
-"""Priority of a worker's hooks among multiprocessing's finalizers: they may need what those end."""
+HOOKS_PRIORITY = 1_000
+"""Priority of a worker's hooks among multiprocessing's finalizers: hooks run before those."""
 
 _latest = [float("inf")]
 
@@ -50,15 +50,15 @@ def run_hooks_at_end(*, forked: bool) -> None:
     """Run this worker's exit hooks when it ends in good order.
 
     Args:
-        forked: Whether it was forked from main. What main registered is for main to do: it may
-            remove what all share.
+        forked: Whether it was forked from main. Hooks that main registered are dropped then: they
+            may remove files that all processes use.
     """
     if forked:
         atexit._clear()  # noqa: SLF001 - as Python does since 3.14
         for finalizer in list(weakref.finalize._registry):  # type: ignore[attr-defined] # noqa: SLF001
             finalizer.atexit = False
         atexit.register(weakref.finalize._exitfunc)  # type: ignore[attr-defined] # noqa: SLF001
-    util.Finalize(None, _end_worker, exitpriority=LAST)
+    util.Finalize(None, _end_worker, exitpriority=HOOKS_PRIORITY)
 
 
 def end_in_time() -> None:
@@ -111,7 +111,7 @@ def _gone_in(seconds: float, code: int) -> Iterator[None]:
 
 
 def _run_hooks(seconds: float) -> None:
-    """Do what Python does at its end, but wait for threads no longer than ``seconds``."""
+    """Run Python's own steps at exit, but wait for threads no longer than ``seconds``."""
     ours = (threading.main_thread(), threading.current_thread())
     if any(not thread.daemon for thread in threading.enumerate() if thread not in ours):
         ending = threading.Thread(target=threading._shutdown, name="ending", daemon=True)  # type: ignore[attr-defined] # noqa: SLF001
@@ -122,7 +122,7 @@ def _run_hooks(seconds: float) -> None:
 
 
 def _flush() -> None:
-    """Write what is buffered; what cannot be written must not become Python's exit code 120."""
+    """Flush standard streams; an error must not become Python's exit code 120."""
     for number, stream in enumerate((sys.stdout, sys.stderr), start=1):
         try:
             if stream:

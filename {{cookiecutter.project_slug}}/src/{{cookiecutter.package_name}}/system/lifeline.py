@@ -27,7 +27,7 @@ class Lifeline:
         self.mains_end, self.end = open_pair(_pipe)
 
     def close(self) -> None:
-        """Let go: processes that still hold on are killed."""
+        """Close both ends: processes that still follow main are killed."""
         self.mains_end.close()
         self.end.close()
 
@@ -66,7 +66,7 @@ def outlive_main(lifeline: Connection) -> None:
 
 
 def empty_standard_input() -> None:
-    """Leave this process, and what it starts, nothing to read: main's input is main's."""
+    """Replace standard input by /dev/null: only main reads its own."""
     descriptor = os.open(os.devnull, os.O_RDONLY)
     os.dup2(descriptor, 0)
     if descriptor:

@@ -13,12 +13,12 @@ class Notifier:
     """Sends datagrams to the socket that systemd names; without one it does nothing."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
-        """Read what systemd wants: ``NOTIFY_SOCKET``, ``WATCHDOG_USEC`` and ``WATCHDOG_PID``."""
+        """Read systemd's variables: ``NOTIFY_SOCKET``, ``WATCHDOG_USEC`` and ``WATCHDOG_PID``."""
         self.address = environment.get("NOTIFY_SOCKET", "").replace("@", "\0", 1)
         limit, pid = environment.get("WATCHDOG_USEC", ""), environment.get("WATCHDOG_PID", "")
         is_ours = limit.isdecimal() and pid in ("", str(os.getpid()))
         self.interval = int(limit) / 2_000_000 if is_ours else inf
-        """Seconds between two signs of life: half of what systemd waits for one."""
+        """Seconds between two signs of life: half of systemd's limit."""
         self.due = 0.0 if is_ours else inf
         self.status: str | None = None
         self.stops = False

@@ -1,4 +1,4 @@
-"""Main's side of ``--preload``: what a forkserver is asked to import, and what came of it.
+"""Main's side of ``--preload``: the request to a forkserver, and its result.
 
     main ── Request, in a file that VARIABLE names ──▶ forkserver, see ``preloading``
     main ◀── Result, in a file named by its pid ───────┘
@@ -51,11 +51,11 @@ class Result:
     output: Sequence[bytes] = ()
     """Lines that were printed."""
     threads: Sequence[str] = ()
-    """Names of those that the import has started."""
+    """Names of threads that the import has started."""
 
 
 def result_file(request: str, pid: int) -> Path:
-    """Return where the forkserver with that id tells its result."""
+    """Return the file for the result of the forkserver with that process id."""
     return Path(f"{request}-{pid}")
 
 
@@ -63,7 +63,7 @@ class Preload:
     """Main's record of its forkserver's import of the job."""
 
     def __init__(self) -> None:
-        """Want none."""
+        """Ask for no import."""
         self.wanted = False
         self.pid = self.killed = 0
         self.done = True
@@ -92,11 +92,11 @@ class Preload:
 
     @property
     def is_pending(self) -> bool:
-        """Whether it is worth a look at the forkserver before a process is started."""
+        """Whether ``look`` has to be asked before a process is started."""
         return self.wanted or bool(self.killed)
 
     def look(self, pid: int) -> bool:
-        """Return whether the forkserver is ready, which has this id by now."""
+        """Return whether the forkserver, with process id ``pid``, is ready."""
         if self.wanted and pid != self.pid:
             died, self.pid, self.done = not self.done, pid, False
             self.deadline = time.monotonic() + self.seconds

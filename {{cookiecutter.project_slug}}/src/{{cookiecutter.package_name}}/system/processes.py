@@ -36,7 +36,7 @@ KILL_SECONDS = 1.0
 
 
 class Ending(Protocol):
-    """A process, or what stands for one."""
+    """A process, or an object in place of one."""
 
     @property
     def exitcode(self) -> int | None:

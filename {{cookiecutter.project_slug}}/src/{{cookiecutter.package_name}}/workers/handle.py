@@ -56,7 +56,7 @@ class WorkerHandle:
         self.items_left = sys.maxsize
         """Number of items that it may still be given."""
         self.memory = 0
-        """Its memory at the last look, in bytes."""
+        """Its memory at the last check, in bytes; 0 if it is not known."""
         self.retiring = ""
         """The reason to replace it, once it has done its items; empty if there is none."""
         self.reason = ""
