@@ -101,7 +101,7 @@ def await_helpers(start_method: str, seconds: float, hurried: Callable[[], bool]
     Args:
         start_method: Of that process.
         seconds: How long the forkserver may take to import the job.
-        hurried: Whether it is not to be waited for that any more.
+        hurried: Returns whether to give up that import, because the run is stopped.
 
     Raises:
         OSError: See ``start_helpers``.
@@ -165,7 +165,7 @@ def kill(process: BaseProcess) -> None:
 
 
 def kill_group(pid: int) -> None:
-    """Send SIGKILL to all who are left of the group that a process led."""
+    """Send SIGKILL to all processes that are left of the group that a process led."""
     if sys.platform != "win32":
         with suppress(ProcessLookupError, PermissionError):  # macOS refuses where all are dead
             os.killpg(pid, SIGKILL)
@@ -254,7 +254,7 @@ def how_it_ended(exitcode: int | None) -> str:
 
 @contextmanager
 def mains_signals_blocked() -> Iterator[None]:
-    """Start processes meanwhile with main's signals blocked."""
+    """Block main's signals in processes that are started meanwhile."""
     if sys.platform != "win32":
         before = signal.pthread_sigmask(signal.SIG_BLOCK, MAINS_SIGNALS)
     try:
@@ -271,7 +271,7 @@ def _leave_standard_input_at_forks() -> None:
 
 
 def _leave_standard_input() -> None:
-    """Give a forked child an empty one.
+    """Give a forked child an empty standard input.
 
     multiprocessing closes it there, and would wait for ever for the lock of its buffer if a thread
     of main was reading from it: https://github.com/python/cpython/issues/50970

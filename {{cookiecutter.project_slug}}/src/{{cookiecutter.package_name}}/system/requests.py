@@ -32,7 +32,7 @@ class Requests:
         self.stacks = self.flooded = False
 
     def note(self, number: int, _frame: FrameType | None) -> None:
-        """Handle a signal; give it back to the terminal, to stop this process, in a flood."""
+        """Handle a signal; in a flood restore its default, so that it stops this process."""
         if number == STACKS:
             self.stacks = True
             return
@@ -44,7 +44,7 @@ class Requests:
             self.flooded = True
 
     def take_resize(self) -> int:
-        """Return how many more workers are wanted since the last call, or how many fewer: < 0."""
+        """Return the wanted change of the number of workers since the last call."""
         if not self.resizes or time.monotonic() - self.resizes[-1][1] < QUIET_SECONDS:
             return 0
         change = sum(self.resizes.popleft()[0] for _ in range(len(self.resizes)))
@@ -59,10 +59,10 @@ class Requests:
         return asked
 
     def listen(self) -> None:
-        """Install the handler, but for what is ignored."""
+        """Install the handler, except for ignored signals."""
         for number in (*RESIZE, *([STACKS] if STACKS else [])):
             handle(number, self.note)
 
 
 requests = Requests()
-"""Main's: what comes while it starts is seen to once it works."""
+"""Main's requests; those that come while it starts are handled once it works."""

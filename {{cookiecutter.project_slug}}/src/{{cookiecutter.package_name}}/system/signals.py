@@ -100,7 +100,7 @@ class StopRequest:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Install the handlers, but for what is ignored, and put back what was there."""
+        """Install the handlers, except for ignored signals; restore the former ones at the end."""
         before = {number: signal.getsignal(number) for number in MAINS_SIGNALS}
         for number in (signal.SIGINT, signal.SIGTERM):
             handle(number, self.note)

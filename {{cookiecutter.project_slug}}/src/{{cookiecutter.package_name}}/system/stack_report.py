@@ -30,27 +30,27 @@ class Asked(Protocol):
     pid: int
 
     def look(self) -> str:
-        """Return what it has written; nothing as long as that may not be all."""
+        """Return its stack; empty as long as that may be incomplete."""
 
 
 class AskedByFile:
     """A process of this machine, whose stack comes in a file."""
 
     def __init__(self, name: str, pid: int, *, ask: bool = True) -> None:
-        """Ask it now, unless it was."""
+        """Ask it now, unless ``ask`` is false."""
         self.name, self.pid, self.path, self.size = name, pid, stacks.file_of(name), 0
         if ask and pid:
             stacks.ask(pid, self.path)
 
     def look(self) -> str:
-        """Return what it has written, once that was the same for two looks."""
+        """Return its stack, once the file had the same size at two looks."""
         size, before = stacks.size_of(self.path), self.size
         self.size = size
         return stacks.read(self.path) if size and size == before else ""
 
 
 class StackReport:
-    """Asks everyone when a signal says so, and logs each answer when it has come."""
+    """Asks all processes at a signal, and logs each answer when it has come."""
 
     def __init__(self, listener: Callable[[], int]) -> None:
         """Register main's own stack dump at the signal; ``listener`` returns the listener's pid.
@@ -60,7 +60,7 @@ class StackReport:
         """
         self.listener, self.asked = listener, list[Asked]()
         self.ask_workers: Callable[[], Iterable[Asked]] = list
-        """Asks the workers; the execution model's."""
+        """Asks the workers; set by ``Service.outcomes``."""
         self.look_at = self.deadline = 0.0
         requests.take_stacks()  # what came before main could show its own
         if sys.platform != "win32" and signal.getsignal(signal.SIGUSR1) == requests.note:

@@ -31,7 +31,7 @@ FRAME = re.compile(r'  File "(?P<file>.*)", line (\d+|\?\?\?) in ')
 
 
 def file_of(name: str) -> str:
-    """Return where a process that is called so writes its stack."""
+    """Return the path of the file for the stack of a process called ``name``."""
     return str(Path(util.get_temp_dir(), f"{name}.stack"))
 
 
@@ -56,7 +56,7 @@ def write_to(path: str) -> None:
 
 
 def with_stack(path: str, target: Callable[..., None], *args: Any) -> None:
-    """Be a process that calls ``target``; it shows its stack if it can."""
+    """Call ``target`` in a new process, which writes its stack when asked, if possible."""
     with suppress(OSError):
         write_to(path)
     target(*args)

@@ -36,7 +36,7 @@ def threads_for(settings: Settings) -> int | None:
 
 
 def combinations(cores: int, workers: list[int]) -> list[tuple[int, int]]:
-    """Return workers and threads of each that are worth trying: one of one, and all cores in use.
+    """Return pairs of workers and threads of each to try: one of one, and those that use all cores.
 
     Args:
         cores: As many threads as there may be in all.

@@ -62,7 +62,7 @@ class WorkerHandle:
         self.reason = ""
         """The reason to end it, or why it could not start; empty if there is none."""
         self.cause = DIED
-        """The same in a word, as ``WorkerEvents.replaced`` has it."""
+        """The cause in a word, for ``WorkerEvents.replaced``."""
         self.stack = ""
         """Its Python stack when it was killed or crashed, if there is one."""
         self.late: int | None = None
@@ -95,13 +95,13 @@ class WorkerHandle:
         return WorkerNow(self.name, self.pid, self.key, since, memory)
 
     def has_room(self, depth: int) -> bool:
-        """Whether it may have another batch, where ``depth`` at a time are the most."""
+        """Whether it may have another batch, of at most ``depth`` at a time."""
         few = len(self.in_flight.batches) < depth  # first, for it rules out most
         ends = self.reason or self.leaving or self.retiring
         return few and self.ready and not (self.stalled or ends)
 
     def overdue(self, now: float, limit: float | None, start_timeout: float) -> str:
-        """Return why it is to be killed, or nothing, where an item may take ``limit`` seconds."""
+        """Return the reason to kill it, or an empty text; ``limit`` is of its item, in seconds."""
         if not self.ready and now - self.started > start_timeout:
             return f"not ready after {start_timeout:g} s"
         if now > self.leave_by:
@@ -115,7 +115,7 @@ class WorkerHandle:
         return now - self.since > seconds and self.in_flight.open_items > 1
 
     def became_ready(self, message: Ready, items: int | None) -> None:
-        """Note that it can do tasks, and how many items before it is replaced, if that matters."""
+        """Note that it can do tasks, and the number of items before it is replaced, if any."""
         self.ready, self.pid, self.has_lifespan = True, message.pid, message.has_lifespan
         self.items_left = items or sys.maxsize
 
@@ -143,7 +143,7 @@ class WorkerHandle:
             self._progressed()
 
     def resolve(self, answer: Answer) -> list[Outcomes]:
-        """Turn what it says of its items into outcomes; an item that is late has none."""
+        """Turn its answer into outcomes; an item that is late has none."""
         if self.late is not None and not isinstance(answer, Released):
             if not (before := part_before(answer, self.late)):
                 return []
@@ -164,7 +164,7 @@ class WorkerHandle:
             self.reason, self.cause = reason, cause
 
     def timed_out(self, reason: str) -> None:
-        """Note that its current item is late, or that it is itself; it is to be killed."""
+        """Note that its current item, or its start, takes too long; it is to be killed."""
         self.expired(reason, TIMED_OUT)
         self.late = self.at_hand if self.busy else None
 
@@ -174,7 +174,7 @@ class WorkerHandle:
         return None if self.current == IDLE else self.current
 
     def died(self, how: str) -> list[Outcomes]:
-        """Blame its current item, take back all others; ``reason`` says why from now on."""
+        """Count the attempt of its current item, take back all others; ``reason`` becomes final."""
         self.expired(how)
         seconds, memory = self.clock.now() - self.since, self.memory or None
         death = WorkerDeath(self.name, self.reason, seconds, self.stack, memory)
@@ -196,7 +196,7 @@ class RestartBackoff:
 
     @property
     def wait(self) -> float:
-        """Seconds until the next start may be tried; 0 where it may at once."""
+        """Seconds until the next start may be tried."""
         return max(0.0, self.not_before - self.clock.now())
 
     def succeeded(self) -> None:

@@ -1,4 +1,4 @@
-"""Workers that are added and taken away while a run goes on, as SIGTTIN and SIGTTOU ask."""
+"""Add and remove workers during a run, as SIGTTIN and SIGTTOU ask."""
 
 import logging
 from collections.abc import Callable
@@ -25,12 +25,12 @@ class Resizing:
         revoke: Callable[[Worker], None],
         let_go: Callable[[Worker], None],
     ) -> None:
-        """Leave it at what it is; the supervisor takes back what waits, and lets workers go."""
+        """Keep the number as it is; ``revoke`` and ``let_go`` are the supervisor's."""
         self.manager, self.revoke, self.let_go = manager, revoke, let_go
         self.used = False
 
     def look(self) -> None:
-        """Do what was asked for; let those go who have a place too many, once they are idle."""
+        """Apply requests; let workers in surplus places leave, once they are idle."""
         if change := requests.take_resize():
             self._resize(change)
         for worker in self.manager.workers:

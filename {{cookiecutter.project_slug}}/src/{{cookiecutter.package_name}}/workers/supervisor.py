@@ -1,4 +1,4 @@
-"""Supervises the workers: who gets which batch, and what happens when a worker hangs or dies.
+"""Supervise the workers: hand out batches, and handle workers that hang or die.
 
     Backlog ── Batch ──▶ Supervisor ── Task, Revoke ──▶ WorkerManager ──▶ workers
        ▲                     │  ▲                            │
@@ -44,8 +44,8 @@ def run(
 ) -> Generator[Outcomes]:
     """Do the items of a backlog; yield outcomes as they complete, at least once a ``TICK``.
 
-    Without any it yields ``NO_OUTCOMES``, a chance for main to see to other things. Once ``stop``
-    says so, no item starts, running ones may finish until its deadline, and the rest is left.
+    Without any it yields ``NO_OUTCOMES``, so that main can do its other work. Once a stop is
+    requested, no item starts, running ones may finish until its deadline, the rest is left.
 
     Raises:
         WorkersCannotStartError: They died at their start, again and again, in spite of back-off.
