@@ -118,7 +118,7 @@ BAD_SETTINGS = {
         '[log_levels]\na.b = "LOUD"',
         rf"--log-levels .*{SLUG}\.toml.* a\.b has no level 'LOUD'; give .*DEBUG",
     ),
-    "a logger without a name": ('[run.log_levels]\n"" = "INFO"', r"--log-levels .*'' is not a logger"),
+    "a logger without a name": ('[run.log_levels]\n"" = "INFO"', r"'' is not a logger's name"),
     "syntax error": ("workers = ", r"not valid TOML"),
     "options of the job that are no table": ("job = 1", r"job = 1: give KEY=VALUE"),
     "a blank in an option of the job": ('[job]\n"a b" = 1', r"'a b' in .* is not valid"),

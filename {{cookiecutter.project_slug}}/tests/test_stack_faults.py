@@ -85,7 +85,7 @@ def test_everyone_says_where_it_is(
 def test_whoever_is_stopped_is_named_and_holds_up_nobody(service: Services) -> None:
     """After three seconds one line says that there is no answer; items go on meanwhile."""
     run = start(service, "time.sleep(0.05)")
-    one, stopped = run.service, run.worker_pids()[0]
+    one, stopped = run.service, wait_for(run.worker_pids, "a worker")[0]
     kill_process(stopped, signal.SIGSTOP)
     told = ask(run, EVERYONE)
     (silent,) = [name for name, text in told.items() if "File" not in text]
