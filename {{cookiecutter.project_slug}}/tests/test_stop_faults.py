@@ -139,7 +139,7 @@ def test_stopped_helpers_of_multiprocessing_keep_nobody(service: Services) -> No
     stoppable = StoppableService(service, SHORT)
     run = stoppable.start("--grace", "1")
     stop_processes(run, ["helpers"])
-    worker = run.worker_pids()[0]
+    worker = wait_for(run.worker_pids, "a worker")[0]
     kill_process(worker, signal.SIGKILL)
     wait_for(lambda: len(set(run.worker_pids()) - {worker}) >= 2, "the worker's successor")
     stop_processes(run, ["helpers"])
