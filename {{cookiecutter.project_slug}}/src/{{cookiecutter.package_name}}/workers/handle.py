@@ -33,7 +33,7 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class HasRoom:
-    """All that was to be sent to a worker is sent."""
+    """Everything for a worker has been sent, so its socket takes more."""
 
 
 Event = Ready | StartFailed | Answer | Gone | HasRoom

@@ -72,7 +72,7 @@ class Supervisor:
         self.resizing = Resizing(manager, self._revoke, self._let_go)
         self.stopping = False
         self.heard_from: dict[Worker, None] | None = None
-        """Only these may have room for a batch now; None for all. Not to ask hundreds each time."""
+        """The workers to ask for room for a batch; None for all, which takes long with hundreds."""
         limit = settings.item_timeout
         self.tick = min(TICK, (limit or TICK) / 4)
         self.next_look = 0.0
