@@ -294,7 +294,6 @@ def _stream_beside(results: Path) -> LogStream:
 
 
 def _transport(settings: Settings, log_file: Path, context: Any) -> PipeTransport | QueueTransport:
-    wanted = settings.log_transport
-    if wanted == "pipe" or (wanted == "auto" and has_atomic_pipes()):
-        return PipeTransport(log_file)
-    return QueueTransport(log_file, context)
+    if settings.log_transport == "queue" or not has_atomic_pipes():
+        return QueueTransport(log_file, context)
+    return PipeTransport(log_file)
