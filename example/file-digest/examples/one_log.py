@@ -1,4 +1,4 @@
-"""What all examples share: their options, and the service's one log around them."""
+"""Shared by all examples: their options, and the service's one log around them."""
 
 import logging
 import multiprocessing

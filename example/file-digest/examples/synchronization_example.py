@@ -126,7 +126,7 @@ def show_waiting(logs: LogSetup) -> None:
 
 
 def show_a_killed_holder() -> None:
-    """What no primitive survives."""
+    """Show what no primitive survives."""
     lock, held = mp.Lock(), mp.Event()
     holder = mp.Process(target=hold, args=(lock, held))
     holder.start()

@@ -23,7 +23,7 @@ ROWS = os.environ.get("FAULT_ROWS", "all")
 
 
 def pytest_configure() -> None:
-    """Have services heed all signals: a shell's ``pytest &`` or nohup would have some ignored.
+    """Reset signals for all services: a shell's ``pytest &`` or nohup ignores some of them.
 
     Where TMPDIR is too long for a socket, the tests' own processes keep theirs elsewhere, as the
     service's do.

@@ -140,7 +140,7 @@ def test_only_the_held_item_is_blamed(
 
 
 def test_death_with_the_whole_task_suspects_each_alone() -> None:
-    """Who dies while it unpacks blames nobody; each goes alone, and then the culprit shows."""
+    """A death while unpacking fails no item; each goes alone then, so a second one has its item."""
     backlog = backlog_of(numbered(3), max_attempts=1, size=3)
     batch, task = take(backlog)
     assert backlog.lost(batch, whole_task(task.first), KILLED) == []
@@ -184,7 +184,7 @@ def test_given_back_items_keep_their_attempts() -> None:
 
 
 def test_items_are_given_back_once() -> None:
-    """What main took back by itself, and the worker then gives back too, is done once."""
+    """Items that main took back by itself, and the worker then releases too, are done once."""
     backlog = backlog_of(numbered(4), size=4)
     batch, _ = take(backlog)
     backlog.release(batch, range(2, 4))
@@ -224,7 +224,7 @@ class Workers:
         self.outcomes: list[Outcomes] = []
 
     def do(self, event: str, at: int) -> None:
-        """Have ``event`` happen to the next batch, at its item ``at``."""
+        """Apply ``event`` to the next batch, at its item ``at``."""
         if not (work := self.backlog.next_batch()):
             return
         batch, task = work

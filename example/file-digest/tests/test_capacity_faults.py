@@ -1,4 +1,4 @@
-"""What must come out where no more processes or threads are to be had, as at RLIMIT_NPROC."""
+"""Runs at the limit of processes and threads, RLIMIT_NPROC: the required outcomes."""
 
 import os
 import re
@@ -21,7 +21,7 @@ assert sys.platform != "win32"
 USERS = count(100_000 + os.getpid() % 10_000 * 100)
 """Users of this test process alone, one a test: the limit counts all of a user's, also zombies."""
 EXPECTED = re.compile("0 done, 0 failed|not everything could be written")
-"""Where the forkserver dies of it, the listener may have no successor: that is said as well."""
+"""If the forkserver dies of it, the listener may have no successor: that is reported as well."""
 
 
 def as_nobody() -> tuple[list[str], int]:
@@ -74,7 +74,7 @@ def test_processes_run_out(anybodys: Service, most: int, start_method: str) -> N
     if finished.code:
         assert finished.code == 3, finished.stderr
         *progress, line = finished.stderr.splitlines()
-        assert line.startswith("Error: workers cannot start: no more processes or threads are to")
+        assert line.startswith("Error: workers cannot start: no more processes or threads can")
         assert all(EXPECTED.search(shown) for shown in progress), finished.stderr
     else:
         assert one.count() == 100

@@ -55,7 +55,7 @@ BAD_INPUT: dict[str, tuple[list[str], str]] = {
     "log is a folder": (["run", "--log-file", "{tmp}"], r"--log-file.*is a folder"),
     "log below a file": (["run", "--log-file", "{file}/x.log"], r"--log-file.*not a folder"),
     "log where nothing can be made": (["run", "--log-file", "/proc/x/y.log"], r"--log-file"),
-    "results are a device": (["run", "--results", os.devnull], r"--results: .*no file at all"),
+    "results are a device": (["run", "--results", os.devnull], r"--results: .*not a regular file"),
     "log is the journal": (
         ["run", "--results", "{tmp}/r.db", "--log-file", "{tmp}/r.db"],
         r"--log-file: .*belongs to the results file",
@@ -96,7 +96,7 @@ BAD_INPUT: dict[str, tuple[list[str], str]] = {
 def test_bad_input_is_one_clear_line(
     service: Callable[..., Service], tmp_path: Path, arguments: list[str], message: str
 ) -> None:
-    """What will not do is named in one line with exit code 2, and nothing is touched."""
+    """Wrong usage is one line with exit code 2, and nothing is touched."""
     names = {"tmp": str(tmp_path), "file": _file(tmp_path), "foreign": _foreign_database(tmp_path)}
     digest = service("three")
     before = _tree(tmp_path)
@@ -118,10 +118,10 @@ BAD_SETTINGS = {
         '[log_levels]\na.b = "LOUD"',
         rf"--log-levels .*{SLUG}\.toml.* a\.b has no level 'LOUD'; give .*DEBUG",
     ),
-    "a logger without a name": ('[run.log_levels]\n"" = "INFO"', r"--log-levels .*'' is no logger"),
+    "a logger without a name": ('[run.log_levels]\n"" = "INFO"', r"'' is not a logger's name"),
     "syntax error": ("workers = ", r"not valid TOML"),
     "options of the job that are no table": ("job = 1", r"job = 1: give KEY=VALUE"),
-    "a blank in an option of the job": ('[job]\n"a b" = 1', r"'a b' in .* will not do"),
+    "a blank in an option of the job": ('[job]\n"a b" = 1', r"'a b' in .* is not valid"),
 }
 
 
@@ -153,7 +153,7 @@ STREAMS = {
 def test_standard_streams_that_are_closed_or_full(
     service: Callable[..., Service], tmp_path: Path, line: str, code: int, message: str
 ) -> None:
-    """What cannot be printed is one line at most, and no traceback; what was done stays done."""
+    """Output that cannot be printed is one line at most, no traceback; outcomes stay."""
     digest = service()
     (tmp_path / "some").mkdir()
     assert digest.command("run", "--no-progress", str(tmp_path / "some")).code == 0
@@ -183,7 +183,7 @@ SLIPS = {
     "without its command": (f"{PREFIX}_WORKERS", "run", rf"did you mean {PREFIX}_RUN_WORKERS\?"),
     "another's command": (f"{PREFIX}_STATUS_RESULTS", "status", rf"mean {PREFIX}_RUN_RESULTS\?"),
     "nothing like ours": (f"{PREFIX}_XYZ", "status", rf"{PREFIX}_XYZ; no option is called so"),
-    "an odd option of the job": (f"{PREFIX}_JOB_1", "run", rf"{PREFIX}_JOB_1 will not do"),
+    "an odd option of the job": (f"{PREFIX}_JOB_1", "run", rf"{PREFIX}_JOB_1 is not valid"),
 }
 
 
@@ -191,7 +191,7 @@ SLIPS = {
 def test_unknown_environment_variable_is_refused(
     service: Callable[..., Service], name: str, command: str, says: str
 ) -> None:
-    """What begins as ours do and is none would be read by nobody: one line, as for the file."""
+    """An unknown variable with our prefix is refused in one line, as an unknown key of the file."""
     three = service("three")
     three.environment[name] = "1"
     _assert_one_line(three.command(command), says)
@@ -207,7 +207,7 @@ def test_variables_of_kubernetes_are_left_alone(service: Callable[..., Service])
 
 
 def test_one_variable_and_one_key_hold_for_all_commands(service: Callable[..., Service]) -> None:
-    """What run is told of results and log is true for those that read them; theirs wins."""
+    """``run``'s settings of results and log apply to other commands, unless these have own ones."""
     three = service("three")
     settings = three.folder / f"{SLUG}.toml"
     readers = (("status",), ("export", "--format", "csv"), ("prune", "--older-than", "0"))
@@ -324,7 +324,7 @@ if sys.platform != "win32":
 def test_workers_import_neither_click_nor_rich(
     service: Callable[..., Service], start_method: str
 ) -> None:
-    """What only the command line needs stays out of the workers; a forked one has all of main."""
+    """Libraries of the command line stay out of the workers; a forked one has all of main."""
     curious = service("modules")
     assert curious.run("--start-method", start_method).code == 0
     assert curious.result("modules") == []

@@ -40,7 +40,7 @@ def turned(clock: Clock, hands: Hands, steps: list[float]) -> float:
     ids=["a loop that turns", "slow turns", "Ctrl-Z and fg", "suspended", "twice"],
 )
 def test_a_gap_is_not_counted(steps: list[float], counted: float) -> None:
-    """What lies between two readings that are far apart is nobody's time."""
+    """The time between two readings that are far apart does not count."""
     hands = Hands()
     assert turned(Clock(hands), hands, steps) == pytest.approx(counted)
 

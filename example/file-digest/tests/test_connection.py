@@ -61,7 +61,7 @@ def test_messages_arrive_whole(pair: tuple[WorkerConnection, socket.socket], ste
 
 @pytest.mark.parametrize("cut", [1, 8, 20])
 def test_half_a_message_is_dropped(pair: tuple[WorkerConnection, socket.socket], cut: int) -> None:
-    """What a worker had sent whole counts; the message that it died in does not."""
+    """Messages that a worker had sent whole count; the one in which it died does not."""
     connection, theirs = pair
     theirs.sendall(frame(READY) + frame(StartFailed("late"))[:cut])
     theirs.close()
@@ -82,7 +82,7 @@ def test_unread_task_does_not_hide_last_words(pair: tuple[WorkerConnection, sock
 
 
 def test_connection_never_blocks(pair: tuple[WorkerConnection, socket.socket]) -> None:
-    """What a stopped worker does not read is kept and sent later, in order."""
+    """Messages that a stopped worker does not read are kept and sent later, in order."""
     connection, theirs = pair
     tasks = [Task(number, bytes(3_000_000), 1) for number in range(2)]
     for task in tasks:

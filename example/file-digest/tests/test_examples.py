@@ -80,7 +80,7 @@ SHOWN = {
         after a kill: 0 of 100 records arrived, the worker hangs
     """,
 }
-"""What each example prints, line by line."""
+"""Expected output of each example, line by line."""
 
 LOGGED = {
     "gil": {"counted to 1500000": 6, "digesting 50000000 bytes": 6},
@@ -94,7 +94,7 @@ LOGGED = {
     "logging_files": {r"worker-[12] +INFO +\[-\] step \d": 10},
     "logging_queue": {r"worker +INFO +\[-\] step \d+": 200},
 }
-"""What each leaves in the service's one log, whichever process logs it, and how often."""
+"""Expected lines of each example in the one log, from any process, and their number."""
 
 
 def test_every_example_is_tested() -> None:

@@ -97,7 +97,7 @@ def test_flat_csv_has_a_column_for_each_field(tmp_path: Path) -> None:
 
 
 def test_flat_csv_reads_twice_what_was_there_at_first(results: Path) -> None:
-    """What a run records between the two readings is in neither."""
+    """Outcomes that a run records between the two readings are in neither."""
     first, second = reading.rows_twice(results, lambda *_: None)
     assert len(list(first)) == 3
     with Journal(results) as journal:

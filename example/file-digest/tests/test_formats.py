@@ -71,7 +71,7 @@ def test_any_text_survives_json(text: str) -> None:
     ],
 )
 def test_control_characters_are_made_visible(text: str, shown: str) -> None:
-    """What a terminal would act on is shown instead; line breaks are marked as the record's own."""
+    """Control characters are shown as escapes; line breaks are marked as the record's own."""
     assert one_record(text) == shown
 
 
@@ -96,7 +96,7 @@ def test_a_record_that_does_not_format_is_shown_with_the_reason(
 
 
 def test_a_repaired_record_keeps_its_traceback() -> None:
-    """What went wrong in the program is not lost to what went wrong in its log call."""
+    """A traceback in a record is kept although the record itself fails to format."""
     error = ValueError("of the program")
     record = make("%s %s", 1, exc_info=(type(error), error, None))
     text = LineFormatter("%(message)s").format(record)
@@ -106,7 +106,7 @@ def test_a_repaired_record_keeps_its_traceback() -> None:
 
 
 def test_a_layout_with_a_field_that_records_lack_costs_no_record() -> None:
-    """What is missing is a dash."""
+    """A missing field is a dash."""
     formatter = LineFormatter("%(request)s %(message)s")
     assert formatter.format(make("hello")) == "- hello"
     assert formatter.format(make("hello", request=7)) == "7 hello"
@@ -117,7 +117,7 @@ def test_a_layout_with_a_field_that_records_lack_costs_no_record() -> None:
     [({"where": "here"}, "here"), ({"n": 1}, 1), ({"n": [1, {"a": 2}]}, [1, {"a": 2}])],
 )
 def test_extra_fields_are_fields_of_the_json(extra: dict[str, Any], field: Any) -> None:
-    """What ``extra=`` adds can be searched for."""
+    """Fields of ``extra=`` are fields of the JSON record."""
     structured = json.loads(JsonLineFormatter().format(make("m", **extra)))
     assert structured[next(iter(extra))] == field
     assert structured["message"] == "m"

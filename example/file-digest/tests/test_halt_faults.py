@@ -1,4 +1,4 @@
-"""What ends a run before its items do: a limit, too many failures; and what only looks."""
+"""Runs that end before their items: ``--limit``, ``--max-failures``; and ``--dry-run``."""
 
 import signal
 from collections.abc import Callable
@@ -68,7 +68,7 @@ def test_when_a_run_is_halted(done: int, failed: int, limit: Share | None, halts
 
 
 def test_a_signal_ends_a_run_that_is_halted(service: Services) -> None:
-    """What still runs then has the grace period, and no more."""
+    """Running items then have the grace period, and no more."""
     one = service("""
         import time
 

@@ -1,4 +1,4 @@
-"""What a worker's answers come to: all items but the late, the lost and those tried again."""
+"""Outcomes from a worker's answers: of all items but the late, the lost and those tried again."""
 
 from array import array
 

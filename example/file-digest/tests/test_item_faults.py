@@ -1,4 +1,4 @@
-"""What must come out when an item, or the source of items, misbehaves: tables of real faults.
+"""Faults of an item, or of the source of items, and the required outcomes: tables of real faults.
 
 A payload is Python text that work() executes, in the middle of thousands of quick items.
 """
@@ -111,7 +111,7 @@ HARMLESS = [
 
 @pytest.mark.parametrize(("what", "code", "value"), HARMLESS, ids=[row[0] for row in HARMLESS])
 def test_work_may_do_this(service: Services, what: str, code: str, value: Any) -> None:
-    """What else work() does to its process harms no item, and the run does not wait for it."""
+    """Side effects of work() on its process fail no item, and the run does not wait for them."""
     finished, bad = run_with_fault(service, code)
     assert (finished.code, bad["status"], bad["attempts"]) == (0, "done", 1)
     assert json.loads(bad["result"]) == value

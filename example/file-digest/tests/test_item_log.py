@@ -85,7 +85,7 @@ JOB = """
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_the_command_prints_one_items_lines(service: Callable[..., Service], form: str) -> None:
-    """What it logged and printed, and what became of it, also of one that killed its worker."""
+    """Its records, its prints and its outcome are found, also of one that killed its worker."""
     one = service(JOB)
     one.run("--workers", "1", "--max-attempts", "2", "--log-format", form)
     for key, times, end in (

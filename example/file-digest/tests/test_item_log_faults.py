@@ -1,4 +1,4 @@
-"""What the log and the journal say of an item: its lines, what it printed, where it was killed."""
+"""An item in log and journal: its records, its output, its stack when it was killed."""
 
 import json
 from collections.abc import Callable

@@ -100,7 +100,7 @@ NO_FILE = FileNotFoundError if sys.platform == "win32" else ValueError
 def test_items_refuses_bad_inputs_at_once(
     tmp_path: Path, make: Callable[[Path], Path], error: type[Exception]
 ) -> None:
-    """What cannot be an item is refused by the call, before anything is done."""
+    """Inputs that cannot be items are refused by the call, before anything is done."""
     path = make(tmp_path)
     with pytest.raises(error, match=path.name):
         job.items([str(tmp_path), str(path)])

@@ -50,7 +50,7 @@ def keys(path: Path) -> list[str]:
 
 
 def test_outcomes_come_back_as_they_were_recorded(tmp_path: Path) -> None:
-    """What is recorded is read back, whole and in order."""
+    """Recorded outcomes are read back, whole and in order."""
     path = tmp_path / "deep" / "results.db"
     recorded = [outcome("b"), outcome("a", FAILED, "Traceback\nValueError: no"), outcome("ü 🎉")]
     with Journal(path) as journal:
@@ -146,7 +146,7 @@ def test_events_are_committed_with_outcomes(
 
 
 def test_events_are_committed_once_beside_outcomes_that_come_twice(tmp_path: Path) -> None:
-    """What undoes a batch, to insert its outcomes one by one, undoes its events as well."""
+    """A batch that is rolled back, to be inserted one by one, takes its events with it."""
     path = tmp_path / "results.db"
     with Journal(path) as journal:
         journal.events.pending.extend(EVENTS)
@@ -257,7 +257,7 @@ def left_by_a_kill(path: Path) -> None:
 
 
 def killed_while_it_was_made(path: Path) -> None:
-    """What a run leaves that was killed while it made the file."""
+    """Leave the files of a run that was killed while it made the journal."""
     path.with_name(path.name + "-new").write_bytes(b"half a database")
 
 
@@ -279,7 +279,7 @@ def remains_of_a_removed_one(path: Path) -> None:
 def test_a_run_goes_on_from(
     tmp_path: Path, before: Callable[[Path], None], expected: list[str]
 ) -> None:
-    """What was there before is kept or is nothing; it is never in the way."""
+    """Left files are used or replaced; they never hinder a run."""
     path = tmp_path / "results.db"
     before(path)
     with Journal(path) as journal:
@@ -343,7 +343,7 @@ def test_a_damaged_journal_is_told_in_one_line(tmp_path: Path) -> None:
 
 
 def test_a_link_leads_to_the_journal(tmp_path: Path) -> None:
-    """What it leads to is made and locked, by whichever name; the link stays."""
+    """The target of a link is created and locked, by whichever name; the link stays."""
     (tmp_path / "data").mkdir()
     link, path = tmp_path / "results.db", tmp_path / "data" / "real.db"
     link.symlink_to(path)

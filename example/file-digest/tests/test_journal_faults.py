@@ -1,4 +1,4 @@
-"""What the journal holds after faults: main killed, disk full, two runs, files of others."""
+"""The journal after faults: main killed, disk full, two runs, files of other programs."""
 
 import json
 import os
@@ -89,7 +89,7 @@ def test_a_second_run_on_one_journal_is_refused(service: Services) -> None:
 def test_a_full_disk_ends_the_run_with_a_clear_line(
     service: Services, tmp_path: Path, make_disk: type[Disk]
 ) -> None:
-    """What was committed is sound; when there is room again, a run does the rest."""
+    """Committed outcomes are intact; when there is space again, a run does the rest."""
     one = service("squares")
     with make_disk(tmp_path / "disk", 400_000) as disk:
         one.results = disk.folder / "results.db"
@@ -108,25 +108,25 @@ def test_a_full_disk_ends_the_run_with_a_clear_line(
 
 
 def text_file(path: Path) -> None:
-    """Is not SQLite."""
+    """Write a file that is not SQLite."""
     path.write_text("name,amount\n" * 1_000)
 
 
 def foreign_table(path: Path) -> None:
-    """Is somebody else's database."""
+    """Write another program's database."""
     with closing(sqlite3.connect(path)) as database:
         database.execute("CREATE TABLE customers(name TEXT)")
 
 
 def foreign_schema(path: Path) -> None:
-    """Has a table of our name that is not ours."""
+    """Write a database with a table of our name that is not ours."""
     with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("CREATE TABLE outcomes(key TEXT, winner TEXT)")
 
 
 def folder(path: Path) -> None:
-    """Is a folder."""
+    """Make a folder of that name."""
     path.mkdir()
 
 

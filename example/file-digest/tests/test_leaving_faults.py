@@ -1,4 +1,4 @@
-"""What is registered for the end runs, once in each process, and keeps nobody for long."""
+"""Exit hooks run once in each process, within a deadline."""
 
 import signal
 import sys
@@ -54,7 +54,7 @@ def test_hooks_run_whatever_lives(service: Services, what: str, code: str) -> No
 
 
 def test_hooks_run_under_every_start_method(service: Services, start_method: str) -> None:
-    """What a worker registers runs when it ends; what main registered, in main alone."""
+    """Hooks that a worker registers run when it ends; main's hooks run in main alone."""
     one = service("leaving")
     run = one.start("20", "--workers", "2", "--start-method", start_method)
     assert run.wait().code == 0
@@ -130,6 +130,6 @@ def test_hook_that_hangs_when_stopped(service: Services) -> None:
 
 
 def test_standard_output_that_takes_nothing_changes_no_exit_code(service: Services) -> None:
-    """What cannot be flushed at the end is not Python's exit code 120."""
+    """Output that cannot be flushed at the end does not cause Python's exit code 120."""
     one = service("full_output")
     assert one.run().code != 120

@@ -1,4 +1,4 @@
-"""What must come out of ``lifespan``, whatever it does and however its worker ends."""
+"""Faults of ``lifespan`` and of workers that have one, and the required outcomes."""
 
 import re
 import signal

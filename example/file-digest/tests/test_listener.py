@@ -77,7 +77,7 @@ def test_everything_is_written_before_it_leaves(
 def test_a_listener_that_died_is_replaced(
     make_listener: Callable[..., Listener], tmp_path: Path
 ) -> None:
-    """What was logged meanwhile is there, and the log says what happened."""
+    """Records of that time are in the log, and the log says what happened."""
     listener = make_listener("pipe")
     for number in range(3):
         assert listener.process
@@ -155,7 +155,7 @@ if sys.platform != "win32":
 def test_it_opens_its_file_again_when_told(
     make_listener: Callable[..., Listener], tmp_path: Path, transport: str
 ) -> None:
-    """What comes after a rename is in a new file."""
+    """Records after a rename are in a new file."""
     listener, path = make_listener(transport), tmp_path / "logs" / "the.log"
     log.info("before")
     wait_for(lambda: path.exists() and path.stat().st_size, "a record")

@@ -1,4 +1,4 @@
-"""What a run is at, as ``status`` reads and shows it."""
+"""The state of a run, as ``status`` reads and shows it."""
 
 import json
 import os
@@ -112,7 +112,7 @@ def test_what_cannot_be_written_is_told_once(
         heartbeat.due = 0.0
         heartbeat.turn(NO_OUTCOMES)
     assert len(caplog.messages) == 1
-    assert "what the run is at cannot be written" in caplog.messages[0]
+    assert "the state of the run cannot be written" in caplog.messages[0]
 
 
 def test_status_shows_both(results: Path, capsys: pytest.CaptureFixture[str]) -> None:

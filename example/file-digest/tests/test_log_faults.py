@@ -1,4 +1,4 @@
-"""What the log holds after faults: who is killed or stopped, at which stage, what must come out.
+"""The log after faults: the process that is killed or stopped, the stage, the required content.
 
 The rows of the pipe hold without exception. Where the queue cannot hold a promise a test named
 ``test_the_queue_cannot_promise_...`` says what is lost.
@@ -31,11 +31,11 @@ PIPE = ("--log-transport", "pipe")
 QUEUE = ("--log-transport", "queue")
 TRANSPORTS = [pytest.param(PIPE, id="pipe"), pytest.param(QUEUE, id="queue")]
 RESCUE_SECONDS = 5.0
-"""How long a log call waits for a listener that stands still."""
+"""Seconds that a log call waits for a listener that stands still."""
 
 
 def finish(writers: Writers, code: int = 0) -> Finished:
-    """Have the run come to its end."""
+    """Let the run come to its end."""
     writers.stop()
     finished = writers.run.wait()
     assert finished.code == code, finished.stderr

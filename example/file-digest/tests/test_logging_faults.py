@@ -1,4 +1,4 @@
-"""What the one log holds whatever the job does with logging, and to the process that logs.
+"""The one log, whatever the job does with logging, and to the process that logs.
 
 Each row is what a job does, once at its import and once in ``work()``; it runs in main as well.
 """
@@ -100,7 +100,7 @@ def test_no_call_takes_the_log_away(
 def test_shutdown_leaves_the_log_to_every_thread(
     service: Services, transport: str, at_import: bool
 ) -> None:
-    """What logging locks, closes and unlocks then is as free as before, for long records too."""
+    """Locks that ``logging.shutdown`` takes are free afterwards, for long records too."""
     one = configuring(service, "logging.shutdown()", at_import=at_import)
     one.environment["IN_WORK"] = f"{one.environment.get('IN_WORK', '')}\n{IN_A_THREAD}"
     finished = one.run("--workers", "1", "--log-transport", transport)
@@ -224,7 +224,7 @@ def test_long_records_need_nothing_of_their_process(
 def test_a_job_that_closes_our_descriptors_keeps_its_log(
     service: Services, below: int, above: int
 ) -> None:
-    """What is logged afterwards is in the log, or in the rescue file and told; none is lost."""
+    """Later records are in the log, or in the rescue file and reported; none is lost."""
     one = service("closing_descriptors")
     closed = (str(below), str(above))
     finished = one.run(*closed, "--workers", "1", "--log-transport", "pipe")
@@ -274,7 +274,7 @@ JSON_ROWS: list[tuple[str, dict[str, Any]]] = [
 def test_each_line_of_the_json_log_is_strict_and_keeps_its_own_fields(
     service: Services, transport: str
 ) -> None:
-    """What ``extra`` calls the same has another name; what JSON cannot hold is text."""
+    """Fields of ``extra`` with a taken name get another; values that JSON cannot hold are text."""
     one = service("json_rows")
     rows = one.folder / "rows"
     rows.write_text("\n".join(row for row, _ in JSON_ROWS))

@@ -1,4 +1,4 @@
-"""What a run tells Prometheus."""
+"""The metrics of a run for Prometheus."""
 
 import random
 from bisect import bisect_left
@@ -151,7 +151,7 @@ def test_without_the_library_it_is_refused(
 def test_a_file_that_is_another_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """To replace it would be the end of it."""
+    """Replacing it would destroy what it is."""
     monkeypatch.chdir(tmp_path)
     Path("folder").mkdir()
     files = ["--results", "results.db", "--log-file", "log", "--metrics", name]

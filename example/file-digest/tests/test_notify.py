@@ -1,4 +1,4 @@
-"""What systemd is told: sd_notify(3), read by a socket of the test's own."""
+"""Messages to systemd, sd_notify(3), read by a socket of the test's own."""
 
 import os
 import socket
@@ -89,7 +89,7 @@ def test_nobody_listens(tmp_path: Path) -> None:
 
 
 def test_a_manager_that_does_not_read_holds_nobody_up(manager: Manager) -> None:
-    """What does not fit into its queue is dropped."""
+    """A message that does not fit into systemd's queue is dropped."""
     notifier = Notifier({"NOTIFY_SOCKET": manager.address})
     for number in range(10_000):
         notifier.beat(f"{number} done")

@@ -160,7 +160,7 @@ if sys.platform != "win32":
     def test_too_few_descriptors_are_told_before_anything_starts(
         service: Services, command: str
     ) -> None:
-        """How many are needed, how many there are, and what raises that; exit 3, no log."""
+        """The line has the number needed, the limit, and how to raise it; exit 3, no log."""
         one = service("moving")
         low = partial(resource.setrlimit, resource.RLIMIT_NOFILE, (40, 40))
         finished = one.command(command, "--workers", "8", preexec_fn=low)

@@ -1,4 +1,4 @@
-"""Which numbers workers are started with while their number changes."""
+"""Numbers of workers while there are more or fewer of them."""
 
 import pytest
 

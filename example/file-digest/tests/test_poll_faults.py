@@ -43,7 +43,7 @@ class Inbox:
         self.folder.mkdir()
 
     def put(self, *names: str) -> None:
-        """Have files arrive."""
+        """Let files arrive."""
         for name in names:
             (self.folder / name).touch()
 
@@ -105,7 +105,7 @@ def test_without_it_an_error_of_items_ends_the_run(inbox: Inbox) -> None:
 
 
 def test_inputs_that_are_refused_end_the_run_at_once(inbox: Inbox) -> None:
-    """To call items() again would not make them better."""
+    """Calling items() again would not make the inputs valid."""
     (inbox.service.folder / "trouble").write_text("FileNotFoundError(2, 'no such file', 'nowhere')")
     finished = inbox.service.run("--poll", "0.05", "--workers", "1")
     assert (finished.code, "nowhere: no such file" in finished.stderr) == (2, True)

@@ -164,7 +164,7 @@ def test_stop_does_not_wait_for_the_import(
 
 
 def test_import_prints_and_logs(service: Services) -> None:
-    """What the forkserver's import says is in the log, once, and not on the screen."""
+    """Records and output of the forkserver's import are in the log, once, and not on the screen."""
     says = (
         "print('printed by', NAME); os.system(f'echo from a program of {NAME}'); "
         "logging.getLogger('mine').info('logged by %s', NAME)"
@@ -221,7 +221,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("options", "why"), REFUSED, ids=[" ".join(row[0]) for row in REFUSED])
 def test_preload_is_refused(service: Services, options: tuple[str, ...], why: str) -> None:
-    """Where no forkserver starts the workers one line says so, and nothing is made."""
+    """One line, if no forkserver starts the workers; no file is created."""
     one = service(job())
     finished = one.run("--preload", *options)
     assert finished.code == 2

@@ -1,4 +1,4 @@
-"""What must come out when items() and work() start processes of their own, and use signals."""
+"""Processes and signals of items() and work(), and the required outcomes."""
 
 import signal
 import subprocess
@@ -65,7 +65,7 @@ def test_what_left_the_group_lives_on(service: Services, start_method: str) -> N
 
 
 def test_work_reads_an_empty_standard_input(service: Services, start_method: str) -> None:
-    """What items() reads from standard input is its own: workers' programs find nothing there."""
+    """Only items() reads standard input: it is empty for the workers' programs."""
     one, count = service("reading_input"), 200
     run = one.start("--workers", "2", "--start-method", start_method, stdin=subprocess.PIPE)
     assert run.process.stdin
@@ -180,7 +180,7 @@ IGNORED = ["SIGINT", "SIGTERM", "SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR1"]
 
 @pytest.mark.parametrize("name", IGNORED)
 def test_ignored_signals_stay_ignored(service: Services, name: str) -> None:
-    """What nohup, or a script's &, had ignored at the start does nothing; others do their work."""
+    """Signals that nohup, or a script's &, ignored at the start stay without effect."""
     number = signal.Signals[name]
     one, run = start_napping(service, preexec_fn=partial(ignore, [number]))
     for _ in range(2):

@@ -79,7 +79,7 @@ def assert_goes_on_well(one: Service, run: Run) -> None:
 
 
 def test_the_command_says_what_went(service: Services) -> None:
-    """How many, and the file's size before and after; ``--dry-run`` only how many would."""
+    """It reports the number, and the file's sizes; with ``--dry-run`` the number only."""
     one = service("three")
     fill(one, 5_000)
     given = ("prune", "--results", str(one.results), "--older-than", "30d")
@@ -184,7 +184,7 @@ def of_this_version(path: Path) -> None:
 def test_prune_is_killed_before_each_statement(
     tmp_path: Path, leave: Callable[[Path], None]
 ) -> None:
-    """What is young stays, the file is sound, and another attempt does the rest."""
+    """Young outcomes stay, the file is intact, and another attempt does the rest."""
     for statement in range(1, 200):
         path = tmp_path / str(statement) / "results.db"
         path.parent.mkdir()

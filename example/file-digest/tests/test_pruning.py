@@ -1,4 +1,4 @@
-"""What ended long ago is removed, nothing else is, and its room is used again or given back."""
+"""Old outcomes alone are removed, and their space is used again or returned."""
 
 import sqlite3
 import time
@@ -49,7 +49,7 @@ def journal_of(path: Path, *outcomes: Outcome) -> Path:
 
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have whatever is recorded committed, and a portion pruned."""
+    """Commit recorded outcomes, and prune a portion."""
     monkeypatch.setattr(journal_module, "COMMIT_SECONDS", -1.0)
 
 

@@ -39,7 +39,7 @@ def test_the_first_outcome_of_a_key_stays(tmp_path: Path, *, apart: bool) -> Non
 
 
 def test_a_key_of_this_run_is_not_taken_for_an_earlier_ones(tmp_path: Path) -> None:
-    """Where earlier runs left outcomes, a key that comes again is left out, and told."""
+    """A key that comes again is left out and reported, also if earlier runs left outcomes."""
     path = tmp_path / "results.db"
     with Journal(path) as journal:
         journal.record([outcome("old")])

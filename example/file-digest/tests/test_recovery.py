@@ -125,7 +125,7 @@ def test_a_kill_in_the_middle_of_a_write_neither_loses_nor_tears_a_record(
 def test_a_record_read_in_two_halves_is_written_once_and_whole(
     make_pipe: Callable[..., Pipe],
 ) -> None:
-    """What was read of a record waits for its rest, also across a kill."""
+    """The beginning of a record waits for its rest, also across a kill."""
     pipe = make_pipe()
     pipe.send(b"one\ntw")
     pipe.listen()

@@ -1,4 +1,4 @@
-"""What must come out when workers are replaced for their number of items or their memory."""
+"""Workers that are replaced for their number of items or their memory."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What signals ask of main, and when they are the terminal's."""
+"""Requests to main by signals, and signals that come from a terminal."""
 
 import signal
 import sys

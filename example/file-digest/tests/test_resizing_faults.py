@@ -1,4 +1,4 @@
-"""What must come out when SIGTTIN and SIGTTOU ask for more workers or fewer, at any moment."""
+"""SIGTTIN and SIGTTOU, which ask for more workers or fewer, at any moment."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What must come out of an item whose ``work`` raises what ``RETRY`` names."""
+"""Items whose ``work`` raises a type in ``RETRY``."""
 
 import re
 import signal

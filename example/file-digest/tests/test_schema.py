@@ -86,7 +86,7 @@ def test_readers_leave_an_older_journal_as_it_is(tmp_path: Path, leave: Leave) -
 
 @pytest.mark.parametrize("leave", LEFT)
 def test_a_run_migrates_an_older_journal(tmp_path: Path, leave: Leave) -> None:
-    """What was done stays done; the next run finds nothing to migrate."""
+    """Outcomes stay; the next run finds nothing to migrate."""
     path = tmp_path / "results.db"
     leave(path)
     assert_goes_on(path)
@@ -227,7 +227,7 @@ if sys.platform != "win32":
 
     @contextmanager
     def read_only(folder: Path) -> Iterator[None]:
-        """Have a folder in which nothing can be written: by its mode, or for root by a mount."""
+        """Make a folder read-only: by its mode, or for root by a mount."""
         if os.geteuid():
             folder.chmod(0o500)
             yield

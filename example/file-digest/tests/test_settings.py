@@ -14,7 +14,6 @@ from file_digest.settings import (
     GROUPS,
     LEVELS_BY_LOGGER,
     LIMITS,
-    PERCENTAGE,
     SHARE,
     SIZE,
     Kind,
@@ -37,9 +36,9 @@ GOOD: list[tuple[Kind, str, Any]] = [
     (SIZE, "4096", 4096),
     (AGE, "30d", 30 * 86_400),
     (AGE, "12h", 43_200),
-    (PERCENTAGE, "2.5%", 2.5),
     (SHARE, "10", Share(10, is_percentage=False)),
     (SHARE, "5%", Share(5, is_percentage=True)),
+    (SHARE, "2.5%", Share(2.5, is_percentage=True)),
     (LEVELS_BY_LOGGER, "a=WARNING, b.c = debug", {"a": "WARNING", "b.c": "DEBUG"}),
 ]
 BAD: list[tuple[Kind, str]] = [
@@ -51,8 +50,8 @@ BAD: list[tuple[Kind, str]] = [
     (SIZE, "-1"),
     (SIZE, "G"),
     (AGE, "30y"),
-    (PERCENTAGE, "101%"),
     (SHARE, "5.5"),
+    (SHARE, "101%"),
     (SHARE, "nan%"),
     (LEVELS_BY_LOGGER, "a=LOUD"),
     (LEVELS_BY_LOGGER, "=INFO"),

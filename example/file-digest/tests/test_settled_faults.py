@@ -170,7 +170,7 @@ def test_what_is_idle_is_settled(service: Services) -> None:
 
 
 def test_what_a_job_without_it_recorded_counts_as_settled(service: Services) -> None:
-    """What one with it left stays unsettled meanwhile."""
+    """Outcomes that a job with it left stay unsettled meanwhile."""
     one = service(JOB)
     job = one.package / "job.py"
     with_it = job.read_text()

@@ -39,13 +39,13 @@ class Taker:
 
     @property
     def keys(self) -> list[str]:
-        """What was taken."""
+        """The keys that were taken."""
         return [outcome.key for call in self.calls for outcome in call]
 
 
 @contextmanager
 def settler_of(path: Path, call: Taker | None, *, retry: bool = False) -> Iterator[Settler]:
-    """Have a journal, and a settler of it."""
+    """Open a journal, and a settler of it."""
     stop = StopRequest(60.0)
     with (
         stop.listening(),
@@ -115,7 +115,7 @@ def test_a_call_gets_a_bounded_number(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_slow_call_leaves_the_rest_to_the_next_run(tmp_path: Path) -> None:
-    """What the journal knows to be unsettled is settled first then, in its order."""
+    """The journal's unsettled outcomes come first then, in its order."""
     path, taker, later = tmp_path / "results.db", Taker(), Taker()
     taker.free.clear()
     with settler_of(path, taker) as settler:

@@ -1,4 +1,4 @@
-"""How items are read: in one thread, a bounded number ahead, each as it was when it was yielded."""
+"""Reading of items: in one thread, a bounded number ahead, each as it was when it was yielded."""
 
 import pickle
 import threading
@@ -164,7 +164,7 @@ def test_a_generator_is_read_to_its_first_item() -> None:
     ids=repr,
 )
 def test_source_refuses_what_is_no_pair(odd: Any) -> None:
-    """What items() yields must be pairs of a str and a payload; else the source ends with why."""
+    """Items must be pairs of a str and a payload; otherwise the source ends with the reason."""
     source = Source(lambda: [("fine", 0), odd], lambda: None)
     source.start()
     source.read()

@@ -1,4 +1,4 @@
-"""What must come out when ``items()`` fails, refuses, or yields odd things: tables of real code."""
+"""``items()`` that fails, refuses, or yields odd values: tables of real code, and the outcomes."""
 
 import signal
 import time
@@ -29,7 +29,7 @@ REFUSALS = [
 def test_items_refuses_its_inputs(
     service: Services, what: str, code: str, says: str, after: str
 ) -> None:
-    """What the job itself says about its inputs is a usage error: one line, nothing touched.
+    """An error that the job itself raises about its inputs is one line, exit 2, nothing touched.
 
     A generator says it when its first item is asked for.
     """

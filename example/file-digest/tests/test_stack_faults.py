@@ -1,4 +1,4 @@
-"""What the log says of every process's Python stack after SIGUSR1, whatever they are doing."""
+"""The Python stack of every process, in the log after SIGUSR1, whatever they are doing."""
 
 import re
 import signal
@@ -85,7 +85,7 @@ def test_everyone_says_where_it_is(
 def test_whoever_is_stopped_is_named_and_holds_up_nobody(service: Services) -> None:
     """After three seconds one line says that there is no answer; items go on meanwhile."""
     run = start(service, "time.sleep(0.05)")
-    one, stopped = run.service, run.worker_pids()[0]
+    one, stopped = run.service, wait_for(run.worker_pids, "a worker")[0]
     kill_process(stopped, signal.SIGSTOP)
     told = ask(run, EVERYONE)
     (silent,) = [name for name, text in told.items() if "File" not in text]
@@ -108,7 +108,7 @@ def test_a_listener_that_was_replaced_says_where_it_is(service: Services) -> Non
 
 
 def test_an_item_that_is_killed_later_has_its_own_stack(service: Services) -> None:
-    """What was asked for before is no part of its error."""
+    """A stack that was asked for before is no part of its error."""
     run = start(service, "await_gate()", "--item-timeout", "6", "--max-attempts", "1")
     ask(run, EVERYONE)
     wait_for(lambda: run.service.count("failed") >= 2, "two items to be timed out")

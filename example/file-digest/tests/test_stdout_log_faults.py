@@ -195,7 +195,7 @@ def test_a_full_disk_behind_standard_output_holds_up_no_run(service: Services) -
 
 
 def test_a_log_needs_no_standard_error(service: Services) -> None:
-    """What would go there goes nowhere, and not into the log."""
+    """Output for standard error is dropped, and not in the log."""
     one = service("printing")
     with collected(one) as writer:
         command = [*SHELL, f"exec '{sys.executable}' \"$@\" 2>&-", "sh"]

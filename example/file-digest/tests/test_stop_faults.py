@@ -1,4 +1,4 @@
-"""What must come out when a run is stopped, politely or not, whatever its processes are doing."""
+"""Runs that are stopped, politely or not, whatever their processes are doing."""
 
 import random
 import re
@@ -14,7 +14,7 @@ import pytest
 from file_digest.settings import start_methods
 
 from .support.service import SLACK, TRIES, Run, kill_process, report, wait_for
-from .support.stoppable import ENDLESS, QUICK, SHORT, Bench, Services
+from .support.stoppable import ENDLESS, QUICK, SHORT, Services, StoppableService
 
 fcntl = pytest.importorskip("fcntl", reason="these signals are those of POSIX")
 termios = pytest.importorskip("termios")
@@ -35,8 +35,8 @@ def test_running_items_finish(
     """A signal at any moment: what has begun is done, journalled and logged; nothing else is."""
     longest = 0.0
     for count in range(TRIES):
-        bench = Bench(service, (QUICK, SHORT)[count % 2])
-        run = bench.start()
+        stoppable = StoppableService(service, (QUICK, SHORT)[count % 2])
+        run = stoppable.start()
         time.sleep(random.random())
         began = time.monotonic()
         send(run, number)
@@ -44,10 +44,10 @@ def test_running_items_finish(
         longest = max(longest, time.monotonic() - began)
         run.wait_until_gone(1)
         assert (finished.code, finished.stderr.count("Traceback")) == (code, 0), finished.stderr
-        done = {f"item-{number}" for number in bench.noted("logged")}
-        assert set(bench.service.outcomes()) == done
-        assert len(bench.noted("began")) == len(done)
-        assert set(re.findall(r"(item-\d+) was done", bench.service.log_text())) == done
+        done = {f"item-{number}" for number in stoppable.noted("logged")}
+        assert set(stoppable.service.outcomes()) == done
+        assert len(stoppable.noted("began")) == len(done)
+        assert set(re.findall(r"(item-\d+) was done", stoppable.service.log_text())) == done
     report(f"stopped by {way}", tries=TRIES, seconds=longest)
 
 
@@ -61,7 +61,7 @@ def test_stopped_while_it_starts(
     """
     longest = 0.0
     for _ in range(TRIES):
-        one = Bench(service, SHORT).service
+        one = StoppableService(service, SHORT).service
         begun, first = one.folder / "begun", one.package / "cli" / "app.py"
         first.write_text(f"open({str(begun)!r}, 'w').close()\n{first.read_text()}")
         run = one.start("1000", "--workers", "2")
@@ -119,8 +119,8 @@ def test_what_does_not_finish_is_killed(
     service: Services, what: str, behaviour: str, stopped: list[str]
 ) -> None:
     """Whoever does not finish within the grace period is killed: all gone 2 s after it ended."""
-    bench = Bench(service, behaviour)
-    run = bench.start("--grace", "1")
+    stoppable = StoppableService(service, behaviour)
+    run = stoppable.start("--grace", "1")
     stop_processes(run, stopped)
     began = time.monotonic()
     run.send(signal.SIGTERM)
@@ -129,17 +129,17 @@ def test_what_does_not_finish_is_killed(
     took = time.monotonic() - began
     assert finished.code == 143
     assert took < SLACK * (1 + 2)
-    done = {f"item-{number}" for number in bench.noted("logged")}
-    assert done - set(bench.service.outcomes()) == set()
+    done = {f"item-{number}" for number in stoppable.noted("logged")}
+    assert done - set(stoppable.service.outcomes()) == set()
     report(f"stopped with {what}", tries=1, seconds=took)
 
 
 def test_stopped_helpers_of_multiprocessing_keep_nobody(service: Services) -> None:
     """The forkserver and the resource tracker are continued where main would wait for them."""
-    bench = Bench(service, SHORT)
-    run = bench.start("--grace", "1")
+    stoppable = StoppableService(service, SHORT)
+    run = stoppable.start("--grace", "1")
     stop_processes(run, ["helpers"])
-    worker = run.worker_pids()[0]
+    worker = wait_for(run.worker_pids, "a worker")[0]
     kill_process(worker, signal.SIGKILL)
     wait_for(lambda: len(set(run.worker_pids()) - {worker}) >= 2, "the worker's successor")
     stop_processes(run, ["helpers"])
@@ -157,8 +157,8 @@ def test_second_signal_ends_it_now(
     service: Services, what: str, behaviour: str, stopped: list[str]
 ) -> None:
     """After a second signal nothing is waited for: all gone within a second."""
-    bench = Bench(service, behaviour)
-    run = bench.start("--grace", "60")
+    stoppable = StoppableService(service, behaviour)
+    run = stoppable.start("--grace", "60")
     stop_processes(run, stopped)
     run.send(signal.SIGINT)
     time.sleep(0.6)  # sooner it would be the same request, delivered twice
@@ -213,18 +213,18 @@ def test_main_is_killed(
     service: Services, what: str, behaviour: str, stopped: list[str], start_method: str
 ) -> None:
     """Within 2 s of main's death nobody is left; the log is complete, and a rerun does the rest."""
-    bench = Bench(service, behaviour)
-    run = bench.start("--start-method", start_method, items=2_000)
+    stoppable = StoppableService(service, behaviour)
+    run = stoppable.start("--start-method", start_method, items=2_000)
     stop_processes(run, stopped)
     time.sleep(random.random() * 0.2)
     run.send(signal.SIGKILL)
     run.process.wait()
     took = run.wait_until_gone(2)
-    logged = set(re.findall(r"item-(\d+) was done", bench.service.log_text()))
-    assert set(map(str, bench.noted("logged"))) <= logged
-    bench.behave(QUICK)
-    assert bench.service.run("2000").code == 0
-    results = {key: row["result"] for key, row in bench.service.outcomes().items()}
+    logged = set(re.findall(r"item-(\d+) was done", stoppable.service.log_text()))
+    assert set(map(str, stoppable.noted("logged"))) <= logged
+    stoppable.behave(QUICK)
+    assert stoppable.service.run("2000").code == 0
+    results = {key: row["result"] for key, row in stoppable.service.outcomes().items()}
     assert results == {f"item-{number}": str(number) for number in range(2_000)}
     report(f"main killed, {what}: {start_method}", tries=1, lost=0, seconds=took)
 
@@ -238,10 +238,10 @@ def test_time_in_which_main_stands_still_is_nobodys(
     service: Services, who: str, others: Callable[[Run], list[psutil.Process]]
 ) -> None:
     """After Ctrl-Z and fg no item has timed out for the pause, nor has one been tried twice."""
-    bench = Bench(service, "time.sleep(1.5)")
+    stoppable = StoppableService(service, "time.sleep(1.5)")
     limits = ("--item-timeout", "3", "--max-attempts", "1")
-    run = bench.start(*limits, items=4)
-    wait_for(lambda: len(bench.noted("began")) == 2, "both workers to be at work")
+    run = stoppable.start(*limits, items=4)
+    wait_for(lambda: len(stoppable.noted("began")) == 2, "both workers to be at work")
     run.send(signal.SIGSTOP)
     stopped = [one for one in others(run) if one.pid != run.process.pid]
     for process in stopped:
@@ -251,18 +251,18 @@ def test_time_in_which_main_stands_still_is_nobodys(
     for process in stopped:
         process.resume()
     finished = run.wait()
-    assert (finished.code, bench.service.count()) == (0, 4), bench.service.log_text()
-    assert len(bench.noted("began")) == 4
-    assert "main was held up for" in bench.service.log_text()
+    assert (finished.code, stoppable.service.count()) == (0, 4), stoppable.service.log_text()
+    assert len(stoppable.noted("began")) == 4
+    assert "main was held up for" in stoppable.service.log_text()
     report(f"{who} stopped and continued", tries=1, seconds=finished.seconds)
 
 
 def test_grace_period_is_the_owners_whole(service: Services) -> None:
-    """What main stands still after a stop request is no part of --grace."""
-    bench = Bench(service, "time.sleep(1.5)")
-    run = bench.start("--grace", "3")
+    """Time during which main stands still after a stop request is no part of --grace."""
+    stoppable = StoppableService(service, "time.sleep(1.5)")
+    run = stoppable.start("--grace", "3")
     run.send(signal.SIGTERM)
-    wait_for(lambda: "stopping: " in bench.service.log_text(), "the request to be seen")
+    wait_for(lambda: "stopping: " in stoppable.service.log_text(), "the request to be seen")
     stopped = run.processes()
     for process in stopped:
         process.suspend()
@@ -271,21 +271,22 @@ def test_grace_period_is_the_owners_whole(service: Services) -> None:
         process.resume()
     finished = run.wait()
     assert finished.code == 143
-    assert bench.service.count() == len(bench.noted("began"))
+    assert stoppable.service.count() == len(stoppable.noted("began"))
 
 
 def test_log_is_reopened(service: Services) -> None:
     """After SIGHUP the log goes on in a new file of the same name, as logrotate expects."""
-    bench = Bench(service, SHORT)
-    run = bench.start()
-    old = bench.service.log.with_name("old.log")
-    bench.service.log.rename(old)
+    stoppable = StoppableService(service, SHORT)
+    run = stoppable.start()
+    old = stoppable.service.log.with_name("old.log")
+    stoppable.service.log.rename(old)
     run.send(signal.SIGHUP)
-    wait_for(lambda: bench.service.log.exists() and bench.service.log.read_text(), "a new log")
+    log = stoppable.service.log
+    wait_for(lambda: log.exists() and log.read_text(), "a new log")
     run.send(signal.SIGTERM)
     assert run.wait().code == 143
-    both = old.read_text() + bench.service.log.read_text()
+    both = old.read_text() + stoppable.service.log.read_text()
     assert sorted(map(int, re.findall(r"item-(\d+) was done", both))) == sorted(
-        bench.noted("logged")
+        stoppable.noted("logged")
     )
-    assert "run ends" in bench.service.log.read_text()
+    assert "run ends" in stoppable.service.log.read_text()

@@ -1,4 +1,4 @@
-"""What is known of a descriptor before something is written to it."""
+"""Room in a descriptor, found before something is written to it."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""What happens inside a worker: one task, two threads that share it, and odd work."""
+"""Inside a worker: one task, two threads that share it, and odd work."""
 
 import json
 import pickle

@@ -50,7 +50,7 @@ LIMITS: list[tuple[tuple[str, ...], dict[str, str], dict[str, str]]] = [
 
 
 def without_limits(job: Service, **given: str) -> Service:
-    """Have a service begin with none of the variables but those given."""
+    """Start a service with only the given variables."""
     rest = {name: text for name, text in job.environment.items() if name not in VARIABLES}
     job.environment = rest | given
     return job
@@ -184,7 +184,7 @@ ROW = re.compile(r"^limited +(\d+) x (\d+) +([\d.]+) ", re.MULTILINE)
 
 @pytest.mark.parametrize("line", ["import numpy", "import os"], ids=["of the job", "of work()"])
 def test_scale_measures_workers_by_threads(service: Services, start_method: str, line: str) -> None:
-    """Where NumPy is imported: each combination's workers begin with its limit; advice has both."""
+    """If NumPy is imported, each combination's workers have its limit; the advice has both."""
     one = without_limits(service(NUMERIC.replace("IMPORT", line)))
     (one.package.parent / "numpy.py").write_text(NUMPY)
     options = ("--workers", "1", "--seconds", "0.3", "--start-method", start_method)
@@ -211,7 +211,7 @@ def test_scale_leaves_a_limit_that_was_set(service: Services) -> None:
 
 
 def test_scale_is_silent_without_numpy(service: Services) -> None:
-    """Where NumPy is not imported, no limit is tried, and none is in the advice."""
+    """If NumPy is not imported, no limit is tried, and none is in the advice."""
     options = ("--workers", "1", "--seconds", "0.1")
     finished = service("napping").command("scale", "9", "0.01", *options)
     assert finished.code == 0, finished.stderr

@@ -333,7 +333,7 @@ if sys.platform == "linux":
 
 
 def test_workers_that_follow_one_another_share_a_lane(tmp_path: Path) -> None:
-    """Where hundreds were replaced; those that worked at the same time have lanes of their own."""
+    """Of hundreds of replaced workers, those that worked at the same time share no lane."""
     items = [
         outcome(f"{n} {side}", n, 0.9, f"worker-{2 * n + side}")
         for n in range(150)

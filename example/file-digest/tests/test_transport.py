@@ -268,7 +268,7 @@ def test_a_full_queue_is_waited_for_once_then_gone_round(
 
 @needs_pipe
 def test_the_handlers_are_those_of_their_transports(pipe: PipeTransport, tmp_path: Path) -> None:
-    """What a worker gets is a value that makes the handler there."""
+    """A worker gets a value that makes the handler there."""
     queue = QueueTransport(tmp_path / "log", multiprocessing.get_context("spawn"))
     assert isinstance(handler_of(pipe), PipeHandler)
     assert isinstance(handler_of(queue), WaitingQueueHandler)

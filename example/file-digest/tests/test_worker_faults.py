@@ -1,4 +1,4 @@
-"""What must come out when a worker dies: a table of real deaths.
+"""Deaths of workers, and the required outcomes: a table of real deaths.
 
 Each row breaks a running service as its users would see it broken. A payload is Python text that
 work() executes, so that every fault is one line of a table; it stands in the middle of thousands

@@ -1,4 +1,4 @@
-"""A service that does its items in worker processes and writes one log. See README.md."""
+"""A service that processes its items in worker processes and writes one log. See README.md."""
 
 # To which a signal's number is added, as in a shell: 130 for SIGINT, 143 for SIGTERM.
 STOPPED_BY_SIGNAL = 128

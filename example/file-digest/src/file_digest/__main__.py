@@ -7,7 +7,7 @@ from types import FrameType
 
 from . import STOPPED_BY_SIGNAL
 from .system import streams
-from .system.inheritance import handle, heed_children
+from .system.inheritance import handle, reset_sigchld
 from .system.requests import requests
 
 FAULT = 1
@@ -15,7 +15,7 @@ FAULT = 1
 
 def main() -> None:
     """Run the command line, then leave."""
-    heed_children()
+    reset_sigchld()
     for number in (signal.SIGINT, signal.SIGTERM):
         handle(number, _leave)
     requests.listen()
@@ -26,7 +26,7 @@ def main() -> None:
 
     try:
         code = run_command_line()
-    except Exception:  # a fault of ours: Python itself would wait for processes without a deadline
+    except Exception:  # a bug of ours: Python itself would wait for processes without a deadline
         traceback.print_exc()
         code = FAULT
     streams.restore()
@@ -43,7 +43,7 @@ def _leave(number: int, _frame: FrameType | None) -> None:
 
 
 def _open_standard_descriptors() -> None:
-    """Keep descriptors 0 to 2 from becoming a pipe of ours, where they were closed."""
+    """Open descriptors 0 to 2 where they were closed, so that no pipe of ours takes their place."""
     for number in range(3):
         try:
             os.fstat(number)

@@ -1,4 +1,4 @@
-"""The logging configurers: what each process does with a record, whatever the job configures."""
+"""The logging configurers: where each process sends its records, whatever the job configures."""
 
 import logging
 from collections import deque
@@ -26,18 +26,18 @@ EARLY_RECORDS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class LogSetup:
-    """How a process logs: handed to each worker when it starts."""
+    """The logging configuration of a process: handed to each worker when it starts."""
 
     level: str
     format: LogFormat
     layout: str
     sender: PipeSender | QueueSender
     levels: Mapping[str, str] = field(default_factory=dict)
-    """Of single loggers."""
+    """Logger's name to its level."""
 
     @property
     def shows_items(self) -> bool:
-        """Whether records tell the item that they belong to."""
+        """Whether lines of the log contain the key of their item."""
         return self.format == "json" or bool(ITEM_FIELD.search(self.layout))
 
     def formatter(self) -> SafeFormatter:
@@ -46,10 +46,10 @@ class LogSetup:
 
 
 class EarlyRecords(logging.Handler):
-    """Keeps what is logged before there is a log: while main or a forkserver imports the job."""
+    """Keeps records until there is a log: while main or a forkserver imports the job."""
 
     def __init__(self, level: str) -> None:
-        """Keep the newest of them."""
+        """Keep the newest ``EARLY_RECORDS`` of at least ``level``."""
         super().__init__(level)
         self.records: deque[logging.LogRecord] = deque(maxlen=EARLY_RECORDS)
         self.successor: logging.Handler | None = None
@@ -61,7 +61,7 @@ class EarlyRecords(logging.Handler):
             self.hand_over(self.successor)
 
     def hand_over(self, successor: logging.Handler) -> None:
-        """Pass what is kept, and what may still come, to ``successor``."""
+        """Pass the kept records, and those that may still come, to ``successor``."""
         self.successor = successor
         with suppress(IndexError):
             while True:
@@ -69,7 +69,7 @@ class EarlyRecords(logging.Handler):
 
 
 def keep_early_records(level: str, levels: Mapping[str, str]) -> EarlyRecords:
-    """Keep what this process logs for ``configure_worker``, while it imports the job."""
+    """Keep the records of this process while it imports the job, for ``configure_worker``."""
     hooks.install()
     records.install()
     early = EarlyRecords(level)
@@ -103,7 +103,7 @@ def configure_worker(setup: LogSetup, stall_seconds: float = STALL_SECONDS) -> N
 
 
 def deconfigure() -> None:
-    """Return logging to the standard library's ways, because the listener leaves."""
+    """Restore the standard library's logging, because the listener leaves."""
     for handler in hooks.use():
         _release(handler)
 

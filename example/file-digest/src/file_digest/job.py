@@ -37,7 +37,7 @@ SPACE = b" \t\n\r\x0b\f"
 
 
 class Digest(TypedDict):
-    """What ``work`` returns for one file."""
+    """The result of ``work`` for one file."""
 
     sha256: str
     bytes: int
@@ -88,7 +88,7 @@ def work(payload: str) -> Digest:
 
 
 def count(inputs: Sequence[str]) -> int | None:
-    """Say how many items there will be, for the progress bar; None where nobody can know.
+    """Return how many items there will be, for the progress bar; None where nobody can know.
 
     Runs in main, in a thread of its own, beside ``items``.
 

@@ -28,7 +28,7 @@ from .log.stream import LogStream
 from .log.wire import REOPEN, STOP, file_text
 from .settings import Settings, default_log_file
 from .system import stacks, streams
-from .system.capacity import patiently
+from .system.capacity import start_with_retries
 from .system.errors import WorkersCannotStartError
 from .system.files import STDOUT, high_duplicate
 from .system.lifeline import Lifeline, outlive_main
@@ -52,10 +52,10 @@ POLL_INTERVAL, IDLE_TIMEOUT = 0.002, 0.2
 SMALL_READ = 1 << 15
 DRAIN_SECONDS, FINISH_SECONDS = 1.4, 0.1
 RESTART_SECONDS = 0.2
-"""Between two starts at least: a listener that dies at once must not keep main busy."""
+"""Least time between two starts: a listener that dies at once must not keep main busy."""
 ROOM_SECONDS = 0.05
-REPORT_INTERVAL = 0.1
-"""In seconds: how often main looks for records that could not reach the listener."""
+LOOK_INTERVAL = 0.1
+"""Seconds between two looks of main at the listener, and for records that did not reach it."""
 
 log = logging.getLogger(__name__)
 OpenLog = Callable[[], LogFile | LogStream]
@@ -63,23 +63,23 @@ OpenLog = Callable[[], LogFile | LogStream]
 
 @dataclass(frozen=True, slots=True)
 class PipeEnd:
-    """What the listener of the pipe transport is given."""
+    """Arguments of the pipe transport's listener."""
 
     reader: Connection
     shared: Shared
     fallback: Fallback
     formatter: SafeFormatter
-    """For what the listener itself has to tell, when main is gone."""
+    """For the records of the listener itself, when main is gone."""
     run: str
 
 
 def listen_to_pipe(end: PipeEnd, lifeline: Connection, open_log: OpenLog) -> None:
-    """Be the listener process of the pipe transport.
+    """Run the listener process of the pipe transport.
 
-    It leaves when told to, or when main is gone and nothing more comes.
+    It ends on the command ``STOP``, or once main is gone and the pipe is empty.
     """
     outlive_main(lifeline)
-    with suppress(RuntimeError):  # no thread is to be had: then the loop below has to do
+    with suppress(RuntimeError):  # no more threads: the loop below notices main's end
         _leave_soon_after_main(lifeline, lambda: None)
     file, reader = open_log(), end.reader
     buffer, orphaned = RecoveryBuffer(end.shared, file), False
@@ -107,7 +107,7 @@ def listen_to_pipe(end: PipeEnd, lifeline: Connection, open_log: OpenLog) -> Non
 
 
 def summary_records(fallback: Fallback) -> list[logging.LogRecord]:
-    """Return what main can no longer log of records that are not in the log."""
+    """Return the reports of lost and diverted records that main can no longer log."""
     fallback.collect(for_good=True)
     fields = {"name": __name__, "levelno": logging.WARNING, "levelname": "WARNING"}
     return [logging.makeLogRecord({**fields, "msg": text}) for text in fallback.take_warnings()]
@@ -139,7 +139,7 @@ def listen_to_queue(
     lifeline: Connection,
     open_log: OpenLog,
 ) -> None:
-    """Be the listener process of the queue transport."""
+    """Run the listener process of the queue transport."""
     outlive_main(lifeline)
     handler, fallback = configure_listener(setup, open_log()), setup.sender.fallback
     _leave_soon_after_main(lifeline, partial(_write_summary, handler, fallback))
@@ -169,7 +169,7 @@ def _reopen_handlers() -> None:
 
 
 class Listener:
-    """Main's side: starts the listener, replaces one that died, and has it leave last."""
+    """Main's side: starts the listener, replaces one that died, and ends it last."""
 
     def __init__(self, settings: Settings) -> None:
         """Open the transport that ``settings`` ask for; ``start`` starts the process."""
@@ -192,11 +192,11 @@ class Listener:
             settings.log_levels,
         )
         self.fallback = self.transport.fallback
-        self.report_due, self.started, self.writes = 0.0, 0.0, 0
+        self.look_due, self.started, self.writes = 0.0, 0.0, 0
         self.process: BaseProcess | None = None
         self.reopen_due = False
         self.lost = 0
-        """Once it has stopped: how many records are nowhere."""
+        """Number of records that were lost; known once it has stopped."""
 
     def start(self) -> None:
         """Start a listener process; it goes on where the last one stopped."""
@@ -213,21 +213,22 @@ class Listener:
         self.process = start_process(self.context, stacks.with_stack, args, "listener")
 
     def ensure_running(self, *, reopen: bool = False) -> None:
-        """Replace the listener if it died, have it reopen its file if asked; to be called often."""
-        if time.monotonic() > self.report_due:
-            self.report_due = time.monotonic() + REPORT_INTERVAL
-            self._log_losses()
+        """Replace the listener if it died, make it reopen its file if asked; call this often."""
+        if (now := time.monotonic()) < self.look_due and not reopen:
+            return
+        self.look_due = now + LOOK_INTERVAL
+        self._log_losses()
         due = self.reopen_due or reopen
         self.reopen_due = due and not self.transport.send_command(REOPEN)
         if self.process is None or exitcode_of(self.process) is None:
             return
-        if time.monotonic() < self.started + RESTART_SECONDS or not can_start(self.start_method):
+        if now < self.started + RESTART_SECONDS or not can_start(self.start_method):
             return
         kill(self.process)
         ended = how_it_ended(self.process.exitcode)
         try:
             self.start()
-        except OSError as error:  # no more processes to be had, now
+        except OSError as error:  # no more processes can be started, now
             log.error("the log listener died (%s) and cannot be replaced: %s", ended, error)  # noqa: TRY400 - the message says it all
         else:
             log.warning("the log listener died (%s), pid %d replaces it", ended, self.process.pid)
@@ -265,7 +266,7 @@ class Listener:
                 kill(self.process)  # one whose forkserver died may live on
                 try:
                     await_helpers(self.start_method, 0.0, lambda: True)
-                    patiently(self.start)
+                    start_with_retries(self.start)
                 except (OSError, WorkersCannotStartError):
                     return False
                 continue
@@ -287,13 +288,12 @@ class Listener:
 
 
 def _stream_beside(results: Path) -> LogStream:
-    """Return standard output as a log; what comes beside a log is put beside the results."""
+    """Return standard output as a log; files that belong beside a log lie beside the results."""
     beside = results.absolute().with_name(default_log_file().name)
     return LogStream(high_duplicate(streams.lend_stdout()), beside)
 
 
 def _transport(settings: Settings, log_file: Path, context: Any) -> PipeTransport | QueueTransport:
-    wanted = settings.log_transport
-    if wanted == "pipe" or (wanted == "auto" and has_atomic_pipes()):
-        return PipeTransport(log_file)
-    return QueueTransport(log_file, context)
+    if settings.log_transport == "queue" or not has_atomic_pipes():
+        return QueueTransport(log_file, context)
+    return PipeTransport(log_file)

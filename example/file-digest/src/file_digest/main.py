@@ -20,7 +20,7 @@ from .results.heartbeat import Heartbeat
 from .results.settling import Settled, Settler, settled_of
 from .settings import Settings
 from .startup import begin_items, check_log, import_job, open_journal, prepare
-from .system.capacity import patiently
+from .system.capacity import start_with_retries
 from .system.files import shown
 from .system.leaving import within
 from .system.preload import preload
@@ -50,10 +50,10 @@ class Service:
     listener: Listener
     stacks: StackReport
     settled: Settled | None
-    """Of the job, if it has that."""
+    """The job's ``settled``, if it has one."""
 
     def outcomes(self, backlog: Backlog, workers: int | None = None) -> Generator[Outcomes]:
-        """Bring workers up, yield outcomes as they complete, and take the workers down.
+        """Start workers, yield outcomes as they complete, and end the workers.
 
         Raises:
             WorkersCannotStartError, EngineRefusedError, EngineLostError: See ``supervisor.run``.
@@ -72,13 +72,13 @@ def run(settings: Settings, inputs: Sequence[str], progress: Progress) -> RunSta
 
     Raises:
         RefusedError: ``job.items`` refused the inputs, the log cannot be written, or the results
-            file is none of ours or in use; nothing was touched.
+            file is not a journal or in use; nothing was touched.
         StoppedError: A signal came before anything was touched.
         JournalError: An outcome cannot be recorded, because the disk is full for example.
         ItemsError: ``job.items`` raised; the outcomes of the items before are kept.
         WorkersCannotStartError: The job cannot be imported, workers die at their start, or no more
-            processes or threads are to be had.
-        EngineRefusedError, EngineLostError: The execution model's engine will not do, or is gone.
+            processes or threads can be started.
+        EngineRefusedError, EngineLostError: The execution model's engine is unusable, or is gone.
     """
     with (
         running(settings, inputs, open_journal) as (service, journal),
@@ -100,7 +100,7 @@ def run(settings: Settings, inputs: Sequence[str], progress: Progress) -> RunSta
                 heartbeat.turn(outcomes)
                 if stats.exceeds(settings.max_failures) and not stats.halted:
                     _halt(stats, backlog)
-                _attend(service, progress)
+                _handle_requests(service, progress)
             journal.commit()
             stats.correct(journal.take_changes())
         _settle_rest(settler, stats, service, progress)
@@ -114,18 +114,19 @@ def running(
     inputs: Sequence[str],
     keep: Callable[[Settings], AbstractContextManager[Kept]],
 ) -> Iterator[tuple[Service, Kept]]:
-    """Begin on the items and bring the log up; take all down at the end, the log last.
+    """Begin with the items and start the log; end both afterwards, the log last.
 
     Args:
         settings: Of the run.
         inputs: For ``job.items``.
-        keep: Opens what keeps the outcomes; called once the inputs will do, before the log begins.
+        keep: Opens the store of the outcomes; called once the inputs are accepted, before the log
+            file is opened.
 
     Raises:
         RefusedError, StoppedError, ItemsError, WorkersCannotStartError: See ``run``.
     """
     prepare(settings)
-    with suppress(OSError):  # it is told when workers cannot be started
+    with suppress(OSError):  # reported when workers cannot be started
         start_helpers(settings.start_method)
     stop = StopRequest(settings.grace)
     log_failure = partial(_log_failure, settings, stop)
@@ -143,16 +144,16 @@ def running(
 
 @contextmanager
 def listening(settings: Settings, stop: StopRequest) -> Iterator[Listener]:
-    """Keep a listener up, and this process's logging configured, for the time of a run.
+    """Run a listener, with this process's logging configured, for the time of a run.
 
     Raises:
         RefusedError: The log file cannot be written.
     """
     check_log(settings)
-    with suppress(OSError):  # it is told when the listener cannot be started
+    with suppress(OSError):  # reported when the listener cannot be started
         await_helpers(settings.start_method, settings.start_timeout, lambda: stop.requested)
-    listener = patiently(partial(Listener, settings))
-    patiently(listener.start)
+    listener = start_with_retries(partial(Listener, settings))
+    start_with_retries(listener.start)
     try:
         configure_worker(listener.setup, MAIN_STALL_SECONDS)
         workers = f"{settings.workers} workers by {settings.start_method}"
@@ -188,18 +189,18 @@ def _halt(stats: RunStats, backlog: Backlog) -> None:
 
 
 def _settle_rest(settler: Settler, stats: RunStats, service: Service, progress: Progress) -> None:
-    """Call ``settled`` with what is left, if it takes that soon."""
+    """Call ``settled`` with the remaining outcomes, as long as calls succeed."""
     for unsettled in settler.drain():
         stats.unsettled = unsettled
         progress.show(stats)
-        _attend(service, progress)
+        _handle_requests(service, progress)
     stats.unsettled = settler.unsettled
     if stats.unsettled:
         log.warning("%d outcomes are left for settled() in the next run", stats.unsettled)
 
 
-def _attend(service: Service, progress: Progress) -> None:
-    """Keep the log up and do what signals ask for; tell a person that the run stops."""
+def _handle_requests(service: Service, progress: Progress) -> None:
+    """Keep the listener running, handle requests by signals, report a stop on the screen."""
     service.stacks.look()
     service.listener.ensure_running(reopen=service.stop.take_reopen())
     if service.stop.take_request():

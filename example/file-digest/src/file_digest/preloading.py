@@ -1,7 +1,7 @@
-"""Imported by multiprocessing's forkserver, and by nobody else, where ``--preload`` is given.
+"""Imported by multiprocessing's forkserver, and by no other process, if ``--preload`` is given.
 
-It imports the job as a worker would, for its children, the workers, to have it. What hinders that
-is told to main, and each worker imports the job itself.
+It imports the job as a worker would, for its children, the workers. If that fails, main gets the
+reason, and each worker imports the job itself.
 """
 
 import gc
@@ -23,8 +23,8 @@ from .configurer import keep_early_records
 from .items.refusals import JOB
 from .system import streams
 from .system.errors import name_of
-from .system.files import NEW
-from .system.inheritance import pass_on
+from .system.files import replace
+from .system.inheritance import mark_as_forked
 from .system.leaving import end_in_time
 from .system.lifeline import empty_standard_input
 from .system.preload import VARIABLE, Request, Result, result_file
@@ -34,23 +34,20 @@ LOOK_SECONDS = 0.2
 
 
 def preload(file: str) -> None:
-    """Import the job as a file asks for, and tell main what came of it."""
+    """Import the job as the request in ``file`` says, and write main the result."""
     request: Request = pickle.loads(Path(file).read_bytes())
     sys.path[:], sys.argv[:] = request.path, request.arguments
     empty_standard_input()
     streams.protect(streams.HURRY_SECONDS)
     with _ending_with(request.main), _as_child_of(request.main), _saving_memory():
         result = _import_job(request)
-    pass_on()
+    mark_as_forked()
     end_in_time()
-    told = result_file(file, os.getpid())
-    new = told.with_name(told.name + NEW)
-    new.write_bytes(pickle.dumps(result))
-    new.replace(told)
+    replace(result_file(file, os.getpid()), pickle.dumps(result))
 
 
 def _import_job(request: Request) -> Result:
-    """Import it; keep what it logs and prints meanwhile."""
+    """Import the job; collect its log records and output."""
     early = keep_early_records(request.log_level, request.log_levels)
     logging.captureWarnings(True)
     began, before, problem = time.monotonic(), threading.enumerate(), ""
@@ -70,7 +67,7 @@ def _import_job(request: Request) -> Result:
 
 @contextmanager
 def _ending_with(main: int) -> Iterator[None]:
-    """End with main meanwhile, as the forkserver's own loop sees to later."""
+    """End this process with main during the import; later the forkserver's own loop does that."""
     over = threading.Event()  # this process's own
 
     def watch() -> None:
@@ -79,17 +76,17 @@ def _ending_with(main: int) -> Iterator[None]:
                 kill_group(os.getpid())  # with what the import has started
 
     watching = threading.Thread(target=watch, daemon=True)
-    with suppress(RuntimeError):  # no more threads are to be had
+    with suppress(RuntimeError):  # no more threads can be started
         watching.start()
     yield
     over.set()
     if watching.is_alive():
-        watching.join()  # who forks is to have one thread
+        watching.join()  # a process that forks should have one thread
 
 
 @contextmanager
 def _as_child_of(main: int) -> Iterator[None]:
-    """Be a child of main for multiprocessing meanwhile: a job may import more in workers."""
+    """Look like a child of main to multiprocessing meanwhile: a job may import more in workers."""
     reader, writer = os.pipe()
     this: Any = process
     this.current_process().name = "forkserver"

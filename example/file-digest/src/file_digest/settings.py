@@ -21,9 +21,9 @@ LogFormat = Literal["text", "json"]
 TEXT_LAYOUT = "%(asctime)s %(processName)-10s %(levelname)-8s [%(item)s] %(message)s"
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 TRANSPORTS = ("auto", "queue") if sys.platform == "win32" else ("auto", "pipe", "queue")
-"""Writes to a pipe are all or nothing as POSIX has it, and not on Windows."""
+"""Without ``pipe`` on Windows, where writes to a pipe are not atomic."""
 MOST_WORKERS = 1_000
-"""A slip of the finger shall not take a whole machine down."""
+"""Upper limit of ``--workers``, so that a typing error does not take a machine down."""
 
 WHAT = "What to do"
 WORKERS = "Workers"
@@ -31,7 +31,7 @@ LIMITS = "Attempts and limits"
 LOG = "Log"
 RESULTS = "Results and screen"
 GROUPS = (WHAT, WORKERS, LIMITS, LOG, RESULTS)
-"""As the help shows them: the most used first."""
+"""Order of the groups in the help: the most used first."""
 
 
 def slug_and_version() -> tuple[str, str]:
@@ -70,7 +70,7 @@ def default_log_file() -> Path:
 
 
 class Share(NamedTuple):
-    """So many, or so many percent."""
+    """A number of items, or a percentage of them."""
 
     amount: float
     is_percentage: bool
@@ -86,7 +86,7 @@ class Kind(NamedTuple):
     metavar: str
     """Stands for a value in the help."""
     allowed: str
-    """Says what to give, to whoever gave something else."""
+    """What to give instead of a wrong value, for the error."""
     in_file: tuple[type, ...] = (str,)
     """Types of TOML's that may stand for it, or for each of a list."""
     least: int | None = None
@@ -127,7 +127,6 @@ PATH = Kind("path", "FILE", "a file's path")
 LOG_FILE = Kind("log_file", "FILE", "a file's path, or - for standard output")
 FLAG = Kind("flag", "", "true or false", (bool,))
 SIZE = Kind("size", "SIZE", "a number of bytes above 0, such as 500M or 1.5G", (int, str))
-PERCENTAGE = Kind("percentage", "P%", "a percentage, such as 5%", (int, float, str))
 SHARE = Kind("share", "N|P%", "a whole number above 0, or a percentage such as 5%", (int, str))
 AGE = Kind("age", "AGE", "a time, such as 12h or 30d", (int, str))
 JOB_OPTION = Kind(
@@ -142,7 +141,7 @@ LEVELS_BY_LOGGER = Kind(
 
 
 class Option(NamedTuple):
-    """A setting as a person sees it."""
+    """The declaration of a setting."""
 
     kind: Kind
     help: str
@@ -151,11 +150,11 @@ class Option(NamedTuple):
     default: Any = None
     """A value, or a function that returns one."""
     shown: str = ""
-    """The default in the words of the help, where the value does not tell."""
+    """The default as the help shows it, if not by its value."""
 
 
 def setting(kind: Kind, help_: str, group: str, default: Any = None, shown: str = "") -> Any:
-    """Make a field out of what is to be known of a setting; see ``Option``."""
+    """Make a field from the declaration of a setting; see ``Option``."""
     option = {"option": Option(kind, help_, group, default, shown)}
     if callable(default):
         return field(default_factory=default, metadata=option)
@@ -184,7 +183,7 @@ class Settings:
         shown="never",
     )
     limit: int | None = setting(
-        whole(1), "Do only so many items that have no outcome.", WHAT, shown="all"
+        whole(1), "Do at most this many of the items without an outcome.", WHAT, shown="all"
     )
     dry_run: bool = setting(
         FLAG, "Print the keys of the items that would be done; touch nothing.", WHAT, default=False
@@ -239,7 +238,7 @@ class Settings:
     )
     max_failures: Share | None = setting(
         SHARE,
-        "Halt once so many items failed, or such a share of at least 20: nothing new begins.",
+        "Halt once this many items failed, or this share of at least 20: no new item starts.",
         LIMITS,
         shown="none",
     )
@@ -282,7 +281,7 @@ class Settings:
     )
     progress: bool | None = setting(FLAG, "Show a progress bar.", RESULTS, shown="on a terminal")
     verbose: bool = setting(
-        FLAG, "Show what each worker is at, and for how long.", RESULTS, default=False
+        FLAG, "Show each worker's current item, and its time.", RESULTS, default=False
     )
 
     engine: Mapping[str, Any] = field(default_factory=dict)
@@ -290,10 +289,10 @@ class Settings:
 
     @property
     def recycles(self) -> bool:
-        """Whether workers are replaced that did nothing wrong."""
+        """Whether healthy workers are replaced."""
         return bool(self.recycle_after or self.worker_memory)
 
 
 def options() -> dict[str, Option]:
-    """Return what command line, environment and file can say of a run."""
+    """Return the options of ``run`` by name, for command line, environment and file."""
     return {each.name: each.metadata["option"] for each in fields(Settings) if each.metadata}

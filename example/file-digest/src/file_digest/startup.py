@@ -1,4 +1,4 @@
-"""What comes before the first item: limits, the job and its items, the journal, the log file."""
+"""Start a run: check limits, import the job, call its items, open journal and log file."""
 
 import hashlib
 import importlib
@@ -22,14 +22,14 @@ from .results.journal import Journal
 from .results.keys import files_of
 from .results.settling import settled_of
 from .settings import Settings
-from .system.capacity import patiently
+from .system.capacity import start_with_retries
 from .system.errors import RefusedError, WorkersCannotStartError, describe
 from .system.files import STDOUT, check_writable, shown
-from .system.inheritance import heed_children
+from .system.inheritance import reset_sigchld
 from .system.leaving import within
 from .system.lifeline import tie_forked_children
-from .system.memory import spare_the_collector
-from .system.oslimits import make_room
+from .system.memory import collect_less_often
+from .system.oslimits import check_limits
 from .system.preload import Request, Result, preload
 from .system.signals import StopRequest
 from .system.streams import tell
@@ -39,7 +39,7 @@ from .workers import engine
 log = logging.getLogger(__name__)
 
 BESIDE_LOG = 64 * "x"
-"""The longest ending of a file beside the log: that of its parts."""
+"""Stands for the longest ending of a file beside the log, that of a long record's part."""
 CHANGED = "job.py has changed since the last run into {}; --redo does again what is done there"
 
 
@@ -47,13 +47,13 @@ def prepare(settings: Settings) -> None:
     """Make main ready; refuse, before anything starts, what the system does not allow.
 
     Raises:
-        RefusedError: No folder for temporary files will do, or standard output cannot be the log.
+        RefusedError: No folder for temporary files is usable, or standard output cannot be the log.
         WorkersCannotStartError: There are too few descriptors.
     """
-    spare_the_collector()
+    collect_less_often()
     tie_forked_children()
     most = settings.workers * (2 if settings.recycles else 1)  # each beside its successor
-    make_room(most, engine.WorkerManager.DESCRIPTORS)
+    check_limits(most, engine.WorkerManager.DESCRIPTORS)
     if settings.log_file == STDOUT:
         claim_stdout(settings.log_max_bytes)
     limit_threads(threads_for(settings))
@@ -63,7 +63,7 @@ def prepare(settings: Settings) -> None:
 
 
 def log_preload(result: Result) -> None:
-    """Log what a forkserver's import of the job logged and printed, and what came of it."""
+    """Log the records, the output and the result of a forkserver's import of the job."""
     for record in result.records:
         deliver(record)
     for line in result.output:
@@ -83,16 +83,16 @@ def import_job(settings: Settings, log_failure: Callable[[str], None]) -> Module
 
     Args:
         settings: Of the run.
-        log_failure: Told why there is no run, for the log.
+        log_failure: Called with the reason if there is no run, for the log.
 
     Raises:
         WorkersCannotStartError: It cannot be imported, so no worker could either.
-        RefusedError: Its ``RETRY`` or its ``settled`` will not do, or it takes no options.
+        RefusedError: Its ``RETRY`` or its ``settled`` is wrong, or it takes no options.
     """
     keep_early_records(settings.log_level, settings.log_levels)
     try:
         job = importlib.import_module(JOB)
-        heed_children()
+        reset_sigchld()
         _ = job.items, job.work
     except (Exception, SystemExit) as error:
         reason = describe(error)
@@ -116,18 +116,18 @@ def begin_items(
     """Call ``job.items``; nothing is read from it yet.
 
     Args:
-        call: Does that.
-        poll: Seconds after which it is called again; None is never.
-        stop: Of the run.
-        log_failure: Told why there is no run, for the log.
+        call: Calls it.
+        poll: Seconds after which it is called again; None: never.
+        stop: Requests to stop the run.
+        log_failure: Called with the reason if there is no run, for the log.
 
     Raises:
-        RefusedError: It says that they will not do.
+        RefusedError: It refuses the inputs.
         ItemsError: It raised anything else.
         StoppedError: A signal came meanwhile.
     """
     source = Source(call, stop.wake, poll)
-    patiently(source.start)
+    start_with_retries(source.start)
     source.await_call(stop)
     if stop.requested:
         within(stop.seconds_left)
@@ -141,7 +141,7 @@ def begin_items(
 
 
 def check_log(settings: Settings) -> None:
-    """Make sure that there is a log file.
+    """Make sure that the log file exists and can be written.
 
     Raises:
         RefusedError: It cannot be written.
@@ -160,7 +160,7 @@ def open_journal(settings: Settings) -> Journal:
     """Open or create the journal.
 
     Raises:
-        RefusedError: It cannot be had, or the log file will not do; nothing was touched.
+        RefusedError: The journal or the log file cannot be opened; nothing was touched.
     """
     try:
         check(settings.results)
@@ -183,7 +183,7 @@ def open_journal(settings: Settings) -> Journal:
 
 
 def _note_job(journal: Journal, settings: Settings) -> None:
-    """Warn, once, that outcomes are those of a job that has changed, unless that is known."""
+    """Warn, once, that outcomes are of an earlier ``job.py``, unless the options show it."""
     try:
         source = inspect.getsource(importlib.import_module(JOB))
     except OSError:  # only its byte code is there

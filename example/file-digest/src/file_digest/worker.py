@@ -1,4 +1,4 @@
-"""What runs inside a worker process, from its first line to its last.
+"""Code that runs inside a worker process, from its first line to its last.
 
     main:  WorkerConnection  ── Task, Revoke, Shutdown ──▶  control thread ──▶ work thread
     main:  WorkerConnection  ◀── Ready, Report, Released, … ──  either thread
@@ -54,27 +54,27 @@ class SharedState:
     """Numbers of items, in memory that main and its workers share; each worker has its own."""
 
     current: MutableSequence[int]
-    """Which item a worker is at; only that worker writes it."""
+    """Number of each worker's current item; only that worker writes it."""
     revoked: MutableSequence[int]
     """Items with lower numbers must not be begun any more; only main writes it."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerArgs:
-    """What a worker process is given at its start."""
+    """Arguments of a worker process."""
 
     sock: socket.socket
     shared: SharedState
     index: int
-    """Where its numbers are in ``shared``."""
+    """Index of its numbers in ``shared``."""
     place: int
     """Its place among the workers, 0 to N-1."""
     lifeline: Connection
     logs: LogSetup
     output: str
-    """Where its output goes, see ``capture``."""
+    """Path of the named pipe for its output, see ``capture``; empty to leave that alone."""
     stack: str
-    """Where it writes its stack, see ``stacks``."""
+    """Path of the file for its stack, see ``stacks``."""
 
 
 def frame(message: object) -> bytes:
@@ -101,10 +101,10 @@ class MainConnection:
             self.sock.sendall(blob)
 
     def start_control_thread(self, runner: TaskRunner) -> None:
-        """Receive main's messages from now on, in a thread, and tell main so.
+        """Receive main's messages in a thread from now on, and send ``Ready``.
 
         Raises:
-            SystemExit: There is no thread to be had; main was told so.
+            SystemExit: No thread can be started; main has the reason.
         """
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=partial(self._leave_to_parent, runner))
@@ -126,7 +126,7 @@ class MainConnection:
             runner.slot[runner.index] = IDLE
 
     def perform(self, task: Task, runner: TaskRunner) -> Iterator[Answer]:
-        """Run a task; yield what the control thread has not sent meanwhile."""
+        """Run a task; yield the answers that the control thread has not sent meanwhile."""
         try:
             runner.unpack(task)
         except BaseException as error:
@@ -141,7 +141,7 @@ class MainConnection:
             yield Released([revoked])
 
     def _leave_to_parent(self, runner: TaskRunner) -> None:
-        """In a child that work() forked: should it come back from work(), it has nothing to do."""
+        """Drop all tasks in a child that ``work`` forked and may return: its parent does them."""
         runner.todo.clear()
         if self.sock.fileno() >= 0:  # else its parent was such a child, too
             os.close(self.sock.detach())
@@ -156,7 +156,7 @@ class MainConnection:
         self.tasks.put(None)
 
     def _release(self, runner: TaskRunner) -> None:
-        """Hand back what waits: a slow item must hold up nobody."""
+        """Return the waiting items to main: a slow item must not hold them up."""
         numbers = [runner.release()]
         with suppress(Empty):
             while task := self.tasks.get_nowait():
@@ -170,11 +170,11 @@ class MainConnection:
 def worker_main(
     args: WorkerArgs, serve: Callable[[MainConnection, TaskRunner], None] = MainConnection.serve
 ) -> None:
-    """Be a worker process: follow main, log to the listener, import and set up the job, run tasks.
+    """Run a worker process: follow main, log to the listener, import and set up the job, run tasks.
 
     Raises:
-        SystemExit: The job cannot be imported or set up, or no thread is to be had; main was told
-            why.
+        SystemExit: The job cannot be imported or set up, or no thread can be started; main has the
+            reason.
     """
     follow_main(args.lifeline)
     stacks.write_to(args.stack)

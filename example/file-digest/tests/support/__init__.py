@@ -1,1 +1,1 @@
-"""What several tests need."""
+"""Shared code of the tests."""

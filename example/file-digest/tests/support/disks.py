@@ -30,14 +30,14 @@ class Disk:
         """Leave the folder to pytest."""
 
     limit: Callable[[], None] | None = None
-    """What a process calls that is to be limited."""
+    """Called in a process that is to be limited, before it starts."""
 
     def is_full(self) -> bool:
         """Whether nothing more can be written."""
         raise NotImplementedError
 
     def make_room(self, log: Path) -> str:
-        """Have room again; return what had to be taken out of the log for it."""
+        """Free space; return the text that had to be removed from the log for it."""
         raise NotImplementedError
 
 

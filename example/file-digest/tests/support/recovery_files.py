@@ -39,7 +39,7 @@ def open_descriptors() -> set[int]:
     return still_open
 
 
-class Death:
+class KillAtStep:
     """Ends this process before the given line of the listener's code."""
 
     def __init__(self, step: int) -> None:
@@ -94,7 +94,7 @@ class Pipe:
     def listen_until(self, step: int) -> bool:
         """Listen, but die before that line of the code; False if it came to its end."""
         trace = sys.gettrace()
-        sys.settrace(Death(step).trace)
+        sys.settrace(KillAtStep(step).trace)
         try:
             return self.listen_until_killed()
         finally:

@@ -27,10 +27,10 @@ JOBS = Path(__file__).parents[1] / "jobs"
 HANG_SECONDS = 60.0
 POLL_SECONDS = 0.01
 SLACK = float(os.environ.get("FAULT_SLACK", "4"))
-"""How many times as long as promised something may take: others may keep the machine busy."""
+"""Factor by which a deadline may exceed the promise: others may keep the machine busy."""
 SPY = shutil.which("py-spy", path=sysconfig.get_path("scripts"))
 TRIES = int(os.environ.get("FAULT_TRIES", "2"))
-"""How often a fault test with chance in it repeats itself: set FAULT_TRIES for a long soak."""
+"""Repetitions of a fault test that involves chance: set FAULT_TRIES for a long soak."""
 
 
 def report(row: str, **figures: float) -> None:
@@ -60,7 +60,7 @@ def is_alive(process: psutil.Process) -> bool:
 
 @dataclass(frozen=True)
 class Finished:
-    """How a run ended."""
+    """The end of a run."""
 
     code: int
     stdout: str

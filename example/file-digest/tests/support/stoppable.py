@@ -1,4 +1,4 @@
-"""A service whose items do what a test tells them while it runs, and note what they did."""
+"""A service whose items execute code that a test may change meanwhile, and note what they did."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,16 +12,16 @@ SHORT = "time.sleep(random.random() * 0.2)"
 ENDLESS = "time.sleep(1_000)"
 
 
-class Bench:
+class StoppableService:
     """A service whose items do what the file ``behaviour`` says."""
 
     def __init__(self, service: Services, behaviour: str) -> None:
-        """Have each item execute ``behaviour``."""
+        """Make each item execute ``behaviour``."""
         self.service = service("behaving")
         self.behave(behaviour)
 
     def behave(self, behaviour: str) -> None:
-        """Have each item that begins from now on execute ``behaviour``."""
+        """Make each item that begins from now on execute ``behaviour``."""
         (self.service.folder / "behaviour").write_text(behaviour)
 
     def noted(self, name: str) -> list[int]:

@@ -90,7 +90,7 @@ class Writers:
         wait_for(all_moved, "workers that go on logging", seconds)
 
     def stop(self) -> None:
-        """Have the workers finish."""
+        """Let the workers finish."""
         (self.notes / "stop").touch()
 
     def parts(self) -> list[Path]:

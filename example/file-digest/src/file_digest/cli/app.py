@@ -1,4 +1,4 @@
-"""The command line: what a person can ask for, and the answers.
+"""The commands, their output and their exit codes.
 
 Each command imports what it needs when it is called: ``--help`` answers at once, and a job.py that
 cannot be imported breaks no other command than ``run`` and ``scale``.
@@ -91,11 +91,11 @@ def run(inputs: tuple[str, ...], **values: Any) -> int:
         stats = main.run(settings, inputs, progress_for(settings, inputs))
     except JournalError as error:
         return _complain(str(error), SOME_FAILED)
-    except OSError as error:  # no more descriptors or processes are to be had
+    except OSError as error:  # the limit of descriptors or processes is reached
         return _complain(f"the run cannot go on: {error}", WORKERS_CANNOT_START)
     files = f"results: {shown(settings.results)}", f"log:     {shown(settings.log_file)}"
     tell(*summary(stats), *files)
-    if problem := streams.take_problem():  # the journal has it all, so the run is none the worse
+    if problem := streams.take_problem():  # the journal is complete, so the exit code stays
         _complain(f"standard output: {problem}", ALL_DONE)
     if stats.signal:
         return STOPPED_BY_SIGNAL + stats.signal
@@ -106,7 +106,7 @@ def run(inputs: tuple[str, ...], **values: Any) -> int:
 
 @cli.command(cls=Command, params=options.STATUS)
 def status(results: Path, **asked: bool) -> int:
-    """Say what the journal holds, and what the run that works on it is at."""
+    """Show the outcomes in the journal, and the progress of a live run."""
     from . import status as view
 
     if len(chosen := [f"--{name}" for name, given in asked.items() if given]) > 1:
@@ -124,7 +124,7 @@ def status(results: Path, **asked: bool) -> int:
 
 @cli.command(cls=Command, params=options.ITEM_LOG)
 def log(key: str, log_file: Path, log_layout: str) -> int:
-    """Print the log's lines of one item, from all its files."""
+    """Print the log lines of one item, from all files of the log."""
     from ..insight.item_log import LayoutError, lines_of
 
     if log_file == STDOUT:
@@ -162,9 +162,9 @@ def export(results: Path, output: Path | None, *, flat: bool, failed: bool, **va
 
 @cli.command(cls=Command, params=options.PRUNE)
 def prune(results: Path, older_than: int, *, dry_run: bool) -> int:
-    """Remove outcomes that ended long ago; also while a run lives.
+    """Remove old outcomes; also during a run.
 
-    Their keys are new again for a run.
+    A later run does their keys again.
     """
     from ..results import pruning
 
@@ -181,9 +181,9 @@ def prune(results: Path, older_than: int, *, dry_run: bool) -> int:
 
 @cli.command(cls=Command, params=options.SCALE)
 def scale(inputs: tuple[str, ...], *, seconds: float, chart: Path | None, **values: Any) -> int:
-    """Measure how the job scales: by threads and by processes, on some of INPUTS.
+    """Measure how the job scales, by threads and by processes, on some of INPUTS.
 
-    It does the same items again and again, and keeps no outcome.
+    It repeats the same items, and keeps no outcome.
     """
     from ..insight import chart as charts
     from ..insight import report
@@ -208,7 +208,7 @@ def scale(inputs: tuple[str, ...], *, seconds: float, chart: Path | None, **valu
 
 @cli.command(cls=Command, params=options.TIMELINE)
 def timeline(results: Path, log_file: Path, output: Path | None, html: Path | None) -> int:
-    """Draw who did what when, from the journal."""
+    """Draw items and workers over time, from the journal."""
     from ..insight import page, trace
     from ..insight.timeline import collect
     from ..system.files import replacing
@@ -250,10 +250,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _refusing(name: str = "") -> Iterator[None]:
-    """Turn what cannot be read or written into wrong usage.
+    """Turn errors of reading and writing into usage errors.
 
     Args:
-        name: Of what is written, for its errors.
+        name: The option and the file that are written, for the message.
     """
     from ..results.database import JournalError
 
@@ -276,7 +276,7 @@ def _show_keys(keys: Iterator[str]) -> int:
 
 
 def _message(error: Exception) -> str:
-    """Tell an error in one line."""
+    """Return an error as one line."""
     if isinstance(error, click.ClickException):
         return config.one_line(error)
     if isinstance(error, WorkersCannotStartError):

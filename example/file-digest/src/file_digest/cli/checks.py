@@ -1,4 +1,4 @@
-"""Refuse settings that do not go together, before anything starts."""
+"""Refuse settings that contradict each other, before anything starts."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,22 +11,22 @@ from ..system.files import NEW, check_writable, shown
 from . import config
 
 NEED_WORKERS = ("item_timeout", "recycle_after", "worker_memory", "threads_per_worker")
-"""Settings that mean nothing where all is done in main."""
+"""Settings that need worker processes."""
 
 WITHOUT_PRELOAD = {
     "spawn": "needs --start-method forkserver; with spawn each worker has to import the job itself",
     "fork": "needs --start-method forkserver; with fork workers have the job from main anyway",
 }
-"""Why ``--preload`` cannot be had, by start method."""
+"""Reasons to refuse ``--preload``, by start method."""
 NOT_OURS = ("scheduler", "scheduler_file")
 """Options of dask's that name a cluster which is not this run's."""
 
 
 def check_together(settings: Settings) -> None:
-    """Refuse settings that do not go together.
+    """Refuse settings that contradict each other.
 
     Raises:
-        click.UsageError: They do not, or a file for metrics cannot be written.
+        click.UsageError: There are some, or the file for metrics cannot be written.
     """
     needed = [name for name in NEED_WORKERS if getattr(settings, name) is not None]
     if needed and not settings.workers:
@@ -48,7 +48,7 @@ def _no_preload(settings: Settings) -> str:
 
 
 def _check_metrics(path: Path, settings: Settings) -> None:
-    """Refuse a file that cannot be replaced, or that nobody would write."""
+    """Refuse a file that cannot be replaced, or that lacks the library to write it."""
     if not find_spec("prometheus_client"):
         text = "needs prometheus-client: install this project with its extra 'metrics'"
         raise click.UsageError(f"--metrics: {text}")
@@ -56,7 +56,7 @@ def _check_metrics(path: Path, settings: Settings) -> None:
     if path.resolve() in files_of(settings.results):
         raise click.UsageError(f"--metrics: {shown(path)} belongs to the results file")
     if path.exists() and not path.is_file():
-        raise click.UsageError(f"--metrics: {shown(path)} is no file")
+        raise click.UsageError(f"--metrics: {shown(path)} is not a regular file")
     try:
         check_writable(path, [NEW])
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Where settings come from, and what is said when one of them will not do."""
+"""The sources of settings, and the one-line error when one of them is wrong."""
 
 import os
 import re
@@ -17,7 +17,7 @@ from .options import JOB_VARIABLES, VARIABLES, kind_of, variable_of
 Parameters = dict[str, click.Parameter]
 
 OTHER_NAMES = {"job": "job_option"}
-"""Keys of the file that are called otherwise than their option."""
+"""Keys of the file to the options that have other names."""
 KUBERNETES = re.compile(r"_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_\w+)?)$")
 """Matches the variables that Kubernetes sets for a service, which may have this one's name:
 https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
@@ -32,7 +32,7 @@ def load(context: click.Context, _param: click.Parameter, given: Path | None) ->
 
     Raises:
         click.UsageError: The file is missing, is no TOML, has an unknown key or a wrong type; or an
-            environment variable is called like ours and is none.
+            environment variable has our prefix and is unknown.
     """
     import tomllib  # noqa: PLC0415 - only where there is a file
 
@@ -57,7 +57,7 @@ def load(context: click.Context, _param: click.Parameter, given: Path | None) ->
 
 
 def _check_environment(known: dict[str, Parameters]) -> None:
-    """Refuse a slip in the name of an environment variable, which nobody would read.
+    """Refuse an unknown environment variable with our prefix: it is likely a misspelt one.
 
     Raises:
         click.UsageError: There is one.
@@ -126,7 +126,7 @@ def _check(key: str, value: Any, param: click.Parameter) -> None:
 
 
 def keep_apart(files: Mapping[str, Path | None]) -> None:
-    """Make sure that no file is to be read and written, or written twice.
+    """Make sure that no file is given for two options of which one writes it.
 
     Args:
         files: Option to its value.
@@ -141,7 +141,7 @@ def keep_apart(files: Mapping[str, Path | None]) -> None:
 
 
 def one_line(error: click.ClickException) -> str:
-    """Say in one line which option is wrong, where it came from and what is allowed."""
+    """Return one line: the option that is wrong, where its value came from, what is allowed."""
     if not (isinstance(error, click.BadParameter) and error.param and error.ctx):
         return " ".join(error.format_message().split())
     param, allowed = error.param, kind_of(error.param).allowed

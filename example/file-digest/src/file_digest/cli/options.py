@@ -1,4 +1,4 @@
-"""Make click's options out of what ``settings`` declares, and show them in groups."""
+"""Make click's options from the declarations in ``settings``, and show them in groups."""
 
 import os
 import re
@@ -45,13 +45,13 @@ class SettingOption(click.Option):
     def __init__(
         self, name: str, setting: Option, *, required: bool = False, shared: bool = False
     ) -> None:
-        """Make it out of what is known of the setting.
+        """Make it from a declaration.
 
         Args:
-            name: Of the setting.
-            setting: What is known of it.
+            name: Name of the setting.
+            setting: Its declaration.
             required: Whether it must be given.
-            shared: Whether it is the same fact for ``run``, whose variable it has then.
+            shared: Whether ``run`` has the same setting, whose variable is used then.
         """
         self.setting, kind, default = setting, setting.kind, setting.default
         if kind in (PATH, LOG_FILE) and default:
@@ -72,7 +72,7 @@ class SettingOption(click.Option):
         )
 
     def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
-        """Convert what is none of the words that may be given as they are, and not the job's."""
+        """Convert a value, unless it is one of the kind's words or belongs to the job."""
         words = self.setting.kind.words
         as_it_is = self.multiple or value in words
         return value if as_it_is else super().type_cast_value(ctx, value)
@@ -84,7 +84,7 @@ class JobOption(SettingOption):
     def consume_value(
         self, ctx: click.Context, opts: Mapping[str, Any]
     ) -> tuple[dict[str, Any], ParameterSource]:
-        """Collect them; their values are texts, but for those of the file."""
+        """Return all of them by key; values of the file keep their types, all others are texts."""
         name = self.name or ""
         file: dict[str, Any] = ctx.lookup_default(name) or {}
         values: dict[str, Any] = {}
@@ -101,13 +101,13 @@ class JobOption(SettingOption):
         return values, ParameterSource.COMMANDLINE
 
     def _key(self, key: str, where: str) -> str:
-        """Return a key that will do.
+        """Return a valid key.
 
         Raises:
-            click.BadParameter: It will not.
+            click.BadParameter: It is not valid.
         """
         if not re.fullmatch("[a-z][a-z0-9_]*", key):
-            raise click.BadParameter(f"{where} will not do", param=self)
+            raise click.BadParameter(f"{where} is not valid", param=self)
         return key
 
 

@@ -1,4 +1,4 @@
-"""The progress of a run: a bar on a terminal, a line now and then elsewhere."""
+"""The progress of a run: a bar on a terminal, a line each ten seconds elsewhere."""
 
 import logging
 import threading
@@ -28,7 +28,7 @@ DRAW_SECONDS = 0.1
 
 
 def summary(stats: RunStats) -> list[str]:
-    """Return the lines that say, at the end of a run, what it did."""
+    """Return the summary at the end of a run, in lines."""
     earlier, took = Counter(stats.skipped), f"{stats.seconds:.1f} s ({stats.rate:.1f} items/s)"
     lines = [f"{stats.done} done, {stats.failed} failed in {took}"]
     if earlier.total():
@@ -52,10 +52,10 @@ def summary(stats: RunStats) -> list[str]:
 
 
 class Progress:
-    """Shows nothing; what shows something is a subclass."""
+    """Shows nothing; base of those that do."""
 
     every = float("inf")
-    """Seconds between two pictures."""
+    """Seconds between two updates."""
 
     def __init__(self) -> None:
         """Show nothing before the first outcome."""
@@ -66,20 +66,20 @@ class Progress:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave the screen as a person wants to read it afterwards."""
+        """End the display."""
 
     def show(self, stats: RunStats) -> None:
-        """Show where the run is, unless that was shown just now, or would have to be waited for."""
+        """Show the state of the run, unless that was just done, or the screen is not ready."""
         if (now := time.monotonic()) - self.shown >= self.every:
             self.shown = now
             if stderr_is_ready():
                 self.draw(stats)
 
     def draw(self, stats: RunStats) -> None:
-        """Show where the run is."""
+        """Show the state of the run."""
 
     def note(self, text: str) -> None:
-        """Tell what a person must know now, on the screen and in the log."""
+        """Show an important message at once, on the screen and in the log."""
         log.info("%s", text)
         self.write(text)
 
@@ -94,12 +94,12 @@ class Lines(Progress):
     every = LINE_SECONDS
 
     def __init__(self, *, verbose: bool = False) -> None:
-        """Also write a line for each worker that is at an item, if ``verbose``."""
+        """Also write a line for each worker that has an item, if ``verbose``."""
         super().__init__()
         self.verbose, self.was_idle = verbose, False
 
     def draw(self, stats: RunStats) -> None:
-        """Write the line; while there is nothing to do, once."""
+        """Write the line; only once while the run is idle."""
         idle, was_idle = stats.idle_since is not None, self.was_idle
         self.was_idle = idle
         if idle and was_idle:
@@ -118,8 +118,8 @@ class Bar(Progress):
         """Draw nothing yet.
 
         Args:
-            count: Says how many items there will be; it may take long, or return None.
-            verbose: Whether to show below the bar what each worker is at.
+            count: Returns the number of items, or None; it may take long.
+            verbose: Whether to show each worker's current item below the bar.
         """
         super().__init__()
         self.count, self.verbose = count, verbose
@@ -131,25 +131,25 @@ class Bar(Progress):
 
     def __enter__(self) -> Self:
         """Show the bar, and begin to count."""
-        with suppress(RuntimeError):  # no more threads are to be had; the run may go on without
+        with suppress(RuntimeError):  # no more threads: the run goes on without a total
             threading.Thread(target=self._count, name="count", daemon=True).start()
         self.bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave the last picture on the screen."""
+        """Leave the bar in its last state on the screen."""
         self.verbose = False
         if self.last:
             self.draw(self.last)
         self.bar.stop()
 
     def show(self, stats: RunStats) -> None:
-        """Show where the run is, and remember it for the last picture."""
+        """Show the state of the run, and keep it for the end."""
         self.last = stats
         super().show(stats)
 
     def draw(self, stats: RunStats) -> None:
-        """Draw the bar anew."""
+        """Redraw the bar."""
         self.workers[:] = at_work(stats.current_items) if self.verbose else []
         begun = stats.seconds or stats.idle_since
         rate = pace(stats.rate, stats.idle_since) if begun else ""
@@ -168,7 +168,7 @@ class Bar(Progress):
 
 
 def progress_for(settings: Settings, inputs: Sequence[str]) -> Progress:
-    """Return what shows a run as its settings and its screen have it."""
+    """Return the display of a run that suits its settings and the screen."""
     if settings.progress is False:
         return Progress()
     logs_here = settings.log_file == STDOUT and stdout().isatty()  # a bar would be torn by records
@@ -187,7 +187,7 @@ def _count(inputs: Sequence[str], options: Mapping[str, Any]) -> int | None:
 
 
 def at_work(current_items: CurrentItems) -> list[str]:
-    """Return a line for each worker that is at an item, the one that takes longest first."""
+    """Return a line for each worker that has an item, the longest running first."""
     now = time.monotonic()
     longest_first = sorted(current_items.items(), key=lambda entry: entry[1][1])
     return [

@@ -1,4 +1,4 @@
-"""Show the journal's figures, and those of the run that works on it: the ``status`` command."""
+"""The ``status`` command: show the counts of the journal, and the state of a live run."""
 
 import json
 import signal
@@ -19,11 +19,11 @@ from ..system.text import visible
 
 WATCH_SECONDS = 1.0
 COUNT_SHARE = 20
-"""A journal of millions of rows takes a while to count: so many times as long it is not counted."""
+"""Pause between two counts, as a multiple of their duration: a large journal takes a while."""
 
 
 def lines(results: Path) -> list[str]:
-    """Return all that is known, for people.
+    """Return the counts and the state as lines for people.
 
     Raises:
         JournalError: There is no journal at ``results``.
@@ -43,7 +43,7 @@ def as_json(results: Path) -> str:
 
 
 def problem(results: Path) -> str:
-    """Say why no run works on a journal, or why it is stuck; nothing if neither is so.
+    """Return why no run works on a journal, or why it is stuck; empty if one works.
 
     Raises:
         JournalError: That cannot be found out.
@@ -57,7 +57,7 @@ def problem(results: Path) -> str:
 
 
 def watch(results: Path) -> None:
-    """Show what is known every second, until Ctrl-C or SIGTERM."""
+    """Show the same every second, until Ctrl-C or SIGTERM."""
     with suppress(KeyboardInterrupt), _interruptible(), _screen() as show:
         journal, due = [""], 0.0
         while True:
@@ -86,7 +86,7 @@ def _live_lines(sign: Sign | None) -> Iterator[str]:
         return
     live, now = sign.live, time.time() - sign.age
     began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(live.began))
-    yield f"a run since {began}, pid {live.pid}, {size_text(live.memory)}: {live.told}"
+    yield f"a run since {began}, pid {live.pid}, {size_text(live.memory)}: {live.summary}"
     if sign.is_stuck:
         yield f"  {_stuck(sign)}; this was its last word"
     # The one that takes longest first, the idle last.
@@ -115,7 +115,7 @@ def _interruptible() -> Iterator[None]:
 
 @contextmanager
 def _screen() -> Iterator[Callable[[list[str]], None]]:
-    """Return what replaces the last picture; where there is no terminal, what writes another."""
+    """Yield a function that replaces the lines on the screen; without a terminal it adds them."""
     if not stdout().isatty():
         yield lambda picture: tell(*picture, "")
         return

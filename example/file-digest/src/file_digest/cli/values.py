@@ -17,7 +17,7 @@ AGES = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def type_of(kind: Kind) -> Any:
-    """Return what click calls a type."""
+    """Return click's type for a kind of value."""
     match kind.name:
         case "flag":
             return click.BOOL
@@ -58,13 +58,13 @@ def _reading(reader: Callable[[Any], Any]) -> Callable[[Any], Any]:
 def _with_unit(text: str, units: Mapping[str, int]) -> int:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]?)", text.strip().lower())
     if not found or found[2] not in units:
-        raise ValueError("no such amount")
+        raise ValueError("not such an amount")
     return round(float(found[1]) * units[found[2]])
 
 
 def _size(text: str) -> int:
     if not (result := _with_unit(text, SIZES)):
-        raise ValueError("no amount")
+        raise ValueError("not above 0")
     return result
 
 
@@ -78,7 +78,7 @@ def _share(text: str) -> Share:
     if text.endswith("%"):
         return Share(_percentage(text), is_percentage=True)
     if not text.isdecimal() or not int(text):
-        raise ValueError("neither")
+        raise ValueError("neither of these")
     return Share(int(text), is_percentage=False)
 
 
@@ -103,13 +103,13 @@ def _levels(given: str | dict[str, Any]) -> dict[str, str]:
     """Return levels by logger, of ``a=INFO,b.c=DEBUG`` or of a table.
 
     Raises:
-        ValueError: One is no level, or is nobody's.
+        ValueError: A level or a logger's name is not valid.
     """
     pairs: Any = _flat(given) if isinstance(given, dict) else _split(given)
     found = {name.strip(): str(level).strip().upper() for name, level in pairs}
     for name, level in found.items():
         if not all(name.split(".")):
-            raise ValueError(f"{name!r} is no logger's name")
+            raise ValueError(f"{name!r} is not a logger's name")
         if name == "root":
             raise ValueError("the root logger's level is --log-level")
         if level not in LEVELS:
@@ -139,7 +139,6 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "log_file": _log_file,
     "size": _size,
     "age": partial(_with_unit, units=AGES),
-    "percentage": _percentage,
     "share": _share,
     "levels": _levels,
 }

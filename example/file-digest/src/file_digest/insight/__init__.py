@@ -1,1 +1,1 @@
-"""Measured on the job itself."""
+"""Commands that measure the job or show a run: ``scale``, ``timeline``, ``log``, dry runs."""

@@ -1,4 +1,4 @@
-"""``run --dry-run``: what a run would do."""
+"""``run --dry-run``: the keys of the items that a run would do."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing

@@ -15,7 +15,7 @@ KINDS = {
     "processName": r"\S+ *",
     "message": r".*",
 }
-"""Patterns of the fields that have one; any other matches as little as possible."""
+"""Patterns of some fields; the pattern of any other matches as little as possible."""
 MARK = CONTINUATION.removeprefix("\n")
 
 

@@ -11,18 +11,18 @@ from .timeline import Cell, Grid, Timeline
 DATA = "TIMELINE_DATA"
 """Stands in ``timeline.html`` where the data belong."""
 KEYS_CHARACTERS, ERRORS_CHARACTERS = 600_000, 400_000
-"""As they are in the page, all together; of what is beyond that the bar is shown without it."""
+"""Length of all keys and all errors in the page; bars beyond that are shown without theirs."""
 
 
 class Texts:
-    """Texts of a bounded length together."""
+    """Limits the total length of texts."""
 
     def __init__(self, left: int) -> None:
-        """Take as many characters."""
+        """Allow ``left`` characters."""
         self.left = left
 
     def take(self, text: str) -> str | None:
-        """Return a text, or None where there is no place for it."""
+        """Return a text, or None if it exceeds the rest of the limit."""
         size = len(_encoded(text))
         if size > self.left:
             return None
@@ -100,7 +100,7 @@ def _grid(grid: Grid, begin: float, keys: Texts) -> dict[str, Any]:
 
 
 def _examples(kind: str, cells: dict[int, Cell], keys: Texts) -> list[str | None]:
-    """Return a key of each cell, where that is of use to who looks for an error."""
+    """Return a key of each cell of failed items or killed attempts; none for done ones."""
     return [] if kind == DONE else [keys.take(cells[at].key) for at in sorted(cells)]
 
 

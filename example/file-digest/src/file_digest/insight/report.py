@@ -9,16 +9,16 @@ from ..settings import usable_cores
 
 THREADS, PROCESSES = "threads", "processes"
 LIMITED = "limited"
-"""Processes whose NumPy has so many threads as it is told, see ``system.threads``."""
+"""Processes in which NumPy's threads are limited, see ``system.threads``."""
 ENOUGH = 0.9
-"""Of the best rate: fewer workers that reach this are the better choice."""
+"""Share of the best rate: the fewest workers that reach it are the best choice."""
 GAIN = 1.2
-"""A speed-up below this is none."""
+"""Speed-up below which there is none worth mentioning."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The rate at which so many threads or workers did the sample."""
+    """The rate at which a number of threads or workers did the sample."""
 
     kind: str
     workers: int
@@ -30,7 +30,7 @@ class Measured:
     cpu: float
     """Processor seconds for a thousand items."""
     threads: int = 0
-    """Of NumPy in each worker, where they are limited."""
+    """Threads of NumPy in each worker; 0 where they are not limited."""
 
     def row(self, base: float) -> str:
         """Return a line of the table, given the rate of one thread."""
@@ -55,7 +55,7 @@ def heading(first: Measured) -> str:
 
 
 def advice(measured: list[Measured], *, gil: bool) -> str:
-    """Say in one sentence what the figures mean."""
+    """Return one sentence that says what the figures mean."""
     base = measured[0].rate
     threads = max(one.rate for one in measured if one.kind == THREADS) / base
     limited = [one for one in measured if one.kind == LIMITED]

@@ -1,4 +1,4 @@
-"""Is this job held by the GIL, and how many workers are best? Measured on the job itself.
+"""Measure on the job itself whether the GIL limits it, and how many workers are best.
 
     items ─▶ one worker, for some seconds ─▶ a sample
     the sample, over and over, for some seconds each
@@ -39,7 +39,7 @@ from ..system.threads import combinations, limit_threads
 from .report import LIMITED, PROCESSES, THREADS, Measured
 
 START_SECONDS = 10.0
-"""Until the last of the workers is at work, once the first is: the longest to wait."""
+"""Longest time to wait for the last worker's first item, once the first worker has done one."""
 
 
 def steps(most: int) -> list[int]:
@@ -54,8 +54,8 @@ def measure(settings: Settings, inputs: Sequence[str], seconds: float) -> Genera
 
     Args:
         settings: As for a run; its ``workers`` is the most that are tried.
-        inputs: What ``job.items`` shall read; as far as one worker comes in ``seconds``.
-        seconds: How long to measure each.
+        inputs: Arguments of ``job.items``; read as far as one worker gets in ``seconds``.
+        seconds: Duration of each measurement.
 
     Raises:
         ScaleError: There are no items, or all fail, or the job ends the process.
@@ -85,7 +85,7 @@ class Deadline:
         self.latest = self.end = math.inf
 
     def note(self, outcomes: Iterable[Outcome]) -> None:
-        """Note who has done something, and when."""
+        """Note the workers of some outcomes, and the time."""
         now = time.monotonic()
         self.workers.update(outcome.worker for outcome in outcomes)
         if self.workers and self.latest == math.inf:
@@ -123,14 +123,14 @@ class Trial:
         raise ScaleError(f"nothing to measure: {why}")
 
     def processes(self, sample: list[Item], count: int) -> Measured:
-        """Measure so many workers, as a run has them."""
+        """Measure ``count`` workers, started as in a run."""
         source = Source(lambda: cycle(sample), self.stop.wake)
         source.start()
         outcomes, cpu = self._run(source, count, list)
         return _measured(PROCESSES, count, len(sample), outcomes, cpu)
 
     def limited(self, sample: list[Item], count: int, threads: int) -> Measured:
-        """Measure so many workers, each with so many threads of NumPy.
+        """Measure ``count`` workers, each with ``threads`` threads of NumPy.
 
         They are spawned: only then do they begin with main's environment as it is now.
         """
@@ -140,7 +140,7 @@ class Trial:
         return replace(spawning.processes(sample, count), kind=LIMITED, threads=threads)
 
     def threads(self, sample: list[Item], count: int) -> Measured:
-        """Measure so many threads, in a new process."""
+        """Measure ``count`` threads, in a new process."""
         setup, method = self.service.listener.setup, self.service.settings.start_method
         receiving, sending = Pipe(duplex=False)
         lifeline = Lifeline()
@@ -256,7 +256,7 @@ class ThreadPool:
 
 
 def _measured(kind: str, count: int, size: int, outcomes: list[Outcome], cpu: float) -> Measured:
-    """Take the time in which all were at work: how long each takes to start is not the question."""
+    """Compute the rate of the time in which all workers worked, without their start."""
     starts, ends = dict[str, float](), dict[str, float]()
     for one in outcomes:
         starts[one.worker] = min(one.started, starts.get(one.worker, math.inf))

@@ -1,8 +1,8 @@
-"""The timeline: what the journal tells of who did what when, small enough for a picture.
+"""The timeline: items and workers over time, from the journal, small enough for a picture.
 
-It holds which item was done where, when and how, when workers came and went, and which attempts at
-items ended with their worker. Of many items it holds the long ones; the others it sums by lane and
-column of time, so that neither memory nor picture grows with the journal.
+It holds where, when and with what outcome items were done, when workers started and died, and which
+attempts ended with their worker. Of many items it holds the long ones and sums the others by lane
+and column of time, so that neither memory nor picture grows with the journal.
 """
 
 import re
@@ -21,9 +21,9 @@ NOBODY = "main"
 """The lane of items that could not be sent to any worker."""
 OTHERS = "other workers"
 SAME_RUN_SECONDS = 60.0
-"""Between items, or between them and what happened to workers."""
+"""Longest pause between two items, or an item and an event of a worker, of one run."""
 LAST_SECOND = 1e12
-"""No clock tells a later one, only a damaged row."""
+"""A later time, in seconds since the epoch, is of a damaged row."""
 MARKS = (STARTED, START_FAILED, DIED)
 AGAIN = "again"
 """The kind of cell that counts items that needed more than one attempt."""
@@ -49,7 +49,7 @@ class Cell:
     seconds: float = 0.0
     """Time that they take in this column."""
     key: str = ""
-    """Of the first one."""
+    """Key of the first of them."""
 
 
 @dataclass(slots=True)

@@ -1,1 +1,1 @@
-"""What is to be done and what came of it; knows no process."""
+"""Items and their outcomes; nothing here knows about processes."""

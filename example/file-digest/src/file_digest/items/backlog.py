@@ -1,4 +1,4 @@
-"""What is to be done: items become batches, reports become outcomes, nothing is lost between.
+"""The backlog: items become batches, reports become outcomes, nothing is lost in between.
 
     job.items ─▶ Source (a thread) ─▶ Backlog ─▶ Batch ─▶ a worker
                                         ▲  │
@@ -31,15 +31,14 @@ log = logging.getLogger(__name__)
 
 SKIP_ROUNDS = 100
 SKIP_AHEAD = 2_000
-"""The most items that are read ahead while nothing of them is to be done: a journal is asked for
-many keys at a time in a third of the time that it takes for sixteen."""
+"""The most items to read ahead while all are already done: many keys at once cost a third each."""
 
 CurrentItems = dict[str, tuple[str, float]]
-"""Worker's name to the key of the item that it is at, and since when by ``time.monotonic``."""
+"""Worker's name to the key of its current item, and its start by ``time.monotonic``."""
 
 
 class Backlog:
-    """All items that have no outcome and that no worker holds, and the policy of trying again."""
+    """The items without an outcome that no worker has, and the policy of trying again."""
 
     def __init__(
         self,
@@ -51,16 +50,16 @@ class Backlog:
     ) -> None:
         """Take items from ``source``, and do those that ``admit`` returns.
 
-        Killed attempts are noted in ``events``, as is what the supervisor has to tell.
+        Killed attempts are noted in ``events``, as are the supervisor's own events.
         """
         self.source, self.admit, self.max_attempts = source, admit, max_attempts
         self.sizer = BatchSizer()
         self.named = False
-        """Whether workers are told the items' keys."""
+        """Whether tasks contain the items' keys."""
         self.left: int | None = None
         """Number of items that may still be taken from the source; None for all."""
         self.skip_ahead = 0
-        """Number of items to read ahead: doubled while none of them is to be done, then 0."""
+        """Number of items to read ahead: doubled while all of them are already done, then 0."""
         self.pending: list[Item] = []
         self.isolated: deque[tuple[Item, int]] = deque()
         """Items that go alone, and how often each was tried."""
@@ -71,11 +70,11 @@ class Backlog:
         """Processor time of all workers so far, as they report it."""
         self.stopped = self.halted = False
         self.current_items: CurrentItems = {}
-        """For people to see; the execution model brings it up to date at every tick."""
+        """For the progress; the execution model updates it at every tick."""
         self.workers_now: Callable[[], list[WorkerNow]] = list
-        """Says what each worker is at; the execution model puts it here."""
+        """Returns the state of each worker; set by the execution model."""
         self.ask_for_stacks: Callable[[], list[Asked]] = list
-        """Asks each worker for its stack; the execution model puts it here."""
+        """Asks each worker for its stack; set by the execution model."""
         self.events = events or WorkerEvents()
 
     def stop(self) -> None:
@@ -84,7 +83,7 @@ class Backlog:
         self.source.stop()
 
     def halt(self) -> None:
-        """Begin no other item; those under way may take their time."""
+        """Begin no other item; running ones may finish without a deadline."""
         self.halted = True
 
     @property
@@ -100,7 +99,7 @@ class Backlog:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is there to hand out before the source is asked again."""
+        """Whether there is nothing to hand out until the source yields new items."""
         nothing_waits = not (self.pending or self.isolated or self.failed or self.waiting)
         return nothing_waits and self.source.resting and not self.source.ready
 
@@ -139,9 +138,9 @@ class Backlog:
         """Return the next batch and its task; None where there is nothing to do at the moment.
 
         Args:
-            only_full: Whether to wait for more, where there is less to do than a batch can hold:
-                for a worker that still has another, many small ones would only be slower.
-            most: How many items it may hold.
+            only_full: Whether to wait until there are enough items for a full batch: for a worker
+                that still has a batch, several small ones would only be slower.
+            most: Largest number of items in the batch.
         """
         while not self.stopped and (batch := self._take(most, only_full=only_full)):
             if task := self._pack(batch):
@@ -149,7 +148,7 @@ class Backlog:
         return None
 
     def take_pending(self) -> list[Item]:
-        """Return the items that wait for a worker, for whoever does not do them."""
+        """Return and remove the items that wait for a worker, for a caller that does none."""
         pending, self.pending = self.pending, []
         return pending
 
@@ -189,7 +188,7 @@ class Backlog:
         batch.end = min(batch.end, keep)
 
     def unpickle_failed(self, batch: Batch, reason: str, worker: str) -> list[Outcomes]:
-        """Fail an item whose payload does not unpickle; look for it where there are several."""
+        """Fail an item whose payload does not unpickle; of several, send each alone to find it."""
         if len(batch.pairs) == 1:
             outcomes = [_failed(batch.pairs[0], reason, batch.attempts + 1, worker)]
         else:
@@ -199,15 +198,15 @@ class Backlog:
         return outcomes
 
     def lost(self, batch: Batch, current: int, death: WorkerDeath) -> list[Outcomes]:
-        """Try again, or fail, what a worker had when it died.
+        """Try again, or fail, the items of a worker that died.
 
-        Only its current item counts an attempt. Where that is the whole task (it was
-        unpacking or sending), each goes alone next time, so that a second death has one culprit.
+        Only its current item counts an attempt. If that is the whole task (it was unpacking or
+        sending), each item goes alone the next time, so that a second death identifies one.
 
         Args:
             batch: One of the batches that it had.
             current: Its current item, or whole task.
-            death: Who died, why, and for how long it was at that.
+            death: The worker, the reason, and the seconds that it spent on that item.
         """
         open_pairs, at = batch.open, current - batch.first - batch.done
         batch.end = batch.done
@@ -236,8 +235,8 @@ class Backlog:
         self._log_retry(pair[0], f" in {delay:.1f} s", attempts, error_name(error))
 
     def _log_retry(self, key: str, when: str, attempts: int, why: str) -> None:
-        told, at = "item %s is tried again%s, attempt %d of %d: %s", {"item": key}
-        log.info(told, key, when, attempts + 1, self.max_attempts, why, extra=at)
+        text, at = "item %s is tried again%s, attempt %d of %d: %s", {"item": key}
+        log.info(text, key, when, attempts + 1, self.max_attempts, why, extra=at)
 
     def _return(self, pairs: list[Item], attempts: int) -> None:
         if attempts:

@@ -1,4 +1,4 @@
-"""Items on their way through one worker, and what became of a worker."""
+"""A batch of items on its way through one worker, and a worker's death."""
 
 import pickle
 from dataclasses import dataclass
@@ -43,11 +43,11 @@ class WorkerDeath:
     worker: str
     reason: str
     seconds: float
-    """For how long it was at its current item."""
+    """Seconds that it had spent on its current item."""
     stack: str = ""
-    """Where it was, innermost call first."""
+    """Its Python stack, innermost call first."""
     memory: int | None = None
-    """Its memory at the last look, in bytes."""
+    """Its memory at the last check, in bytes; None if it is not known."""
 
     @property
     def error(self) -> str:

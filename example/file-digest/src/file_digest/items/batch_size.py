@@ -2,7 +2,7 @@
 
 BATCH_SECONDS = 0.02
 QUICK_BATCHES = 2.5
-"""A batch that takes at most this many times as long as intended is over soon."""
+"""Factor of the intended duration up to which a batch counts as quick."""
 BATCH_ITEMS = 2_000
 BATCH_BYTES = 1 << 18
 
@@ -18,7 +18,7 @@ class BatchSizer:
 
     @property
     def quick(self) -> bool:
-        """Whether a batch is over so soon that a worker should have the next at hand."""
+        """Whether batches are so quick that a worker should have the next one in advance."""
         return self.seconds_each * self.size < QUICK_BATCHES * self.batch_seconds
 
     def observe(self, count: int, seconds: float, size: int) -> None:

@@ -1,4 +1,4 @@
-"""What happened to the workers, for programs to read; the log says it to people."""
+"""Events in the lives of workers, for programs to read; people read the log."""
 
 import time
 from collections import Counter, deque
@@ -9,16 +9,16 @@ from typing import NamedTuple
 STARTED = "started"
 """A worker is ready for items."""
 START_FAILED = "failed to start"
-"""A worker ended before it was of any use."""
+"""A worker ended before it was ready."""
 DIED = "died"
-"""A worker that was of use ended before its time, or was killed for being at one item too long."""
+"""A worker that was ready ended too early, or was killed at a time limit."""
 KILLED = "killed"
 """An attempt at an item ended with its worker and left no outcome: the item is tried again, now or
 in a later run."""
 RECYCLED, TIMED_OUT, TOO_LARGE = "recycled", "timed out", "too large"
-"""Why else a worker is replaced: see ``WorkerEvents.replaced``."""
+"""Further reasons to replace a worker: see ``WorkerEvents.replaced``."""
 KEPT_EVENTS = 100_000
-"""Of a service that never ends, the events before these are dropped: it would fill the disk."""
+"""The number of newest events to keep: those of an endless service would fill the disk."""
 
 
 class WorkerEvent(NamedTuple):
@@ -27,14 +27,14 @@ class WorkerEvent(NamedTuple):
     at: float
     """Seconds since the epoch."""
     worker: str
-    """Its name; empty for one that could not even be named."""
+    """Its name; empty for one that could not be started at all."""
     kind: str
     """``STARTED``, ``START_FAILED``, ``DIED`` or ``KILLED``."""
     pid: int | None = None
     detail: str = ""
-    """Why."""
+    """The reason."""
     key: str | None = None
-    """The item that a ``KILLED`` attempt was at."""
+    """The item of a ``KILLED`` attempt."""
     attempt: int | None = None
     """Its number, from 1; None where the end of the run cut it off."""
     seconds: float | None = None
@@ -50,7 +50,7 @@ class WorkerNow:
     item: str | None
     """The key of its item; None while it has none."""
     since: float | None
-    """When that began, in seconds since the epoch."""
+    """Start of that item, in seconds since the epoch."""
     memory: int
     """Its resident memory in bytes; 0 where nobody knows."""
 
@@ -63,7 +63,7 @@ class WorkerEvents:
         self.kept = kept
         self.pending: deque[WorkerEvent] = deque(maxlen=kept)
         self.replaced: Counter[str] = Counter()
-        """Number of workers that went in this run and were to stay, by cause: ``DIED``,
+        """Number of workers that had to be replaced in this run, by cause: ``DIED``,
         ``START_FAILED``, ``TIMED_OUT``, ``TOO_LARGE`` or ``RECYCLED``."""
 
     def note(self, kind: str, worker: str, detail: str = "", pid: int | None = None) -> None:
@@ -81,7 +81,7 @@ class WorkerEvents:
         """Note that the end of the run ends attempts at items.
 
         Args:
-            at_work: Worker's name to its item's key, and since when by ``time.monotonic``.
+            at_work: Worker's name to its item's key, and its start by ``time.monotonic``.
         """
         now = time.monotonic()
         for worker, (key, since) in at_work.items():

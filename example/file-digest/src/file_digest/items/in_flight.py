@@ -1,4 +1,4 @@
-"""The batches that one worker has: what main knows of items that are under way."""
+"""The batches that one worker has, as main knows them."""
 
 from dataclasses import replace
 
@@ -11,9 +11,9 @@ Answer = Report | Released | UnpickleFailed
 
 
 def part_before(answer: Report | UnpickleFailed, late: int) -> Report | UnpickleFailed | None:
-    """Return what an answer says of the items before one that took too long; None for nothing.
+    """Return the part of an answer about the items before one that took too long, if any.
 
-    To be asked for its stack may end a call into C early, and ``work`` with it.
+    The rest is invalid: the signal that asks for the stack may end a call into C, and ``work``.
     """
     count = (late if late >= 0 else whole_task(late)) - answer.first
     if count <= 0:
@@ -39,12 +39,12 @@ class InFlight:
         self.batches: dict[int, Batch] = {}
 
     def __len__(self) -> int:
-        """How many batches are not finished."""
+        """Return the number of unfinished batches."""
         return len(self.batches)
 
     @property
     def open_items(self) -> int:
-        """How many items are not reported."""
+        """The number of items without a report."""
         return sum(batch.end - batch.done for batch in self.batches.values())
 
     def put(self, batch: Batch) -> None:
@@ -75,7 +75,7 @@ class InFlight:
             return batch.pairs[current - batch.first][0]
         return None
 
-    def settle(self, answer: Answer, worker: str) -> list[Outcomes]:
+    def resolve(self, answer: Answer, worker: str) -> list[Outcomes]:
         """Turn a worker's answer into outcomes."""
         if isinstance(answer, Released):
             for numbers in filter(None, answer.numbers):

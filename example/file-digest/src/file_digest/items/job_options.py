@@ -1,4 +1,4 @@
-"""Options of the job's own: given to those of its functions that take a second argument."""
+"""Pass the job's own options to those of its functions that take a second argument."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -14,14 +14,14 @@ POSITIONAL = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_
 def call_of(
     function: Callable[..., Any], inputs: Sequence[str], options: Mapping[str, Any]
 ) -> Callable[[], Any]:
-    """Return a call of ``items`` or ``count``; each has options of its own, which it may change."""
+    """Return a call of ``items`` or ``count``, with a copy of the options that it may change."""
     if not _takes_options(function):
         return partial(function, inputs)
     return lambda: function(inputs, dict(options))
 
 
 def check_options(job: ModuleType, options: Mapping[str, Any]) -> None:
-    """Refuse options that would reach nobody.
+    """Refuse options that the job does not read.
 
     Raises:
         ContractError: There are some, and ``items`` takes none.

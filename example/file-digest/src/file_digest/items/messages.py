@@ -23,11 +23,11 @@ def whole_task(first: int) -> int:
 
 
 Item = tuple[str, Any]
-"""What ``job.items`` yields: a unique, stable key and the payload for ``job.work``."""
+"""One item from ``job.items``: a unique, stable key and the payload for ``job.work``."""
 
 
 class Outcome(NamedTuple):
-    """How one item ended; its fields are the journal's columns, in their order.
+    """The end of one item; its fields are the journal's columns, in their order.
 
     A tuple and not a dataclass: there is one for every item, and a frozen dataclass of nine
     fields costs five times as much to make.
@@ -37,7 +37,7 @@ class Outcome(NamedTuple):
     status: str
     """``DONE`` or ``FAILED``."""
     result: str | None
-    """What ``job.work`` returned, as JSON text; None for a failed item."""
+    """The return value of ``job.work`` as JSON text; None for a failed item."""
     error: str | None
     """A traceback, or why there is no result; None for an item that is done."""
     attempts: int
@@ -45,10 +45,10 @@ class Outcome(NamedTuple):
     started: float
     """Seconds since the epoch."""
     seconds: float
-    """How long the last attempt took."""
+    """Duration of the last attempt."""
     peak_memory: int | None = None
-    """The most memory that its worker had had resident by then, in bytes. What an item took of that
-    and what those before it had left cannot be told apart. None where nobody knows."""
+    """Peak of the worker's resident memory by then, in bytes, which includes memory that earlier
+    items have left. None if it is not known."""
 
     @property
     def value(self) -> Any:
@@ -95,14 +95,14 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class StartFailed:
-    """Worker to main, its last words: why it cannot start."""
+    """Worker to main, its last message: why it cannot start."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Worker to main: what came of some consecutive items of one task."""
+    """Worker to main: the results of some consecutive items of one task."""
 
     first: int
     """Number of the first item reported."""
@@ -110,11 +110,11 @@ class Report:
     """JSON texts, a line each; empty at the positions that ``errors`` explains. One text and not
     many, because main has to take it apart for all workers."""
     started: float
-    """When the first of them began, in seconds since the epoch."""
+    """Start of the first of them, in seconds since the epoch."""
     elapsed: float
     """Seconds from then to the end of the last one."""
     seconds: "array[float]"
-    """How long each took; the tiniest, which share one reading of the clock, took the same."""
+    """Duration of each; tiny items that share one reading of the clock share an average."""
     errors: dict[int, str] = field(default_factory=dict)
     """Position to the error's text."""
     retryable: list[int] = field(default_factory=list)
@@ -122,7 +122,7 @@ class Report:
     cpu: float = 0.0
     """CPU seconds that the worker and its ended children took since the report before."""
     peak_memory: int | None = None
-    """The most memory that the worker has had resident so far, in bytes."""
+    """Peak of the worker's resident memory so far, in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class UnpickleFailed:
 
 
 class ContractError(TypeError):
-    """``job.items`` returned or yielded what it must not; the message is one line."""
+    """The job breaks its contract, such as ``items`` with a wrong type; the message is one line."""
 
 
 class ItemsError(Exception):

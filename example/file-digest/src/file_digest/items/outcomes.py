@@ -1,4 +1,4 @@
-"""How items ended, many at a time: columns, which become rows only where rows are wanted."""
+"""Outcomes, many at a time: columns, which become rows only where rows are wanted."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from typing import Any
 from .messages import DONE, FAILED, Outcome
 
 NEW_OUTCOME = partial(tuple.__new__, Outcome)
-"""What ``Outcome._make`` does, without a call of Python for every item."""
+"""Does the same as ``Outcome._make``, without a Python call for every item."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcomes:
-    """How consecutive items of one batch ended in one worker; iterating yields ``Outcome`` rows.
+    """Outcomes of consecutive items of one batch; iterating yields ``Outcome`` rows.
 
-    A thousand of the tiniest items are reported in the time that it takes to make rows of them.
+    For tiny items, making the rows would take as long as everything else that main does for them.
     """
 
     keys: Sequence[str]
@@ -26,7 +26,7 @@ class Outcomes:
     attempts: int
     worker: str
     started: float
-    """When the first began, in seconds since the epoch."""
+    """Start of the first item, in seconds since the epoch."""
     seconds: Sequence[float]
     peak_memory: int | None = None
     postponed: Collection[int] = ()
@@ -67,7 +67,7 @@ class Outcomes:
 NO_OUTCOMES = Outcomes(
     keys=(), results=(), errors={}, attempts=0, worker="", started=0.0, seconds=()
 )
-"""Nothing completed: a chance for main to see to other things."""
+"""No outcomes: yielded so that main's loop can do its other work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,4 +78,4 @@ class Change:
     was: str | None
     """The status with which it was counted; None where it was not counted."""
     error: str | None
-    """Why it is recorded as failed; None for the second outcome of a key, which is dropped."""
+    """The reason to record it as failed; None for the second outcome of a key, which is dropped."""

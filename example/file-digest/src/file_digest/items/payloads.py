@@ -1,4 +1,4 @@
-"""Payloads as they were when they were yielded: the owner may fill one object anew for the next."""
+"""Freeze payloads when they are yielded: the owner may reuse one object for the next item."""
 
 import pickle
 from collections.abc import Callable
@@ -15,7 +15,7 @@ FIXED = frozenset(
         *(PosixPath, WindowsPath, PurePosixPath, PureWindowsPath),
     }
 )
-"""Exact types that nobody can change, and flat tuples of them: these wait as they are."""
+"""Immutable types, without subclasses; values of them, and flat tuples of such, are not copied."""
 
 
 class UnsendableError(Exception):
@@ -23,7 +23,7 @@ class UnsendableError(Exception):
 
 
 class Pickled:
-    """A payload that could change, as it was; it unpickles to that very payload."""
+    """A mutable payload as it was when it was yielded; it unpickles to the payload itself."""
 
     __slots__ = ("blob",)
 
@@ -46,7 +46,7 @@ class Unsendable:
     __slots__ = ("reason",)
 
     def __init__(self, reason: str) -> None:
-        """Hold why it does not."""
+        """Keep the reason."""
         self.reason = reason
 
     def __reduce__(self) -> NoReturn:
@@ -62,7 +62,7 @@ KEPT = FIXED | {Pickled, Unsendable}
 
 
 def frozen(pair: Any) -> Item:
-    """Return what ``items()`` yielded, such that no later change of it is seen.
+    """Return an item of ``items()`` in a form that later changes of its payload do not affect.
 
     Raises:
         ContractError: It is no pair of a str and a payload.

@@ -1,4 +1,4 @@
-"""Is what ``items()`` raised about its inputs, or a bug? And where in the job was it raised?"""
+"""Tell errors of ``items()`` about its inputs from bugs, and find where in the job they arose."""
 
 import logging
 import opcode
@@ -18,7 +18,7 @@ OURS = {f"{PACKAGE}.items.source", f"{PACKAGE}.items.payloads"}
 
 
 def is_refusal(error: BaseException) -> bool:
-    """Whether an error says that the inputs will not do.
+    """Whether an error means that the inputs are wrong.
 
     An OSError that names a file does, and any OSError or ValueError that the job raises itself.
     What Python or a library raises deeper down, such as ``int("x")``, is as likely a bug.
@@ -35,14 +35,14 @@ def is_refusal(error: BaseException) -> bool:
 
 
 def refusal(error: BaseException) -> str:
-    """Return what a refusal says, as one line."""
+    """Return the message of a refusal, as one line."""
     if isinstance(error, OSError) and error.strerror and error.filename:
         return " ".join(f"{text_of(error.filename, str)}: {error.strerror}".split())
     return " ".join(text_of(error, str).split())
 
 
 def failure(error: BaseException) -> str:
-    """Return what ``items()`` raised, and where, as one line."""
+    """Return the error of ``items()`` and its place in the code, as one line."""
     if isinstance(error, ContractError):
         return str(error)
     return f"items() raised {name_of(error)}{_place(error)}"
@@ -56,7 +56,7 @@ def _is_raised_by_job(error: BaseException) -> bool:
 
 
 def items_error(error: BaseException, *, refused: bool) -> RefusedError | ItemsError:
-    """Log what ``job.items`` raised, with its traceback; return what to tell a person.
+    """Log an error of ``job.items``, with its traceback; return the error for the command line.
 
     Args:
         error: What it raised.

@@ -25,7 +25,7 @@ BULK_SECONDS = 0.001
 LOOK_SECONDS = 1.0
 CLOSE_SECONDS = 0.2
 FIRST_SECONDS = 0.5
-"""How long main waits for a generator's first item before it goes on without."""
+"""Seconds that main waits for a generator's first item before it goes on without it."""
 
 
 class Source:
@@ -55,11 +55,11 @@ class Source:
         self.bulk = 0
         self.error: BaseException | None = None
         self.called = self.begun = self.refused = self.finished = self.stopped = False
-        """``begun``: the job has looked at its inputs; a generator does so for its first item."""
+        """``begun``: the job has checked its inputs; a generator does so before its first item."""
         self.hungry = True
         self.failures = 0
         self.resting = False
-        """Whether nothing came since all was read: the next call may wait for something to come."""
+        """Whether no item came since the last call ended: the next one may wait for items."""
         self.room, self.wanted, self.ended = (threading.Event() for _ in range(3))
         self.thread = threading.Thread(target=self._live, name="source", daemon=True)
 
@@ -70,7 +70,7 @@ class Source:
     def await_call(self, stop: StopRequest) -> None:
         """Wait until the call has returned, or raised, or ``stop`` is requested.
 
-        A generator has only begun with that: for a while its first item is waited for.
+        A generator only begins then, so its first item is waited for, up to ``FIRST_SECONDS``.
         """
         while not (self.called or stop.requested):
             self._await_wake(stop, LOOK_SECONDS)
@@ -83,13 +83,13 @@ class Source:
         self.wanted.set()
 
     def stop(self) -> None:
-        """Read no more. The thread itself may be blocked, so nobody waits for it."""
+        """Read no more. The thread itself may be blocked, so this does not wait for it."""
         self.stopped = True
         for event in (self.room, self.wanted, self.ended):
             event.set()
 
     def close(self) -> None:
-        """Read no more, and let a generator of the owner's end in its thread, if it soon does."""
+        """Read no more, and let the owner's generator end in its thread, for ``CLOSE_SECONDS``."""
         self.stop()
         if self.thread.is_alive():
             self.thread.join(CLOSE_SECONDS)
@@ -108,7 +108,7 @@ class Source:
 
     @property
     def exhausted(self) -> bool:
-        """Whether nothing will come any more."""
+        """Whether no further item will come."""
         return self.finished and not self.ready
 
     @staticmethod
@@ -141,7 +141,7 @@ class Source:
             self._read(chain(first, items))
 
     def _back_off(self, error: BaseException) -> float | None:
-        """Return after how many seconds to try again; None where that is never."""
+        """Return the seconds until the next call; None if there is no other call."""
         self.refused = not self.begun and is_refusal(error)
         if self.poll is None or self.refused or not isinstance(error, Exception):
             self.error = error
@@ -176,8 +176,8 @@ class Source:
     def _read_more(self, items: Iterator[Item]) -> None:
         """Read at the iterator's own speed, while main has enough to do.
 
-        Each is taken as it is before the next is asked for: ``map`` is lazy. Nobody wakes main for
-        these; should it run out of others it finds them at its next tick.
+        Each item is frozen before the next is asked for: ``map`` is lazy. These do not wake main;
+        if it runs out of others, it finds them at its next tick.
         """
         if not self.hungry:
             room = self.ahead - len(self.ready) - 1  # the next one comes by itself
@@ -188,7 +188,7 @@ def _iterator(items: Iterable[Item]) -> Iterator[Item]:
     """Begin on what ``items()`` returned.
 
     Raises:
-        ContractError: It is nothing that pairs come from.
+        ContractError: It is not an iterable of pairs.
     """
     if not isinstance(items, (str, bytes, dict)):
         try:

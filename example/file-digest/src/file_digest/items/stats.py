@@ -1,4 +1,4 @@
-"""What one run did so far."""
+"""Counts and state of one run so far."""
 
 import logging
 import time
@@ -17,13 +17,13 @@ from .outcomes import Change, Outcomes
 log = logging.getLogger(__name__)
 
 ENOUGH_FOR_SHARE = 20
-"""Of fewer items a share says nothing."""
+"""Number of items below which a share means nothing."""
 MOST_NAMES = 1_000
-"""An endless run may have an endless number of different errors."""
+"""Distinct errors to count: an endless run may have an endless number of them."""
 
 
 def pace(rate: float, idle_since: float | None) -> str:
-    """Say how fast a run goes, or since when it has nothing to do."""
+    """Return the rate of a run as text, or since when it is idle."""
     if idle_since is None:
         return f"{rate:.1f} items/s"
     return time.strftime("idle since %H:%M:%S", time.localtime(idle_since))
@@ -31,7 +31,7 @@ def pace(rate: float, idle_since: float | None) -> str:
 
 @dataclass(slots=True)
 class RunStats:
-    """What one run did so far."""
+    """Counts and state of one run so far."""
 
     done: int = 0
     failed: int = 0
@@ -41,15 +41,15 @@ class RunStats:
     began: float = field(default_factory=time.monotonic)
     seconds: float = 0.0
     signal: int | None = None
-    """What stopped the run early."""
+    """Number of the signal that stopped the run early."""
     twice: int = 0
     """Keys that came again, in this run."""
     errors: Counter[str] = field(default_factory=Counter)
-    """How many items failed with an error, by its name."""
+    """Number of items that failed with an error, by its name."""
     idle_since: float | None = None
     """Since when there is nothing to do, by ``time.time``; None while there is."""
     unsettled: int | None = None
-    """Outcomes that are committed and that the job was not yet told of; None if it need not be."""
+    """Committed outcomes that ``settled`` has yet to take; None for a job without it."""
     halted: bool = False
     """Whether too many items failed."""
 
@@ -69,7 +69,7 @@ class RunStats:
 
     @property
     def rate(self) -> float:
-        """Those a second."""
+        """Items a second since the run began."""
         return self.finished / self.seconds if self.seconds else 0.0
 
     def add(self, outcomes: Outcomes) -> None:
@@ -85,7 +85,7 @@ class RunStats:
         self.seconds = time.monotonic() - self.began
 
     def observe(self, backlog: Backlog) -> None:
-        """Note what the workers are at, and whether there is nothing to do."""
+        """Note the workers' current items, and whether the run is idle."""
         self.current_items = backlog.current_items
         if self.current_items or not backlog.is_idle:
             self.idle_since = None
@@ -93,7 +93,7 @@ class RunStats:
             self.idle_since = time.time()
 
     def correct(self, changes: Iterable[Change]) -> None:
-        """Count what the journal did not take as it came, and log it."""
+        """Correct the counts by outcomes that the journal changed or dropped, and log them."""
         for change in changes:
             self.done -= change.was == DONE
             self.failed -= change.was == FAILED
@@ -107,10 +107,10 @@ class RunStats:
 
 
 class Progress(AbstractContextManager["Progress"], Protocol):
-    """Shows a person how a run goes, between its beginning and its end."""
+    """Shows the progress of a run, from its beginning to its end."""
 
     def show(self, stats: RunStats) -> None:
-        """Show where the run is, unless that was shown just now."""
+        """Show the state of the run, unless that was just done."""
 
     def note(self, text: str) -> None:
-        """Tell what a person must know now."""
+        """Show an important message at once."""

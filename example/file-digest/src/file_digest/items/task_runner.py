@@ -17,20 +17,20 @@ from .messages import Report, Task, whole_task
 Work = Callable[[Any], Any]
 
 TO_JSON = json.JSONEncoder(allow_nan=False).encode
-"""Rejects NaN and infinity, which JSON lacks, so that every reader can read what is exported."""
+"""Rejects NaN and infinity, which JSON lacks, so that every reader accepts the export."""
 
 TEXT = frozenset({str})
 SIMPLE = frozenset({str, int, float, bool, type(None)})
-"""Types that nothing is inside of; looked for by ``issuperset``, many at a time."""
+"""Types that contain no other values; checked by ``issuperset``, many at a time."""
 
 STRIDE_SECONDS = 0.0001
-"""The clock is read once in so long, or after every item: for the tiniest it would cost most."""
+"""Seconds between two readings of the clock, or one for each longer item: a reading costs time."""
 STRIDE_ITEMS = 1_000
 STRIDE_GROWTH = 4
 
 
 class TaskRunner:
-    """The task that a worker has at hand, as its work thread and its control thread see it.
+    """The current task of a worker, shared by its work thread and its control thread.
 
     The work thread takes items from the left, the control thread releases them from the right.
     Each such step is one operation on a deque, which is atomic; so an item is either done here or
@@ -41,7 +41,7 @@ class TaskRunner:
     def __init__(
         self, work: Work, slot: MutableSequence[int], index: int, revoked: Sequence[int] = ()
     ) -> None:
-        """Write the number of the item at hand into ``slot[index]``, for main to read.
+        """Write the number of the current item into ``slot[index]``, for main to read.
 
         Main writes into ``revoked[index]`` the first number that may still be begun: so it can
         take items back while one holds the GIL and the control thread cannot run.
@@ -59,14 +59,14 @@ class TaskRunner:
         self.errors: dict[int, str] = {}
         self.retryable: list[int] = []
         self.seconds = array("d")
-        """How long each item took; those of one stride took the same."""
+        """Seconds that each item took; items of one stride share an average."""
         self.stride, self.each = 1, 0.0
         self.begun = self.start = self.clock = self.sent_at = 0.0
         self.cpu, self.peak = cpu_seconds(), PeakMemory()
         self.lock = threading.Lock()
 
     def unpack(self, task: Task) -> None:
-        """Lay out a task.
+        """Unpickle a task, and prepare to run it.
 
         Raises:
             Exception: Whatever unpickling its payloads raises.
@@ -92,7 +92,7 @@ class TaskRunner:
 
     @property
     def key(self) -> str:
-        """The current item's key, if main told the keys; empty between tasks."""
+        """The current item's key, if the task contains keys; empty between tasks."""
         if not (names := self.names):
             return ""
         if not self.keys:
@@ -131,11 +131,11 @@ class TaskRunner:
         return True
 
     def _clock_in(self, *, at_hand: bool) -> None:
-        """Note how long the items took that were done since the last time.
+        """Record the durations of the items that were done since the last call.
 
         Args:
-            at_hand: Whether another has begun since: it may be a slow one, those before it were
-                as quick as ever.
+            at_hand: Whether another item has begun since; it may be a slow one, and its time must
+                not count for those before it.
         """
         if not (new := len(self.results) - len(self.seconds)):
             return
@@ -150,10 +150,10 @@ class TaskRunner:
         self.clock += each * new
 
     def report(self, *, again: bool = False) -> Report | None:
-        """Return what was done since the last report, or None if that is nothing.
+        """Return a report on the items done since the last one; None if there are none.
 
         Args:
-            again: Whether to return all that was done of this task, reported or not.
+            again: Whether to report all done items of this task, also those reported before.
         """
         with self.lock:
             if again:
@@ -206,7 +206,7 @@ def as_json(result: Any) -> str:
 
 
 def _clash(result: Any) -> str:
-    """Return the JSON key that two keys of a dict become; nothing where there is none."""
+    """Return a JSON key that two keys of one dict share; empty if there is none."""
     todo = [result]
     while todo:
         value = todo.pop()

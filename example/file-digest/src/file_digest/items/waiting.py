@@ -10,11 +10,11 @@ from .messages import Item
 RETRY_DELAY = 1.0
 MOST_RETRY_DELAY = 300.0
 MOST_WAITING = 1_000
-"""While so many items wait no new ones are read."""
+"""Number of waiting items at which no new ones are read."""
 
 
 class Waiting:
-    """Items whose ``work`` raised what is worth another attempt; they hold no worker."""
+    """Items whose ``work`` raised a type in ``RETRY``; they occupy no worker."""
 
     def __init__(self, delay: float = RETRY_DELAY) -> None:
         """Let an item wait ``delay`` seconds, doubled each time, up to ``MOST_RETRY_DELAY``."""
@@ -27,7 +27,7 @@ class Waiting:
 
     @property
     def full(self) -> bool:
-        """Whether so many wait that memory matters, and that to try others is of little use."""
+        """Whether ``MOST_WAITING`` items wait: memory is bounded, and others would likely fail."""
         return len(self.heap) >= MOST_WAITING
 
     def put(self, pair: Item, attempts: int) -> float:

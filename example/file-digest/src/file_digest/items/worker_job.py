@@ -1,4 +1,4 @@
-"""The job as a worker has it: ``work``, and what is optional, found by its name."""
+"""The job in a worker: ``work``, and the optional names ``lifespan`` and ``RETRY``."""
 
 import logging
 import os
@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 class WorkerJob:
-    """The job in a worker: its ``work``, and what its ``lifespan`` set up, if it has one."""
+    """The job in a worker: its ``work``, with the resource of its ``lifespan``, if it has one."""
 
     def __init__(self, job: ModuleType, index: int) -> None:
         """Set up, in the thread that is to do the items.
@@ -39,7 +39,7 @@ class WorkerJob:
         return self.context is not None
 
     def end(self) -> None:
-        """Tear down, once, and not in a child that ``work`` forked; log what that raises."""
+        """Run the teardown, once, and not in a child that ``work`` forked; log its error."""
         context, self.context = self.context, None
         if context is None or os.getpid() != self.pid:
             return

@@ -20,9 +20,9 @@ if sys.platform != "win32":
 
 STALL_SECONDS = 5.0
 MOST_TIMEOUTS = 6
-"""How many of these a process waits in all while the listener writes, but for others only."""
+"""Total wait in timeouts while the listener does write, but only records of other processes."""
 NOT_FROM_HERE = {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE}
-"""What keeps a process from opening a file that main can open."""
+"""Errors with which this process may fail to open a file that main can open."""
 
 
 class StallTimeout:
@@ -57,7 +57,7 @@ class StallTimeout:
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """What all processes share for records that cannot reach the listener.
+    """The part that all processes share of the fallback for records that cannot be sent.
 
     They go to ``<log-file>.rescue``. A process that cannot open that file, for want of a descriptor
     or of rights, writes to one that main has opened beforehand and that has no name. Main collects
@@ -67,7 +67,7 @@ class Fallback:
     path: Path
     state: LogState
     spare: Connection | None
-    """A file's descriptor, in what multiprocessing can hand to another process."""
+    """A file's descriptor, in an object that multiprocessing can pass to another process."""
 
     @classmethod
     def beside(cls, log_file: Path) -> "Fallback":
@@ -99,14 +99,14 @@ class Fallback:
             self.state.collected.value = end
 
     def take_warnings(self) -> list[str]:
-        """Return a sentence for each kind of records that newly went past the log."""
+        """Return a sentence for each kind of new records that are not in the log."""
         counts = self.state.take_unreported()
-        told = {
+        texts = {
             STALLED: "the log listener stood still or was slow: %d log records went to %s",
             CUT_OFF: "a process lost its way to the log listener: %d log records went to %s",
             LOST: "%d log records were lost: neither the log listener nor %s could take them",
         }
-        return [told[kind] % (count, self.path) for kind, count in enumerate(counts) if count]
+        return [texts[kind] % (count, self.path) for kind, count in enumerate(counts) if count]
 
     def close(self) -> None:
         """Let go of the spare file."""

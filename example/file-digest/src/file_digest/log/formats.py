@@ -20,16 +20,16 @@ CONTINUATION = "\n  | "
 
 FIELD = re.compile(r"%\((\w+)\)")
 VISIBLE = bytes(code if 32 <= code < 127 else 0 for code in range(256))
-"""Translates bytes to themselves, but for what is not to be seen as it is."""
+"""Translates visible ASCII to itself, and all other bytes to NUL."""
 ENCODE = json.JSONEncoder(allow_nan=False).encode
 USUAL = '{"time": %s, "level": %s, "logger": %s, "process": %s, "pid": %d, "message": %s%s}'
 QUOTE: Any = json.encoder.encode_basestring_ascii
 FAR_FUTURE = 1e12
-"""In seconds since the epoch; what is beyond is no time, and infinity no JSON."""
+"""Seconds since the epoch beyond which a value is no time; infinity is no JSON."""
 RESERVED = frozenset(RESERVED_ATTRS)
-"""What is a record's own, in one field or another."""
+"""Names of the standard attributes of a log record."""
 ATOMS = {str, int, float, bool, type(None)}
-"""What needs no more to be pickled or shown; of these, no subclass is sure to."""
+"""Exact types that always pickle and print; a subclass of one may not."""
 ITEM = "item"
 """The field that names the item during which a record was logged."""
 ITEM_FIELD = re.compile(r"%\(item\)(-?\d*s)")
@@ -54,7 +54,7 @@ _runner: Runner = _Nothing()
 
 
 def show_items_of(runner: Runner) -> None:
-    """From now on, say in each record of this process which item of ``runner`` it belongs to."""
+    """Add the key of ``runner``'s current item to each record of this process from now on."""
     global _runner  # noqa: PLW0603 - one for each process
     _runner = runner
 
@@ -97,11 +97,11 @@ class LineFormatter(SafeFormatter):
         if len(names) > 1 and "%%" not in layout:  # in their order, which takes less than by name
             self.layout, self.values = UNNAMED.sub("%", layout), attrgetter(*names)
         self.at: tuple[str | None, str] = None, ""
-        """The item whose key was last put into the layout, and what came of it: one value, for
-        threads' sake."""
+        """The last key put into the layout, and the resulting layout. One tuple, so that threads
+        never see half an update."""
         self.now = -1, -1.0, "", ""
-        """When a time was last made into text: second and milliseconds, and the text of the second
-        and of both; one value, for threads' sake."""
+        """The last formatted time: second, milliseconds, text of the second and text of both. One
+        tuple, so that threads never see half an update."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record's text."""
@@ -223,12 +223,12 @@ MESSAGE = SafeFormatter("%(message)s")
 
 
 def item_of(record: logging.LogRecord) -> str:
-    """Return the key of the item that this process is at, or else the one that a record tells."""
+    """Return the key of this process's current item, or else the one in the record."""
     return _runner.key or str(record.__dict__.get(ITEM, NO_ITEM))
 
 
 def shown_key(field: re.Match[str], key: str) -> str:
-    """Return a key as it is shown by a field of a layout: it does not hold what ends the field."""
+    """Return a key as a field of a layout shows it: the character after the field is escaped."""
     end = field.string[field.end() : field.end() + 1]
     escaped = key.replace(end, f"\\x{ord(end):02x}") if end not in ("", "%") else key
     return f"%{field[1]}" % escaped
@@ -245,7 +245,7 @@ def one_record(text: str) -> str:
 
 
 def snapshot(record: logging.LogRecord) -> logging.LogRecord:
-    """Return a copy with its text made, and with nothing in it that may change or not pickle."""
+    """Return a copy with formatted text, and without values that may change or fail to pickle."""
     fields = {**record.__dict__, **MADE_INTO_TEXT}
     if _runner.key:
         theirs, fields[ITEM] = fields.get(ITEM), _runner.key
@@ -286,7 +286,7 @@ def exception_text(record: logging.LogRecord) -> str | None:
 
 
 def _record_of(fields: dict[str, Any]) -> logging.LogRecord:
-    """Make a record of what is known, without finding out again where it was logged."""
+    """Make a record from its attributes, without looking up its caller again."""
     made = object.__new__(logging.LogRecord)
     made.__dict__ = fields
     return made

@@ -3,7 +3,7 @@
 The service's handler belongs to no logger: dictConfig, fileConfig, basicConfig(force=True),
 removeHandler and shutdown have nothing to take away. Every record that is logged passes
 ``Logger.callHandlers``, and there the service comes first; handlers that the job or a library has
-added to loggers follow, as ever. Five more calls are held to the same:
+added to loggers follow, as usual. Five more things are changed for the same purpose:
 
 - ``logging.config`` disables no logger; to set ``disabled`` by hand still does;
 - the root logger's level is the service's;
@@ -26,7 +26,7 @@ DISABLE: Any = logging.Manager.disable
 
 
 _handlers: tuple[logging.Handler, ...] = ()
-"""What the service logs to in this process."""
+"""The service's own handlers in this process."""
 _root_level = logging.NOTSET
 
 
@@ -34,7 +34,7 @@ _calling = threading.local()
 
 
 def install() -> None:
-    """Take the places in ``logging`` that all records pass; before the job is imported.
+    """Replace the methods of ``logging`` that all records pass; before the job is imported.
 
     Others that do likewise, such as Sentry's and OpenTelemetry's integrations, then come on top.
     """
@@ -50,7 +50,7 @@ def install() -> None:
 def use(*handlers: logging.Handler) -> tuple[logging.Handler, ...]:
     """Send every record of this process to these handlers, and return those before them.
 
-    Their lowest level is the root logger's; what passes a logger, they get whatever their level.
+    Their lowest level is the root logger's; they get each record that passes its logger's level.
     """
     global _handlers, _root_level  # noqa: PLW0603 - one of each for a process
     before, _handlers = _handlers, handlers
@@ -63,11 +63,11 @@ def use(*handlers: logging.Handler) -> tuple[logging.Handler, ...]:
 
 
 _levels: dict[str, tuple[int, int]] = {}
-"""Of a logger: its level before ours, and ours."""
+"""A logger's name to its level before ours, and ours."""
 
 
 def set_levels(levels: Mapping[str, str]) -> None:
-    """Set loggers' levels; each only once, also in a forked child, so the job's own call wins."""
+    """Set loggers' levels, each only once, also in a forked child: the job may change them."""
     for name, level in levels.items():
         if name not in _levels:
             logger = logging.getLogger(name)
@@ -76,12 +76,12 @@ def set_levels(levels: Mapping[str, str]) -> None:
 
 
 def level_for(name: str, usual: int) -> int:
-    """Return what ``set_levels`` has given a logger, else ``usual``."""
+    """Return the level that ``set_levels`` gave a logger, else ``usual``."""
     return _levels.get(name, (0, usual))[1]
 
 
 def _reset_levels() -> None:
-    """Put back what nobody else has set since."""
+    """Restore the levels that nothing else has changed since."""
     for name, (before, ours) in _levels.items():
         if (logger := logging.getLogger(name)).level == ours:
             logger.setLevel(before)
@@ -105,7 +105,7 @@ def _call_handlers(logger: logging.Logger, record: logging.LogRecord) -> None:
 
 
 def _call(handler: logging.Handler, record: logging.LogRecord) -> None:
-    """Call a handler of others'; its trouble ends neither an item nor the run."""
+    """Call a handler of the job; its error ends neither an item nor the run."""
     _calling.depth = depth = getattr(_calling, "depth", 0) + 1
     try:
         handler.handle(record)
@@ -121,14 +121,14 @@ def calls_others() -> bool:
 
 
 def deliver(record: logging.LogRecord) -> None:
-    """Send a record to the one log, and to nobody else."""
+    """Send a record to the one log, and to no other handler."""
     if record.levelno >= _root_level:
         for handler in _handlers:
             handler.handle(record)
 
 
 def _set_attribute(logger: logging.Logger, name: str, value: object) -> None:
-    """Set an attribute, but do not have a logger disabled by ``logging.config``.
+    """Set an attribute, unless ``logging.config`` disables a logger by it.
 
     A property would do as well, and cost each record two calls.
     """

@@ -9,13 +9,13 @@ from pathlib import Path
 
 RETRY_SECONDS = 0.2
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}
-"""What may pass; with any other error another folder is tried."""
+"""Errors that may go away; after any other another folder is tried."""
 
 REPORTED: set[str] = set()
 
 
 def open_for_writing(path: Path, flags: int) -> int:
-    """Open a file for writing, made if need be so that we can open it again, whatever the umask.
+    """Open a file for writing; create it with a mode that lets us reopen it, whatever the umask.
 
     Raises:
         OSError: It cannot be opened.
@@ -28,7 +28,7 @@ def open_for_writing(path: Path, flags: int) -> int:
 
 
 def append(path: Path, data: bytes) -> None:
-    """Append ``data`` to a file that nobody keeps open.
+    """Append ``data`` to a file that is opened for that alone.
 
     Raises:
         OSError: Not all of it could be written.
@@ -81,11 +81,11 @@ class LogFile:
 
     @property
     def size(self) -> int:
-        """Its size in bytes now; whoever truncates it (logrotate's copytruncate) is believed."""
+        """Its size in bytes, asked anew each time: logrotate's copytruncate may have cut it."""
         return os.fstat(self.descriptor).st_size
 
     def has_room_for(self, count: int) -> bool:
-        """Whether so many bytes fit; a single record that is longer than a file may be does."""
+        """Whether ``count`` bytes fit; an empty file takes even a record that is longer than it."""
         return not (self.max_bytes and self.size and self.size + count > self.max_bytes)
 
     def holds(self, text: bytes, offset: int) -> int:
@@ -131,7 +131,7 @@ class LogFile:
     def rotate(self) -> None:
         """Rename log to log.1, log.1 to log.2 and so on, and begin a new file.
 
-        A gap ends it: where a listener was killed in the middle of this, the next one goes on.
+        It begins at the first gap in the numbers, which a listener that was killed here has left.
         """
         kept = range(1, self.backups + 1)
         gap = next((n for n in kept if not self._backup(n).exists()), self.backups)

@@ -1,4 +1,4 @@
-"""What a worker prints becomes log records, line by line.
+"""Turn the output of workers into log records, line by line.
 
 Python's own prints become records in the worker itself, as if they had been logged there. What C
 code and programs write to descriptors 1 and 2 goes down a named pipe of the worker's, which main
@@ -29,13 +29,13 @@ OURS = {__file__, streams.__file__}
 
 
 class Lines:
-    """Takes what comes in pieces apart into lines."""
+    """Splits data that arrives in pieces into lines."""
 
     rest = b""
-    """The beginning of the next one."""
+    """The beginning of the next line."""
 
     def add(self, data: bytes) -> list[bytes]:
-        """Return the lines that are complete by now, without their breaks; or far too long."""
+        """Return the lines that are complete by now, or far too long, without their breaks."""
         *lines, self.rest = (self.rest + data).split(b"\n")
         if len(self.rest) > LONGEST_LINE:
             lines, self.rest = [*lines, self.rest], b""
@@ -54,8 +54,8 @@ class PrintedLines:
         """Log the lines of what was printed.
 
         Returns:
-            Whether it was taken. What the owner's own log handlers write is not, for the log has
-            it already; neither is what is printed because a line cannot be logged.
+            Whether it was logged. Output of the owner's own log handlers is not, because the log
+            has it already; nor is output of an error while a line is logged.
         """
         if hooks.calls_others() or hasattr(self.busy, "now"):
             return False
@@ -75,7 +75,7 @@ class PrintedLines:
 
 
 def capture(path: str) -> None:
-    """In a worker: log all that is printed from now on.
+    """Log all that this worker prints from now on.
 
     Args:
         path: Of the worker's ``OutputPipe``; empty to leave its output alone.
@@ -97,7 +97,7 @@ class OutputPipe:
         """Open it, under the name of a worker that is about to start.
 
         Raises:
-            OSError: It cannot be had.
+            OSError: It cannot be created.
         """
         path = Path(util.get_temp_dir(), f"{worker}.output")
         path.unlink(missing_ok=True)
@@ -116,7 +116,7 @@ class OutputPipe:
 
         Args:
             pid: The worker's.
-            key: Of the item that it is at, as far as main knows.
+            key: Of its current item, as far as main knows.
         """
         data = b""
         with suppress(BlockingIOError):

@@ -13,14 +13,14 @@ from .wire import Piece
 
 
 class PartFiles:
-    """The files of one log; where its folder takes none, they are in the system's for such."""
+    """The files of one log: beside it or, if that fails, in the system's temporary folder."""
 
     def __init__(self, log_file: Path) -> None:
         """Create nothing yet."""
         self.log_file = log_file
 
     def add(self, piece: Piece) -> None:
-        """Lay a piece down where it belongs, once there is space; twice changes nothing."""
+        """Write a piece at its place, once there is space; writing it twice changes nothing."""
         for path in self._paths(piece.name):
             while True:
                 try:
@@ -33,7 +33,7 @@ class PartFiles:
                     return
 
     def read(self, name: str, length: int) -> bytes:
-        """Return a record that is complete, or a line that tells what became of it."""
+        """Return a complete record, or a line that says why it cannot be read."""
         error = OSError(errno.ENOENT, os.strerror(errno.ENOENT))
         for path in self._paths(name):
             try:
@@ -44,13 +44,13 @@ class PartFiles:
         return f"[a long log record could not be read: {error.strerror}]".encode()
 
     def remove(self, name: str) -> None:
-        """Remove what is in the log by now."""
+        """Remove the files of a record that is in the log by now."""
         for path in self._paths(name):
             with suppress(OSError):
                 path.unlink()
 
     def remove_all(self, run: str) -> None:
-        """Remove what processes of a run have left that were killed while they logged."""
+        """Remove files of processes of a run that were killed while they logged."""
         for path in self._paths(""):
             pattern = path.with_name(f"{glob.escape(self.log_file.name)}.{run}-*.part")
             for part in path.parent.glob(pattern.name):

@@ -27,17 +27,17 @@ else:
     WITHOUT_WAITING = os.O_WRONLY
 
 PIPE_BYTES = 1 << 18
-"""How much the pipe holds where that can be set: more than comes between two reads."""
+"""Capacity of the pipe where it can be set: more than arrives between two reads."""
 COMMAND_TIMEOUT = 0.1
 SENT = -1
 
 
 @dataclass(frozen=True, slots=True)
 class PipeSender:
-    """What a process needs in order to log through the pipe."""
+    """Everything a process needs in order to log through the pipe."""
 
     flush_seconds: ClassVar[float] = 0.0
-    """How long a process may need at its end to send what it holds back: nothing."""
+    """Seconds that a process may need at its end to send buffered records: there are none."""
     writer: Connection
     log_file: Path
     origin: tuple[int, int]
@@ -92,7 +92,7 @@ class WritingEnd:
     """A process's own end of the pipe, which it opens again if the job closes it."""
 
     def __init__(self, sender: PipeSender) -> None:
-        """Duplicate it to where the job seldom closes it."""
+        """Duplicate it at a high number, which the job seldom closes."""
         self.given, self.origin = sender.writer.fileno(), sender.origin
         self.identity = identity_of(self.given)
         self.descriptor = high_duplicate(self.given)
@@ -168,7 +168,7 @@ class PipeHandler(logging.Handler):
                 self.fallback_file.append(line, trouble)
 
     def _write(self, line: bytes) -> int:
-        """Write all of it or nothing, see pipe(7); return what hindered it."""
+        """Write all of it or nothing, see pipe(7); return ``SENT``, ``STALLED`` or ``CUT_OFF``."""
         may_reopen = True
         while True:
             try:

@@ -27,18 +27,18 @@ if TYPE_CHECKING:
     from multiprocessing.queues import Queue
 
 QUEUE_RECORDS = 1_000
-"""How many may wait in all processes; few, because those of a killed process are lost, and because
-a process sends the rest of its own before it ends."""
+"""Records that may wait in all processes; few, because those of a killed process are lost, and
+because a process sends the rest of its own before it ends."""
 POLL_INTERVAL = 0.002
 COMMAND_TIMEOUT = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class QueueSender:
-    """What a process needs in order to log through the queue."""
+    """Everything a process needs in order to log through the queue."""
 
     flush_seconds: ClassVar[float] = 10.0
-    """How long a process may need at its end to send what it holds back."""
+    """Seconds that a process may need at its end to send buffered records."""
     queue: "Queue[logging.LogRecord | bytes]"
     log_file: Path
     fallback: Fallback
@@ -91,7 +91,7 @@ class WaitingQueueHandler(logging.handlers.QueueHandler):
         self.records._on_queue_feeder_error = self._undelivered  # type: ignore[attr-defined] # noqa: SLF001
 
     def prepare(self, record: logging.LogRecord) -> Any:
-        """Return the record with its text made, and with nothing in it that might not pickle."""
+        """Return the record with formatted text, and without values that may fail to pickle."""
         return snapshot(record)
 
     def enqueue(self, record: logging.LogRecord) -> None:

@@ -1,8 +1,7 @@
-"""Log records with all that the standard library gives them, found out in less time.
+"""Make log records with all fields of the standard library, in less time.
 
-Who made a log call is looked up frame by frame without calling anything for each; the process's id
-and what belongs to a file's path are known beforehand. Every field is as ``logging`` itself would
-have filled it in, so any handler may be added anywhere.
+The caller is looked up without a function call for each frame; the process's id and the parts of a
+path are cached. Every field is as ``logging`` itself fills it in, so any handler can use it.
 """
 
 import logging
@@ -18,11 +17,11 @@ LOGGING = logging.Logger.info.__code__.co_filename
 FIND_CALLER = logging.Logger.findCaller
 HAS_TASKS = sys.version_info >= (3, 12)
 ATOMS = {int, str, float, bool, type(None)}
-"""To ask of one of these whether it is a Mapping takes as long as all else about arguments."""
+"""Types that are no Mapping: asking ``isinstance`` takes as long as all else about arguments."""
 MOST_PATHS = 1_000
 _first: Any = logging.LogRecord("", 0, "", 0, "", (), None)
 STARTED = int(_first.created * 1e9 - _first.relativeCreated * 1e6)
-"""When logging was imported, in nanoseconds."""
+"""Time at which logging was imported, in nanoseconds since the epoch."""
 
 _get_frame, _new, _now = sys._getframe, object.__new__, time.time_ns  # noqa: SLF001 - as logging
 _levels: dict[Any, str] = logging._levelToName  # noqa: SLF001 - as above

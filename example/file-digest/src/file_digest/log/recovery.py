@@ -1,4 +1,4 @@
-"""How log records get from a pipe into a file without loss, even if the listener is killed.
+"""Copy log records from a pipe into a file without loss, even if the listener is killed.
 
     pipe ── readv ──▶ RecoveryBuffer ── write ──▶ file
 
@@ -34,10 +34,10 @@ def new_shared_bytes() -> Shared:
 
 
 class RecoveryBuffer:
-    """What was read from the pipe and is not yet in the file.
+    """Holds the bytes that were read from the pipe and are not yet in the file.
 
-    Of two buffers one is in use. What is left of it when it is turned over goes to the other one,
-    which counts from the moment when the state says so.
+    One of two buffers is in use. ``swap`` copies what is left of it to the other one, which counts
+    from the moment when the state says so.
     """
 
     def __init__(self, shared: Shared, file: Log) -> None:
@@ -51,7 +51,7 @@ class RecoveryBuffer:
         self.buffers[1 - self.active][:] = FILLER * ROOM
         self.end = len(bytes(self.buffers[self.active]).rstrip(FILLER))
         self.written = self._found_in(file)
-        """How much of what comes next is in the file already."""
+        """Bytes of the next write that are in the file already."""
         if not self.written:
             file.end_line()
 

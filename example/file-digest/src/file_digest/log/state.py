@@ -1,7 +1,7 @@
-"""What main, the listener and every process that logs share: some numbers, and no lock.
+"""Numbers that main, the listener and every process that logs share, without a lock.
 
-They tell whether the listener moves, and how many records went another way than through it. Memory
-outlives the process that is killed, and needs no descriptor that a job could close.
+They say whether the listener makes progress, and how many records did not go through it. Shared
+memory outlives a process that is killed, and needs no descriptor that a job could close.
 """
 
 import os
@@ -9,11 +9,11 @@ from ctypes import Array, c_longlong
 from multiprocessing.sharedctypes import RawArray, RawValue
 
 STALLED, CUT_OFF, LOST = KINDS = range(3)
-"""Why a record went to the rescue file: the listener stood still; its process has no way to the
-listener any more. Or it could not be written there, either."""
+"""Reasons why a record is not in the log. The listener stood still, or the process lost its way to
+it: such a record is in the rescue file. Or it could not be written there either: it is lost."""
 
 SLOTS = 512
-"""One for each process whose records go another way; those that are killed leave theirs behind."""
+"""One for each process that could not send a record; those of killed processes stay in use."""
 
 
 class LogState:
@@ -22,9 +22,9 @@ class LogState:
     def __init__(self) -> None:
         """Begin with zeros."""
         self.writes = RawValue(c_longlong)
-        """How often the listener has written."""
+        """Number of times that the listener has written."""
         self.collected = RawValue(c_longlong)
-        """How many bytes of the spare file are in the rescue file."""
+        """Bytes of the spare file that are in the rescue file."""
         self.slots: Array[c_longlong] = RawArray(c_longlong, SLOTS * len(KINDS))
         self.reported: Array[c_longlong] = RawArray(c_longlong, len(KINDS))
 
@@ -55,9 +55,9 @@ class Counter:
         self.slots[self.slot + kind] += count
 
     def _free_slot(self) -> int:
-        """Return one that nobody has used, sought from a place that is chosen by chance.
+        """Return an unused one, searched for from a random place.
 
-        So no two processes find the same, but for those that begin at one place in one moment.
+        Two processes find the same one only if they start at the same place at the same moment.
         """
         start = int.from_bytes(os.urandom(4), "little")
         for number in range(start, start + SLOTS):

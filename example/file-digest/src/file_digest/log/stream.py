@@ -16,11 +16,11 @@ from .wire import ATOMIC
 
 HAS_STDOUT_LOG = sys.platform != "win32"
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-"""What may pass, where standard output is a file; whoever else does not take it, is gone."""
+"""Errors that may go away, where standard output is a file; any other means its reader is gone."""
 ROOM_SECONDS = 1.0
 SENT, LOST = range(2)
 WRAP = 1 << 40
-"""Where ``size`` begins anew: ``RecoveryBuffer`` keeps no larger number."""
+"""``size`` starts again from 0 here: ``RecoveryBuffer`` keeps no larger number."""
 
 
 class LogStream:
@@ -39,12 +39,12 @@ class LogStream:
         self.counts: Array[c_longlong] = RawArray(c_longlong, 2)
 
     def opened(self) -> "LogStream":
-        """Return it, in the listener, where there is nothing to open."""
+        """Return itself: the listener has nothing to open."""
         return self
 
     @property
     def descriptor(self) -> int:
-        """Where it writes to."""
+        """The descriptor to write to."""
         return self.writer.fileno()
 
     @property
@@ -54,11 +54,11 @@ class LogStream:
 
     @property
     def lost(self) -> int:
-        """Count the records that nobody took."""
+        """The number of records that no reader took."""
         return self.counts[LOST]
 
     def has_room_for(self, _count: int) -> bool:
-        """Say so."""
+        """Return True: a stream has no limit."""
         return True
 
     def holds(self, text: bytes, offset: int) -> int:
@@ -66,7 +66,7 @@ class LogStream:
         return min((self.size - offset) % WRAP, len(text))
 
     def append(self, data: bytes) -> None:
-        """Write all of it; wait for whoever reads slowly, count what nobody takes."""
+        """Write all of it; wait for a slow reader, count the records of one that is gone."""
         while data:
             try:
                 written = os.write(self.descriptor, data[: _atomic(data)])
@@ -87,7 +87,7 @@ class LogStream:
         self.counts[LOST] += data.count(b"\n") - data.count(CONTINUATION.encode())
 
     def end_line(self) -> None:
-        """Do nothing: what was there before is not known."""
+        """Do nothing: the text before is not known."""
 
     def reopen(self) -> None:
         """Do nothing: there is no path."""

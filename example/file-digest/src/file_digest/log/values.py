@@ -1,4 +1,4 @@
-"""Anything at all as text, and as what JSON can hold."""
+"""Convert any value to values that JSON can hold."""
 
 import math
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from pythonjsonlogger.json import JsonEncoder
 from ..system.text import text_of
 
 DEEPEST = 30
-"""Levels of containers within containers; what lies deeper is shown as text."""
+"""Levels of containers within containers; deeper values become text."""
 
 _known = JsonEncoder().default
 

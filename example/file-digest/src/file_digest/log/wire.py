@@ -1,4 +1,4 @@
-"""What both ends of the pipe agree on.
+"""The format of records and commands on the pipe.
 
 A record is a line. One that is longer than an atomic write may be travels as pieces, each a line of
 its own, and a last line that stands for the whole. The listener lays the pieces down where they
@@ -15,7 +15,7 @@ from typing import NamedTuple
 NEWLINE = b"\xfd"
 """A line break inside a record, so that every newline ends a line of the wire."""
 FILLER = b"\xfe"
-"""In the listener's memory: nothing was read to here."""
+"""Marks bytes of the listener's memory that nothing was read into."""
 COMMAND = b"\xff"
 """Begins a line that is no record."""
 INCLUDE = COMMAND + b"include "
@@ -26,7 +26,7 @@ STOP = b"stop"
 REOPEN = b"reopen"
 
 ATOMIC = getattr(select, "PIPE_BUF", 512)
-"""How long a write may be that a pipe takes whole or not at all: pipe(7)."""
+"""Bytes that a pipe takes whole or not at all: pipe(7)."""
 PIECE_BYTES = ATOMIC - 64
 
 _PIECE = re.compile(re.escape(PIECE) + rb"([\w-]+) (\d+) (.*)\n", re.DOTALL)
@@ -77,5 +77,5 @@ def file_text(lines: bytes) -> bytes:
 
 
 def is_command(line: bytes) -> bool:
-    """Whether a line is no record and stands for none."""
+    """Whether a line is a command, neither a record nor in place of one."""
     return line.startswith(COMMAND) and not line.startswith(INCLUDE)

@@ -1,1 +1,1 @@
-"""What is done stays done."""
+"""The journal of outcomes, its export, and the state of a run."""

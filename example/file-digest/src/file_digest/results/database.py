@@ -1,4 +1,4 @@
-"""The file of a journal: looked at before it is touched, opened, held by one run alone."""
+"""The file of a journal: check it before anything is touched, lock it for one run, open it."""
 
 import os
 import sqlite3
@@ -13,7 +13,7 @@ from .keys import beside, real_file
 
 BUSY_SECONDS = 5.0
 LOCK_SECONDS = 0.2
-"""How long a run waits for its lock: ``is_locked`` may look at it just then."""
+"""Seconds that a run waits for its lock: ``is_locked`` may hold it for an instant."""
 NAMES_BESIDE = ("-lock", "-new-wal", "-new-shm")
 MOST_PATH = 500
 """Bytes of a path that SQLite opens on Unix with all that it adds; newer ones take more."""
@@ -29,10 +29,10 @@ class JournalInUseError(JournalError):
 
 @contextmanager
 def explained(path: Path, what: str) -> Iterator[None]:
-    """Tell in one line what SQLite and the system say.
+    """Turn errors of SQLite and the system into a JournalError of one line.
 
     Raises:
-        JournalError: They said something.
+        JournalError: There was such an error.
     """
     try:
         yield
@@ -64,13 +64,13 @@ def _verify(path: Path) -> str:
     """Return how SQLite can open a journal without making files beside it.
 
     Raises:
-        JournalError: It is none.
+        JournalError: It is no journal.
     """
     with explained(path, "cannot be read"):
         if not path.exists():
             raise JournalError(f"{shown(path)} does not exist: nothing has been run into it yet")
         if not path.is_file():
-            raise JournalError(f"{shown(path)} is not a results file: it is no file at all")
+            raise JournalError(f"{shown(path)} is not a results file: it is not a regular file")
     # A reader of a write-ahead log would make one: https://sqlite.org/wal.html#readonly
     mode = "mode=ro" if beside(path, "-wal").exists() else "mode=ro&immutable=1"
     with explained(path, "is not a results file"), closing(_connect(path, mode)) as database:

@@ -1,4 +1,4 @@
-"""Once a second main says what it is at: to ``status``, to systemd, to Prometheus."""
+"""Report the state of the run once a second: to ``status``, to systemd, to Prometheus."""
 
 import logging
 import os
@@ -19,11 +19,11 @@ log = logging.getLogger(__name__)
 
 INTERVAL = 1.0
 RATE_BEATS = 10
-"""Over how many beats the rate is taken: an always-on service has days in its average."""
+"""Number of beats for the rate: the average of an always-on service would be over days."""
 
 
 class Heartbeat:
-    """Says what main is at. Main's loop itself calls this, so that a loop that is stuck shows."""
+    """Reports the run's state. Main's loop itself calls this, so a loop that is stuck shows."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class Heartbeat:
         backlog: Backlog,
         losses: Callable[[], list[int]],
     ) -> None:
-        """Say nothing yet; ``losses`` returns what ``Listener.losses`` does."""
+        """Write nothing yet; ``losses`` is ``Listener.losses``."""
         self.stats, self.backlog = stats, backlog
         self.file, self.notifier = LiveFile(settings.results), Notifier()
         self.metrics = Metrics(path, backlog, losses) if (path := settings.metrics) else None
@@ -40,10 +40,10 @@ class Heartbeat:
         self.due, self.began, self.has_failed = 0.0, time.time(), False
         self._try(self.file.remove)  # what a killed run has left
         self.past = deque([(time.monotonic(), 0)], RATE_BEATS)
-        """When the last beats were, and how many items were settled by then."""
+        """Times of the last beats, and the number of finished items at each."""
 
     def turn(self, outcomes: Outcomes) -> None:
-        """Count outcomes; say what main is at, unless that was said just now."""
+        """Count outcomes; report the state of the run once a second."""
         if self.metrics:
             self.metrics.observe(outcomes)
         if time.monotonic() >= self.due:
@@ -51,23 +51,23 @@ class Heartbeat:
             self._try(self._beat)
 
     def close(self) -> None:
-        """Say that the run has ended, and what it came to."""
+        """Report the end of the run: write the last metrics, remove the live file."""
         self.notifier.stopping()
         self._try(self._write_metrics)
         self._try(self.file.remove)
 
     def _try(self, write: Callable[[], None]) -> None:
-        """Go on where something cannot be written: only the journal matters as much as that."""
+        """Go on if something cannot be written: only an error of the journal ends a run."""
         try:
             write()
         except OSError as error:
             if not self.has_failed:
-                log.warning("what the run is at cannot be written: %s", error)
+                log.warning("the state of the run cannot be written: %s", error)
             self.has_failed = True
 
     def _beat(self) -> None:
         live = self._live()
-        self.notifier.beat(live.told)
+        self.notifier.beat(live.summary)
         if self.backlog.stopped:
             self.notifier.stopping()
         self.file.write(live)

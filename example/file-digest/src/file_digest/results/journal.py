@@ -39,8 +39,8 @@ class Journal:
             path: The SQLite file.
             retry_failed: Whether items that failed earlier count as unfinished.
             redo: Whether all do.
-            polls: Whether keys come again and again as a matter of course.
-            keep: Seconds for which an outcome is kept; None is for ever.
+            polls: Whether repeated keys are normal, and not reported.
+            keep: Seconds for which an outcome is kept; None: for ever.
 
         Raises:
             JournalError: It is no journal, cannot be written, or another run works on it; or a
@@ -69,7 +69,7 @@ class Journal:
         """Outcomes that are pending, and that are committed."""
         self.committed = time.monotonic()
         self.skipped = {DONE: 0, FAILED: 0}
-        """How many items were left out, by the outcome that they have."""
+        """Number of items that were left out, by the status that they have."""
         self.retried: set[str] = set()
         """Stored keys that have a row of an earlier run, which is to be replaced."""
         self.changes: list[Change] = []
@@ -91,7 +91,7 @@ class Journal:
     def note_job(self, digest: str) -> bool:
         """Note the digest of the job; return whether the outcomes are those of another.
 
-        They are not where nobody knows: a version before there were digests recorded them.
+        Outcomes of a version that recorded no digest count as those of this job.
 
         Raises:
             JournalError: It cannot be written.
@@ -107,7 +107,7 @@ class Journal:
     def admit(self, pairs: list[Item]) -> list[Item]:
         """Return the items to do, each key once; from now on they are under way.
 
-        Left out is what has an outcome, is under way, or came before in this run.
+        Items that have an outcome, are under way, or came before in this run are left out.
 
         Raises:
             JournalError: The file is damaged.
@@ -124,10 +124,10 @@ class Journal:
         return pairs
 
     def record(self, outcomes: Outcomes | Sequence[Outcome]) -> None:
-        """Take outcomes in; they are committed in batches, at the latest ``COMMIT_SECONDS`` later.
+        """Add outcomes; they are committed in batches, at the latest ``COMMIT_SECONDS`` later.
 
-        To call it with none is a chance to do that. Some of what is old goes then, too: of at least
-        twice as many rows as came, to keep pace.
+        A call without outcomes commits and prunes if that is due. Pruning looks at twice as many
+        rows as were added, at least, to keep pace.
 
         Raises:
             JournalError: They cannot be written, on a full disk for example. They stay pending.
@@ -165,7 +165,7 @@ class Journal:
         self.committed = time.monotonic()
 
     def take_changes(self) -> list[Change]:
-        """Return what was recorded otherwise than it came, or not at all, since the last call."""
+        """Return the outcomes that were changed or dropped since the last call."""
         changes, self.changes = self.changes, []
         return changes
 

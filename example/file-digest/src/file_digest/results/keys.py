@@ -1,6 +1,6 @@
-"""What the journal's texts and files are called.
+"""Names of the journal's files, and keys as it stores them.
 
-SQLite can hold any text but lone surrogates, which are part of odd file names.
+SQLite can hold any text but lone surrogates, which occur in file names that are not UTF-8.
 """
 
 import os
@@ -19,7 +19,7 @@ BESIDE = ("-lock", "-new", REQUEST, "-shm", "-wal", LIVE)
 """Endings of the files beside a journal that are its own."""
 
 ESCAPE = r"\ud"
-"""How an escaped surrogate begins."""
+"""The beginning of an escaped surrogate."""
 ESCAPED = re.compile(r"\\(\\|ud[89a-f][0-9a-f]{2})")
 
 
@@ -31,7 +31,7 @@ def storable(text: str) -> str:
 def stored_key(key: str) -> str:
     """Return a key as it is stored.
 
-    Where it looks like one with escapes its backslashes are doubled, so that no two are the same.
+    If it contains the text of an escape, its backslashes are doubled, so that no two are equal.
     """
     stored = storable(key)
     return stored if ESCAPE not in stored else storable(key.replace("\\", "\\\\"))
@@ -72,6 +72,6 @@ def beside(path: Path, ending: str) -> Path:
 
 
 def files_of(path: Path) -> set[Path]:
-    """Return a journal's file and those beside it, as they are really called."""
+    """Return a journal's file and those beside it, with links resolved."""
     path = path.resolve()
     return {path, *(beside(path, ending) for ending in BESIDE)}

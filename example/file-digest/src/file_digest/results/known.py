@@ -1,4 +1,4 @@
-"""Which keys are known: those that have an outcome, and those that came before."""
+"""Find the keys that have an outcome, and those that came before."""
 
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -19,10 +19,10 @@ QUERY = f"SELECT key, status, rowid FROM outcomes WHERE key IN ({PLACEHOLDERS})"
 
 
 class PassedKeys:
-    """Tells which keys may have come before, in eight megabytes, however many come.
+    """Finds keys that may have come before, in eight megabytes, for any number of keys.
 
-    A filter as Bloom described it, with one hash for speed's sake: of a million keys six in a
-    hundred are asked for in vain, of ten million half; none that came before is missed.
+    A Bloom filter with one hash, for speed: of a million new keys six in a hundred are looked up
+    needlessly, of ten million half; no key that came before is missed.
     https://dl.acm.org/doi/10.1145/362686.362692
     """
 
@@ -43,7 +43,7 @@ class PassedKeys:
 
 
 def final(*, retry_failed: bool, redo: bool) -> tuple[str, ...]:
-    """Return with which status an item is left out, given what a run is to do again."""
+    """Return the statuses with which an item is left out, given the options of a run."""
     if redo:
         return ()
     return (DONE,) if retry_failed else (DONE, FAILED)

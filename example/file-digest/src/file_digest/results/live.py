@@ -1,7 +1,7 @@
-"""What a run is at right now: a small file beside its journal, which main rewrites every second.
+"""The state of a run: a small file beside its journal, which main rewrites every second.
 
-That the file is there says nothing: main may have been killed. A run lives as long as the system
-has its lock on the journal, and is not stuck as long as it goes on writing this file.
+The file alone proves nothing, because a killed main leaves it. A run lives as long as it holds the
+lock of the journal, and is not stuck as long as it goes on writing this file.
 """
 
 import json
@@ -20,7 +20,7 @@ STUCK_SECONDS = 4.0
 """Main writes every second, and no turn of its loop takes longer than one, even when it idles."""
 
 LOOKS, LOOK_SECONDS = 5, 0.01
-"""How often to read a file that is half written, and how long to wait before the next time."""
+"""Attempts to read a file that is half written, and seconds between two of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +39,12 @@ class Live:
     memory: int
     """Of main itself."""
     unsettled: int | None = None
-    """Outcomes that the job was not yet told of; None where it does not want to be."""
+    """Committed outcomes that ``settled`` has yet to take; None for a job without it."""
     workers: list[WorkerNow] = field(default_factory=list)
 
     @property
-    def told(self) -> str:
-        """The same for people, in one line."""
+    def summary(self) -> str:
+        """The counts, the rate and the idle time in one line, for people."""
         counts = f"{self.done} done, {self.failed} failed, {self.waiting} waiting"
         behind = f", {self.unsettled} not settled" if self.unsettled else ""
         return f"{counts}{behind}, {pace(self.rate, self.idle_since)}"
@@ -71,7 +71,7 @@ class Sign:
 
     @property
     def is_stuck(self) -> bool:
-        """Whether main's loop does not turn any more; a clock that was set says nothing."""
+        """Whether main's loop hangs: its last sign is too old, or in the future."""
         return abs(self.age) > STUCK_SECONDS
 
 
@@ -84,7 +84,7 @@ class LiveFile:
         self.written = b""
 
     def write(self, live: Live) -> None:
-        """Write what the run is at; where that has not changed, only that it is so still.
+        """Write the state of the run; if it has not changed, only set the file's time.
 
         Raises:
             OSError: It cannot be written.

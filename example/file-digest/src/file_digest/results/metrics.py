@@ -1,7 +1,7 @@
 """Counts for Prometheus, in a file that its node exporter or any other agent reads.
 
-Main alone counts, from what it is told anyway: a worker that is killed takes no count with it, and
-none is counted twice. https://prometheus.io/docs/instrumenting/exposition_formats/
+Main alone counts, from reports that it gets anyway: a worker that is killed takes no count with it,
+and nothing is counted twice. https://prometheus.io/docs/instrumenting/exposition_formats/
 """
 
 import os
@@ -30,7 +30,7 @@ BOUNDS = (
 """Upper bounds of the histogram, in seconds."""
 NAMES = (*map(str, BOUNDS), "+Inf")
 FATES = ("rescued", "rescued", "lost")
-"""What became of records that did not reach the listener, in the order of ``Listener.losses``."""
+"""The fate of records that did not reach the listener, in the order of ``Listener.losses``."""
 
 
 class SecondsHistogram:
@@ -41,7 +41,7 @@ class SecondsHistogram:
         self.counts, self.total = Counter[int](), 0.0
 
     def observe(self, seconds: Sequence[float]) -> None:
-        """Count many at once: where all are in one bucket, as the tiniest are, in no time."""
+        """Count many at once; if all are in one bucket, as tiny items are, by two searches."""
         self.total += sum(seconds)
         first, last = bisect_left(BOUNDS, min(seconds)), bisect_left(BOUNDS, max(seconds))
         if first == last:
@@ -50,7 +50,7 @@ class SecondsHistogram:
             self.counts.update(map(partial(bisect_left, BOUNDS), seconds))
 
     def buckets(self) -> list[tuple[str, float]]:
-        """Return upper bounds and how many are at most as long."""
+        """Return each upper bound in seconds, as text, and the number of items up to it."""
         sums = accumulate(self.counts[at] for at in range(len(NAMES)))
         return list(zip(NAMES, map(float, sums), strict=True))
 
@@ -72,7 +72,7 @@ class Metrics:
         self.registry.register(self)
 
     def observe(self, outcomes: Outcomes) -> None:
-        """Count outcomes, not each for itself."""
+        """Count outcomes, all at once."""
         seconds: Sequence[float] = outcomes.seconds
         if outcomes.postponed:
             kept = enumerate(seconds)
@@ -93,7 +93,7 @@ class Metrics:
         replace(self.path, generate_latest(self.registry))
 
     def collect(self) -> "Iterator[Metric]":
-        """Yield what there is to tell, as the library asks for it."""
+        """Yield the metrics, as the library asks for them."""
         if self.live:
             yield from self._counters(self.live)
             yield from self._gauges(self.live)
@@ -101,8 +101,8 @@ class Metrics:
     def _counters(self, live: Live) -> "Iterator[Metric]":
         from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily  # noqa: PLC0415
 
-        # The journal may correct an outcome later, and a counter that sinks would be taken for one
-        # that began anew.
+        # The journal may correct an outcome later, and Prometheus takes a counter that sinks for
+        # one that was reset.
         for status, count in ((DONE, live.done), (FAILED, live.failed)):
             self.ended[status] = max(self.ended[status], count)
         diverted = Counter(dict.fromkeys(FATES, 0))
@@ -132,12 +132,12 @@ class Metrics:
         gauges = {
             "items_waiting": ("Items that were read and are not begun.", live.waiting),
             "workers": ("Workers that are ready for items.", len(workers)),
-            "workers_busy": ("Workers that are at one.", busy),
+            "workers_busy": ("Workers that have an item.", busy),
             "main_memory_bytes": ("Memory of the main process.", live.memory),
             "workers_memory_bytes": ("Memory of all workers.", sum(one.memory for one in workers)),
         }
         if live.unsettled is not None:
-            text = "Outcomes that the job was not yet told of."
+            text = "Committed outcomes that settled() has yet to take."
             gauges["outcomes_unsettled"] = (text, live.unsettled)
         for name, (text, value) in gauges.items():
             yield GaugeMetricFamily(f"{PACKAGE}_{name}", text, value)

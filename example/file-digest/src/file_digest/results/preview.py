@@ -1,4 +1,4 @@
-"""What a run would do, asked of a journal without touching it."""
+"""Find the items that a run would do, without touching its journal."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -14,14 +14,14 @@ from .known import NO_OUTCOME, recorded
 
 @contextmanager
 def preview(path: Path, final: tuple[str, ...]) -> Iterator[Callable[[list[Item]], list[Item]]]:
-    """Yield what leaves out the items that have an outcome.
+    """Yield a function that leaves out the items that have an outcome.
 
     Args:
-        path: The journal; one that does not exist yet has none.
-        final: With which status an item is left out.
+        path: The journal; one that does not exist yet has no outcomes.
+        final: Statuses with which an item is left out.
 
     Raises:
-        JournalError: It is none, or damaged.
+        JournalError: It is no journal, or damaged.
     """
     check(path)
     if not real_file(path).exists():

@@ -1,7 +1,7 @@
-"""Outcomes that ended long ago are removed: by the run itself, in portions, or where none lives.
+"""Remove old outcomes: in portions, by a live run itself, or without a run by ``prune``.
 
-Main stays the journal's only writer: for a run that lives, ``prune`` leaves a request beside the
-file. If it wrote itself it could be stopped (Ctrl-Z) with SQLite's lock held, and fail the run.
+Main stays the journal's only writer: for a live run, ``prune`` leaves a request beside the file. If
+``prune`` wrote, Ctrl-Z could stop it while it holds SQLite's lock, and fail the run.
 """
 
 import os
@@ -29,13 +29,13 @@ FIRST = -1 << 63
 FEWEST, MOST = 500, 10_000
 """Rows that a portion looks at."""
 PORTION_SECONDS = 0.05
-"""After a portion that took main longer the next is half as large: rows may be of megabytes."""
+"""Seconds above which the next portion is half as large: rows may have megabytes."""
 PAGES = 250
 """Free pages that a portion gives back."""
 INCREMENTAL = 2
 """The ``PRAGMA auto_vacuum`` of a file whose free pages can be given back one by one."""
 SPARE = 0.1
-"""The share of free pages that stays while a run lives, for what comes."""
+"""Share of free pages to keep during a run, for new rows."""
 PASS_SECONDS = 3_600.0
 """The longest time between two passes of a run's own."""
 ANSWER_SECONDS = 10.0
@@ -52,7 +52,7 @@ class Pruned(NamedTuple):
 
 
 class Pruner:
-    """Removes what a run need not keep, in passes from the oldest row on, portion by portion."""
+    """Removes old outcomes during a run, in passes from the oldest row on, portion by portion."""
 
     def __init__(self, path: Path, database: sqlite3.Connection, keep: float | None) -> None:
         """Begin nothing yet.
@@ -68,7 +68,7 @@ class Pruner:
         self.after, self.portion, self.next_pass = FIRST, FEWEST, 0.0
 
     def go_on(self, least: int) -> int:
-        """Look at the next rows, at least at so many; return how many were removed."""
+        """Look at ``least`` or more of the next rows; return how many were removed."""
         if (asked := self._request()) != self.asked:
             self.asked, self.after = asked, FIRST
         if asked is None and (self.keep is None or time.monotonic() < self.next_pass):
@@ -118,12 +118,12 @@ def remove(
 
 
 def give_back(database: sqlite3.Connection, spare: float, most: int) -> bool:
-    """Make the file smaller by some free pages; return False where that is done.
+    """Return some free pages to the file system; return False if there are none to return.
 
     Args:
         database: The journal.
         spare: The share of its pages that may stay free.
-        most: How many pages go at most.
+        most: Largest number of pages to return.
     """
     pages, free = _pragma(database, "page_count"), _pragma(database, "freelist_count")
     excess = min(free - int(spare * pages), most)
@@ -135,7 +135,7 @@ def give_back(database: sqlite3.Connection, spare: float, most: int) -> bool:
 
 
 def prune(path: Path, before: float) -> Pruned:
-    """Remove what ended before a time, by ``time.time``; a run that lives is asked to do that.
+    """Remove outcomes that ended before a time, by ``time.time``; a live run is asked to do it.
 
     Raises:
         JournalError: There is no journal, it cannot be written, or the run does not answer.
@@ -181,7 +181,7 @@ def _prune_alone(path: Path, before: float) -> bool:
             last, more, _ = remove(database, before, last, MOST)
         with database:
             database.execute(REMOVE_EVENTS, (before,))
-        if not _is_incremental(database):  # a file of an earlier version is written anew, once
+        if not _is_incremental(database):  # a file of an earlier version is rewritten, once
             database.execute(f"PRAGMA auto_vacuum = {INCREMENTAL}")
             database.execute("VACUUM")
         while give_back(database, 0.0, MOST):

@@ -1,4 +1,4 @@
-"""What a journal holds, for those who only read it; also while a run writes to it."""
+"""Read a journal, also while a run writes to it."""
 
 import json
 import re
@@ -29,7 +29,7 @@ KINDS: dict[str, set[type]] = {name: {str} for name in COLUMNS}
 KINDS |= {"result": {str, NOTHING}, "error": {str, NOTHING}}
 KINDS |= {"attempts": {int}, "started": {float}, "seconds": {float}}
 KINDS |= {"peak_memory": {int, NOTHING}}
-"""What runs record in each column."""
+"""Types that runs record in each column."""
 EVENT_KINDS: dict[str, set[type]] = {
     "at": {float},
     "worker": {str},
@@ -54,12 +54,12 @@ CONTAINER = re.compile(r"\[(?:[Sv](?:,[Sv])*)?\]|\{(?:S:[Sv](?:,S:[Sv])*)?\}")
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a journal holds."""
+    """The contents of a journal in numbers."""
 
     done: int
     failed: int
     errors: dict[str, int]
-    """Name of an error to how many items failed with it."""
+    """Name of an error to the number of items that failed with it."""
 
 
 def summarize(path: Path) -> Summary:
@@ -92,8 +92,8 @@ def rows(
 
     Args:
         path: The journal.
-        damaged: Told the key of a row that some other program or a fault of the disk made what no
-            run records, and what is wrong; the row comes all the same, as well as it can be read.
+        damaged: Called with the key of a row that another program or a disk fault has damaged, and
+            with what is wrong; the row is yielded all the same, as far as it can be read.
         without: Columns that are not read, and come as None.
 
     Raises:
@@ -106,9 +106,9 @@ def rows(
 def rows_twice(
     path: Path, damaged: Callable[[str, str], None]
 ) -> tuple[Iterator[Outcome], Iterator[Outcome]]:
-    """Return what ``rows`` does, and once more the same, whatever a run writes meanwhile.
+    """Return the outcomes twice, from one snapshot, whatever a run writes meanwhile.
 
-    Only the second tells of damage, and is to be read after the first.
+    Only the second reports damage; it has to be read after the first.
     """
     database = open_to_read(path)
     first = _each_outcome(path, database, lambda *_: None)
@@ -174,7 +174,7 @@ def _are_as_recorded(columns: list[tuple[Any, ...]]) -> bool:
 
 
 def _mended(values: list[Any]) -> tuple[Outcome, list[str]]:
-    """Make what can be made of a row, and say what is wrong with it."""
+    """Repair a row as far as possible; return it and its faults."""
     faults: list[str] = []
     row = dict(zip(COLUMNS, values, strict=True))
     for name, value in row.items():
@@ -194,11 +194,11 @@ def _mended(values: list[Any]) -> tuple[Outcome, list[str]]:
 
 
 def worker_events(path: Path, damaged: Callable[[str, str], None]) -> list[WorkerEvent]:
-    """Return the events of all workers, in their order; none from a journal of before there were.
+    """Return the events of all workers, in order; none from a journal of a version without them.
 
     Args:
         path: The journal.
-        damaged: Told of an event that is what no run records, and is left out.
+        damaged: Called for a damaged event, which is left out.
 
     Raises:
         JournalError: There is no journal at ``path``, or the file itself is damaged.

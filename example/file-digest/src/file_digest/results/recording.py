@@ -1,4 +1,4 @@
-"""How outcomes and events get into the journal: all at once, or one by one where some are odd."""
+"""Insert outcomes and events into the journal: all at once, or one by one where some are odd."""
 
 import hashlib
 import sqlite3
@@ -15,11 +15,11 @@ REPLACE = "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 INSERT_EVENT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 DROP_EVENTS = "DELETE FROM events WHERE rowid <= (SELECT MAX(rowid) FROM events) - ?"
 TOO_LARGE = (sqlite3.DataError, sqlite3.InterfaceError, OverflowError)
-"""What sqlite3 raises for a row or a text above SQLITE_LIMIT_LENGTH, or above 2 GB."""
+"""Errors of sqlite3 for a row or a text above SQLITE_LIMIT_LENGTH, or above 2 GB."""
 SHOWN = 1_000
-"""Characters of a text that is too large which are kept at either end, at most."""
+"""Characters to keep at either end of a text that is too large, at most."""
 DETAIL_CHARACTERS = 500
-"""The most that is kept of an event's detail, which may be the owner's text of any length."""
+"""Characters to keep of an event's detail, which may be the owner's text of any length."""
 
 
 def insert(
@@ -33,7 +33,7 @@ def insert(
 
     Args:
         database: The journal.
-        outcomes: Returns them, each time anew.
+        outcomes: Returns a new iterator over them at each call.
         count: How many these are.
         retried: Stored keys whose row is one of an earlier run, to be replaced once.
         events: What is pending of them; the oldest that the journal has go, see ``WorkerEvents``.
@@ -69,7 +69,7 @@ def _insert_events(database: sqlite3.Connection, events: WorkerEvents) -> None:
 
 
 def _storable_event(database: sqlite3.Connection, event: WorkerEvent) -> WorkerEvent:
-    """Return an event as it is stored: with the one line that names what may be a traceback."""
+    """Return an event as it is stored: of a traceback, with the line that names the error."""
     detail = storable(error_name(event.detail)[:DETAIL_CHARACTERS])
     key = None if event.key is None else key_in(database, event.key)
     return event._replace(detail=detail, key=key)

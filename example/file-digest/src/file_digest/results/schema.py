@@ -1,4 +1,4 @@
-"""The journal's tables by version, and how a file of an older version gets what it lacks.
+"""The journal's tables by version, and the migration of a file of an older version.
 
 A file of SQLite has two numbers for its application to set: what it is, and its version.
 https://sqlite.org/pragma.html#pragma_application_id
@@ -43,10 +43,10 @@ PEAK_MEMORY = "ALTER TABLE outcomes ADD COLUMN peak_memory INTEGER"
 UNSETTLED = "CREATE TABLE unsettled (number INTEGER PRIMARY KEY)"
 """Rows of outcomes that the job's ``settled`` has yet to take; none of an older version's."""
 JOB = "CREATE TABLE job (digest TEXT)"
-"""Of the job's source in the last run; no row where no run of this version or a later one was."""
+"""Digest of the job's source in the last run; no row before the first run of this version."""
 STEPS = (OUTCOMES, EVENTS, PEAK_MEMORY, UNSETTLED, JOB)
-"""What each version added to the one before it. Only ever append: a file goes through those that it
-lacks, and a new file through all."""
+"""The additions of each version to the one before. Only ever append: an older file goes through the
+steps that it lacks, a new file through all."""
 VERSION = len(STEPS)
 UNMARKED = 1
 """The version whose files have neither number set."""
@@ -93,7 +93,7 @@ def outcome_columns(version: int) -> tuple[str, ...]:
 
 
 def create(path: Path) -> None:
-    """Make an empty journal appear all at once, so that a kill leaves none that is half made."""
+    """Create an empty journal atomically, so that a kill leaves no half-made one."""
     new = beside(path, "-new")
     new.unlink(missing_ok=True)
     with closing(sqlite3.connect(new)) as database:

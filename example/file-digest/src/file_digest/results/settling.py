@@ -12,7 +12,7 @@ from typing import Self
 
 from ..items.messages import ContractError, Outcome
 from ..items.outcomes import NEW_OUTCOME
-from ..system.capacity import patiently
+from ..system.capacity import start_with_retries
 from ..system.clock import back_off
 from ..system.errors import describe
 from ..system.signals import StopRequest
@@ -30,7 +30,7 @@ TICK = 0.1
 CLOSE_SECONDS = 0.2
 MOST_ROWS = 1_000
 MOST_CHARACTERS = 8_000_000
-"""Of results and errors in one call, about: memory stays flat, however long they are."""
+"""Characters of results and errors in one call, about: long ones must not fill the memory."""
 NOTE = """
 CREATE TEMP TRIGGER note_unsettled AFTER INSERT ON outcomes
 BEGIN INSERT INTO unsettled VALUES (new.rowid); END
@@ -44,12 +44,12 @@ SETTLED = "DELETE FROM unsettled WHERE number = ?"
 
 
 class Settler:
-    """Calls ``settled``, in one thread of main, with a batch after the other in their order.
+    """Calls ``settled``, in one thread of main, with one batch after another, in their order.
 
         journal ── batch ──▶ look ──▶ thread: job.settled ──▶ look ── settled ──▶ journal
 
     The journal is the backlog, one batch of it is in memory. Main alone reads and writes it, in
-    ``look``; so whatever becomes of the thread holds up nobody.
+    ``look``; so a thread that hangs holds up nothing else.
     """
 
     def __init__(self, call: Settled | None, journal: Journal, stop: StopRequest) -> None:
@@ -58,7 +58,7 @@ class Settler:
         Args:
             call: The job's ``settled``; without one nothing is ever unsettled.
             journal: Of the run.
-            stop: Is woken when a call has returned.
+            stop: Woken when a call has returned.
 
         Raises:
             JournalError: The file is damaged.
@@ -79,11 +79,11 @@ class Settler:
     def __enter__(self) -> Self:
         """Begin, if there is anything to call."""
         if self.wanted:
-            patiently(self.thread.start)
+            start_with_retries(self.thread.start)
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Call no more; a call that hangs keeps nobody."""
+        """Call no more; do not wait for a call that hangs."""
         self.closed = True
         self.hurry.set()
         self.batches.put([])
@@ -113,8 +113,8 @@ class Settler:
     def drain(self) -> Iterator[int]:
         """Wait until all is settled, and yield how many are not, at least once a ``TICK``.
 
-        No longer than a stop allows, and without a stop no longer than its grace period once
-        nothing more is settled: ``settled`` fails each time then, or hangs.
+        A stop limits the wait to its grace period. Without a stop, the wait ends once nothing was
+        settled for a grace period: ``settled`` fails each time then, or hangs.
         """
         stop, taken, since = self.stop, -1, 0.0
         self.hurry.set()
@@ -179,7 +179,7 @@ def settled_of(job: ModuleType) -> Settled | None:
     """Return the job's ``settled``, if it has one.
 
     Raises:
-        ContractError: It is no function, or one whose call alone does nothing.
+        ContractError: It is not a plain function: a coroutine or generator function, for example.
     """
     call: object = getattr(job, "settled", None)
     if call is None:

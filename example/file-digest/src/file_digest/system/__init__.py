@@ -1,1 +1,1 @@
-"""What the operating system does for the service."""
+"""Processes, signals, files, limits and clocks of the operating system."""

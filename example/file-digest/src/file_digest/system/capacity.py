@@ -1,4 +1,4 @@
-"""When no more processes or threads are to be had, as at RLIMIT_NPROC: setrlimit(2)."""
+"""Cope with the limit of processes and threads, such as RLIMIT_NPROC: setrlimit(2)."""
 
 import os
 import random
@@ -17,12 +17,12 @@ if sys.platform != "win32":
 ATTEMPTS = 5
 BACK_OFF_SECONDS = 0.05
 NO_MORE = (
-    "no more processes or threads are to be had: raise `ulimit -u`, or a container's limit of pids"
+    "no more processes or threads can be started: raise `ulimit -u`, or a container's limit of pids"
 )
 NO_FORK = 75
 """Exit code of a forkserver that cannot fork; a temporary failure: sysexits(3)."""
 END_SECONDS = 0.2
-"""How long it is looked for."""
+"""Seconds to wait for that exit code."""
 
 Started = TypeVar("Started")
 
@@ -38,11 +38,11 @@ def reason_for(error: BaseException) -> str:
     return NO_MORE if is_exhausted(error) else f"{type(error).__name__}: {error}"
 
 
-def patiently(start: Callable[[], Started]) -> Started:
-    """Start something that the run cannot do without; others may leave room for it in a while.
+def start_with_retries(start: Callable[[], Started]) -> Started:
+    """Start a process or thread that the run needs, with some attempts while the limit is reached.
 
     Raises:
-        WorkersCannotStartError: They did not, in spite of back-off.
+        WorkersCannotStartError: The limit was still reached after ``ATTEMPTS``.
         OSError, RuntimeError: It failed for another reason.
     """
     for attempt in range(1, ATTEMPTS + 1):
@@ -56,7 +56,7 @@ def patiently(start: Callable[[], Started]) -> Started:
 
 
 def check_threads(count: int) -> None:
-    """Make sure that so many threads or processes can be started.
+    """Make sure that ``count`` threads or processes can be started, by starting threads.
 
     Raises:
         RuntimeError: They cannot.
@@ -70,7 +70,7 @@ def check_threads(count: int) -> None:
 
 
 def forkserver_cannot_fork() -> bool:
-    """Whether that is why the forkserver ended; it is left for multiprocessing to reap."""
+    """Whether the forkserver ended because it could not fork; multiprocessing reaps it later."""
     if sys.platform != "win32" and hasattr(os, "waitid"):
         pid = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined] # noqa: SLF001
         deadline = time.monotonic() + END_SECONDS

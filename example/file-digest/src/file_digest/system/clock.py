@@ -1,4 +1,4 @@
-"""Main's clock: the time during which main itself stood still is nobody's; and back-off."""
+"""Main's clock, which leaves out the time during which main itself stood still; and back-off."""
 
 import logging
 import random
@@ -9,20 +9,20 @@ from collections.abc import Callable
 log = logging.getLogger(__name__)
 
 GAP_SECONDS = 1.5
-"""Main's loop looks at the clock far more often: what takes longer is a gap."""
+"""Longest time between two readings by main's loop; a longer one is a gap."""
 
 FIRST_BACK_OFF, MOST_BACK_OFF = 1.0, 60.0
-"""Seconds until the owner's code is called again that raised; doubled each time."""
+"""Seconds until code of the owner that raised is called again: first, and at most."""
 
 
 def back_off(failures: int) -> float:
-    """Return for how many seconds to wait, with jitter, after so many failures before this one."""
+    """Return the seconds to wait, with jitter, after ``failures`` failures before this one."""
     delay = min(FIRST_BACK_OFF * 2.0 ** min(failures, 30), MOST_BACK_OFF)
     return delay * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
 
 
 class Clock:
-    """Seconds that go by while main runs.
+    """Counts the seconds during which main runs.
 
     After Ctrl-Z and ``fg``, SIGSTOP and SIGCONT, or a machine that was suspended, no item has used
     up its time limit, no worker its time to start, and no grace period is over.
@@ -33,11 +33,11 @@ class Clock:
         self.read = read
         self.latest = read()
         self.stood = 0.0
-        """Seconds of all gaps so far: what to add to a time of this clock for ``read``'s."""
+        """Seconds of all gaps so far: the difference between ``read`` and this clock."""
         self.lock = threading.Lock()  # this process's own: a Pool's thread looks at the clock, too
 
     def now(self) -> float:
-        """Return the time without the gaps; a gap is what lies between two calls of this."""
+        """Return the time without the gaps, which are found between two calls of this."""
         with self.lock:
             read, latest = self.read(), self.latest
             self.latest = read

@@ -11,7 +11,7 @@ TRACEBACK = re.compile(
     r"(payload cannot be sent to a worker: )?"
     r"(?:(?:  \+ Exception Group )?Traceback(?: \(most recent call last\):)?\n|  File )"
 )
-"""How a text begins that is a traceback, perhaps with the words that tell where it came from."""
+"""The beginning of a traceback, perhaps after the words that tell where it came from."""
 CHAINED = re.compile(
     r"\n\n(?:The above exception was the direct cause of the following exception"
     r"|During handling of the above exception, another exception occurred):\n\n"
@@ -26,7 +26,7 @@ class WorkersCannotStartError(Exception):
 
 
 class RefusedError(Exception):
-    """What was asked for cannot be done; the message is one line, and nothing was touched."""
+    """The request cannot be carried out; the message is one line, and nothing was touched."""
 
 
 class EngineRefusedError(RefusedError):
@@ -42,7 +42,7 @@ class EngineLostError(Exception):
 
 
 def describe(error: BaseException) -> str:
-    """Return an exception as text, with its traceback and causes, whatever it does to hinder it."""
+    """Return an exception as text, with traceback and causes, even if its own methods raise."""
     first = error.__traceback__.tb_next if error.__traceback__ else None  # without our own frame
     name = name_of(error)
     try:
@@ -54,7 +54,7 @@ def describe(error: BaseException) -> str:
 
 
 def name_of(error: BaseException) -> str:
-    """Return an exception's type and the first line of its message, whatever that does."""
+    """Return an exception's type and the first line of its message, even if ``str()`` raises."""
     kind = type(error)
     name = kind.__qualname__
     if kind.__module__ not in ("builtins", "__main__"):

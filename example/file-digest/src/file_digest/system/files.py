@@ -1,4 +1,4 @@
-"""Files: what a path means, whether it can be written, and files that appear once complete."""
+"""Files: resolve paths, check that they can be written, and replace files once complete."""
 
 import os
 import signal
@@ -15,13 +15,13 @@ if sys.platform != "win32":
     import fcntl
 
 STDOUT = Path("-")
-"""Stands for standard output where a file is meant; a path that was given is absolute."""
+"""Stands for standard output in place of a file; any path from the command line is absolute."""
 HIGH, BELOW = 4096, 32
-"""Where a duplicate is meant to be: so high, or that far below the limit of descriptors."""
+"""Lowest number of a duplicate, or its distance from a lower limit of descriptors."""
 NEW = "-new"
 """Ending of a file that is about to take another's place."""
 MOST_NAME_BYTES = 255
-"""Where the system does not tell how long a file's name may be."""
+"""Longest name of a file where the system does not tell its own limit."""
 
 try:
     _began = os.getcwd()
@@ -29,16 +29,16 @@ except FileNotFoundError:
     _began = os.sep
 
 _given: dict[str, str] = {}
-"""Absolute paths, and what a person called them."""
+"""Absolute paths to their text on the command line."""
 
 
 def meant_by(text: str) -> Path:
-    """Return the absolute path that a text means in the working directory of now.
+    """Return the absolute path of a text, from the current working directory.
 
-    The job may change directory later, at its import already.
+    The job may change directory later, even at its import.
 
     Raises:
-        ValueError: It means none; the message says why.
+        ValueError: It is not a valid path; the message says why.
     """
     path = os.path.expanduser(text)
     if path.startswith("~"):
@@ -59,7 +59,7 @@ def meant_by(text: str) -> Path:
 def leave_lost_folder() -> None:
     """Return to where this process began if its working directory does not exist any more.
 
-    A process cannot be started from such a one: multiprocessing tells the new one where it is. The
+    A process cannot be started from there: multiprocessing passes the directory to the new one. The
     job may have changed to a folder that it removed later.
     """
     try:
@@ -82,10 +82,10 @@ def check_writable(path: Path, beside: Iterable[str] = ()) -> None:
 
     Args:
         path: The file.
-        beside: What the names of files that come beside it add to its own.
+        beside: Endings that files beside it add to its name.
 
     Raises:
-        OSError: It cannot; nothing was touched.
+        OSError: It cannot be created or written; nothing was touched.
     """
     _check_name(path, max(map(len, beside), default=0))
     if path.is_dir():
@@ -112,8 +112,7 @@ def _check_name(path: Path, more: int) -> None:
 def replacing(path: Path) -> Iterator[TextIO]:
     """Open a file that takes the place of ``path`` once it is complete.
 
-    What is no regular file, such as a device or a FIFO, is written to as it is; of a link, what it
-    leads to is replaced.
+    A device, a FIFO or the like is written to directly; of a link, its target is replaced.
 
     Raises:
         OSError: It cannot be written.
@@ -138,7 +137,7 @@ def replacing(path: Path) -> Iterator[TextIO]:
 
 
 def replace(path: Path, data: bytes) -> None:
-    """Replace a file's content; whoever reads it has the old or the new, and never a half.
+    """Replace a file's content atomically: a reader sees the old or the new.
 
     Raises:
         OSError: It cannot be written.
@@ -149,10 +148,10 @@ def replace(path: Path, data: bytes) -> None:
 
 
 def high_duplicate(descriptor: int) -> int:
-    """Return a duplicate where those who close a row of descriptors seldom come.
+    """Return a duplicate at a high number, or the descriptor itself if there is no such number.
 
-    And where nobody else's file is to be found soon after: the lowest free number is given. It is
-    the descriptor itself where there is no such number.
+    Code that closes a range of descriptors seldom reaches it, and since new files get the lowest
+    free number, none takes its place soon.
     """
     if sys.platform != "win32":
         with suppress(OSError, ValueError):

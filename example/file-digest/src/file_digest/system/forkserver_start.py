@@ -1,10 +1,10 @@
-"""Imported by multiprocessing's forkserver, and by nobody else, before all other modules.
+"""Imported by multiprocessing's forkserver, and by no other process, before all other modules.
 
 The forkserver starts with main's signals blocked, see ``processes.start_helpers``. Here it leaves
 main's session and unblocks them: its children, ours and those of the job, begin with none blocked.
 
-Where it cannot fork, as at RLIMIT_NPROC, it would end with a traceback and main not learn why: it
-ends with an exit code that says so.
+If it cannot fork, as at RLIMIT_NPROC, it ends with an exit code that tells main so, and not with a
+traceback.
 """
 
 import os

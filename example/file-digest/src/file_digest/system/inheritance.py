@@ -1,8 +1,8 @@
-"""What main inherits from who started it, and what the processes that it starts inherit from main.
+"""Inheritance of signals and descriptors: by main from its starter, by children from main.
 
-Whoever forks in main, be it ``items()`` or a library, makes a copy of it: with handlers that would
-swallow the SIGTERM of ``Pool.terminate``, and with the ends of pipes by which others learn that
-main is gone. A copy lets go of both before anything else happens in it.
+A fork in main, by ``items()`` or a library, makes a copy of it: with handlers that would swallow
+the SIGTERM of ``Pool.terminate``, and with the ends of pipes by which others learn that main is
+gone. The copy gives up both before anything else happens in it.
 """
 
 import os
@@ -28,18 +28,18 @@ class Closable(Protocol):
 End = TypeVar("End", bound=Closable)
 
 MAINS_SIGNALS = {signal.SIGINT, signal.SIGTERM}
-"""Those that main handles, and that begin as Python has them in whatever main starts."""
+"""Signals that main handles; processes that main starts have Python's defaults for them."""
 if sys.platform != "win32":
     MAINS_SIGNALS |= {signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1}
     SIGKILL = signal.SIGKILL
 else:
     SIGKILL = signal.SIGTERM  # os.kill ends a process by TerminateProcess for any signal
 IGNORED = {number for number in MAINS_SIGNALS if signal.getsignal(number) == signal.SIG_IGN}
-"""Ignored from the start, as nohup and a script's ``&`` have it: they stay so."""
+"""Signals that were ignored at the start, as by nohup and a script's ``&``: they stay ignored."""
 
 
 class Forks:
-    """What is done around every fork of main."""
+    """The hooks around every fork of main."""
 
     def __init__(self) -> None:
         """Do nothing until main has something to keep from its children."""
@@ -47,7 +47,7 @@ class Forks:
         self.handled: set[int] = set()
         self.ends: WeakSet[Closable] = WeakSet()
         self.lock = threading.RLock()
-        """Main's own: held while a thread forks, or makes what a child must let go of."""
+        """Main's own: held while a thread forks, or makes ends that a child has to close."""
         self.mask: set[int] = set()
 
     def watch(self) -> None:
@@ -74,7 +74,7 @@ class Forks:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def begin_child(self) -> None:
-        """Let go of what is main's; a child's own children find nothing to do here."""
+        """Drop main's handlers and ends; a child's own children then find nothing to drop."""
         self.forked = True
         if self.handled:
             signal.set_wakeup_fd(-1)
@@ -99,8 +99,8 @@ def handle(number: int, handler: Handler) -> None:
         signal.signal(number, handler)
 
 
-def keep(make: Callable[[], tuple[End, End]]) -> tuple[End, End]:
-    """Make a pair of connected ends; a process that main forks lets go of the first."""
+def open_pair(make: Callable[[], tuple[End, End]]) -> tuple[End, End]:
+    """Make a pair of connected ends; a process that main forks closes the first."""
     _forks.watch()
     with _forks.lock:
         ends = make()
@@ -108,17 +108,17 @@ def keep(make: Callable[[], tuple[End, End]]) -> tuple[End, End]:
     return ends
 
 
-def pass_on() -> None:
-    """In a forkserver that has imported the job: ``was_forked`` is true in its children."""
+def mark_as_forked() -> None:
+    """Make ``was_forked`` true in the children of a forkserver that has imported the job."""
     _forks.forked = True
 
 
 def was_forked() -> bool:
-    """Whether this process is a copy: what another imported and registered is there."""
+    """Whether this process is a fork, which has the modules and hooks of its parent."""
     return _forks.forked
 
 
-def heed_children() -> None:
+def reset_sigchld() -> None:
     """Let the kernel keep how children ended, which it does not where SIGCHLD is ignored, wait(2).
 
     Whoever started main may have ignored it, a shell's ``trap '' CHLD`` for example, or the job.
@@ -128,7 +128,7 @@ def heed_children() -> None:
 
 
 def lead_session() -> None:
-    """In a new process: lead a session of our own, and unblock what main blocked until then.
+    """Lead a session of this new process's own, and unblock the signals that main blocked.
 
     A terminal's Ctrl-C, ``uv run`` and timeout(1) signal the processes of main's group. What came
     from them before is dropped: to ignore a signal discards it, see sigaction(2).

@@ -1,7 +1,7 @@
-"""How a process leaves: what the owner registered for its end runs, and keeps nobody for long.
+"""End a process: run the exit hooks that the job registered, within a deadline.
 
 Python itself waits without a deadline for threads and for atexit hooks. multiprocessing's children
-leave without their hooks (https://github.com/python/cpython/issues/83856).
+exit without running their hooks (https://github.com/python/cpython/issues/83856).
 """
 
 import atexit
@@ -17,52 +17,52 @@ from multiprocessing import active_children, util
 from typing import NoReturn
 
 LEAVE_SECONDS = 10.0
-"""In which main has to be gone, whatever hooks and threads there are."""
+"""Seconds for all of main's end, whatever hooks and threads there are."""
 THREAD_SECONDS = 1.0
-"""How long threads that are no daemons may take of that."""
+"""Seconds of that for threads that are no daemons."""
 SHUTDOWN_TIMEOUT = 1.0
-"""The same for all of a worker's end."""
-LAST = 1_000
-"""Priority of a worker's hooks among multiprocessing's finalizers: they may need what those end."""
+"""Seconds for all of a worker's end."""
+HOOKS_PRIORITY = 1_000
+"""Priority of a worker's hooks among multiprocessing's finalizers: hooks run before those."""
 
 _latest = [float("inf")]
 
 
 def within(seconds: float) -> None:
-    """Bound main's end to so many seconds from now, if that is less than ``LEAVE_SECONDS``."""
+    """Bound main's end to ``seconds`` from now, if that is less than ``LEAVE_SECONDS``."""
     _latest[0] = time.monotonic() + seconds
 
 
 def leave(code: int) -> NoReturn:
-    """In main: run the hooks, then leave with an exit code that nothing changes any more."""
+    """End main: run the exit hooks, then exit with ``code``, whatever the hooks raise."""
     seconds = max(0.0, min(LEAVE_SECONDS, _latest[0] - time.monotonic()))
     with _gone_in(seconds, code):
         _run_hooks(min(THREAD_SECONDS, seconds / 2))
         _flush()
     if threading.active_count() > 1:
-        # The owner's source may wait for input in a thread that nobody can end; to shut down an
-        # interpreter around it may abort: https://github.com/python/cpython/issues/87430
+        # The owner's source may wait for input in a thread that cannot be ended, and shutting down
+        # an interpreter around it may abort: https://github.com/python/cpython/issues/87430
         os._exit(code)
     sys.exit(code)
 
 
 def run_hooks_at_end(*, forked: bool) -> None:
-    """In a new worker: have its hooks run when it ends in good order.
+    """Run this worker's exit hooks when it ends in good order.
 
     Args:
-        forked: Whether it was forked from main. What main registered is for main to do: it may
-            remove what all share.
+        forked: Whether it was forked from main. Hooks that main registered are dropped then: they
+            may remove files that all processes use.
     """
     if forked:
         atexit._clear()  # noqa: SLF001 - as Python does since 3.14
         for finalizer in list(weakref.finalize._registry):  # type: ignore[attr-defined] # noqa: SLF001
             finalizer.atexit = False
         atexit.register(weakref.finalize._exitfunc)  # type: ignore[attr-defined] # noqa: SLF001
-    util.Finalize(None, _end_worker, exitpriority=LAST)
+    util.Finalize(None, _end_worker, exitpriority=HOOKS_PRIORITY)
 
 
 def end_in_time() -> None:
-    """In a forkserver that has imported the job: have its hooks run at its end, and that be soon.
+    """Run the exit hooks of a forkserver that has imported the job, with a deadline.
 
     Python would wait for its threads, without a deadline, before the hooks.
     """
@@ -102,7 +102,7 @@ def _gone_in(seconds: float, code: int) -> Iterator[None]:
             os._exit(code)
 
     watching = threading.Thread(target=watch, name="leaving", daemon=True)
-    with suppress(RuntimeError):  # no more threads are to be had
+    with suppress(RuntimeError):  # no more threads can be started
         watching.start()
     yield
     over.set()
@@ -111,7 +111,7 @@ def _gone_in(seconds: float, code: int) -> Iterator[None]:
 
 
 def _run_hooks(seconds: float) -> None:
-    """Do what Python does at its end, but wait for threads no longer than ``seconds``."""
+    """Run Python's own steps at exit, but wait for threads no longer than ``seconds``."""
     ours = (threading.main_thread(), threading.current_thread())
     if any(not thread.daemon for thread in threading.enumerate() if thread not in ours):
         ending = threading.Thread(target=threading._shutdown, name="ending", daemon=True)  # type: ignore[attr-defined] # noqa: SLF001
@@ -122,7 +122,7 @@ def _run_hooks(seconds: float) -> None:
 
 
 def _flush() -> None:
-    """Write what is buffered; what cannot be written must not become Python's exit code 120."""
+    """Flush standard streams; an error must not become Python's exit code 120."""
     for number, stream in enumerate((sys.stdout, sys.stderr), start=1):
         try:
             if stream:

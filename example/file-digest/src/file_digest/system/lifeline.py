@@ -1,4 +1,4 @@
-"""Who ends with whom: workers, and what they started, end with main, however main ends."""
+"""Tie processes to main: workers, and what they started, end with it, however main ends."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from . import streams
-from .inheritance import MAINS_SIGNALS, SIGKILL, keep, lead_session
+from .inheritance import MAINS_SIGNALS, SIGKILL, lead_session, open_pair
 
 if sys.platform != "win32":
     import fcntl
@@ -24,33 +24,33 @@ class Lifeline:
 
     def __init__(self) -> None:
         """Open both ends; main's is closed in all that main forks."""
-        self.mains_end, self.end = keep(_pipe)
+        self.mains_end, self.end = open_pair(_pipe)
 
     def close(self) -> None:
-        """Let go: processes that still hold on are killed."""
+        """Close both ends: processes that still follow main are killed."""
         self.mains_end.close()
         self.end.close()
 
 
 def follow_main(lifeline: Connection) -> None:
-    """In a new process, a worker: end with main, together with everything started from here.
+    """Tie this new worker, and everything that it starts, to the life of main.
 
     It leads a session, and so a group of processes, which main's death and ``processes.kill`` end
-    as a whole; what shall outlive it leaves the group by a setsid of its own. Signals are Python's.
+    as a whole; a child that has to outlive it calls setsid. Signal handlers are Python's defaults.
     """
     streams.protect(streams.HURRY_SECONDS)
     _leave_main()
     if sys.platform == "linux" and HAS_LIFELINE_SIGNALS:
-        # Linux needs no help for it, so whoever is stopped or holds the GIL in C code goes as well.
+        # The kernel does it, so a process that is stopped or holds the GIL in C code ends as well.
         _have_kernel_send(SIGKILL, lifeline, -os.getpgrp())
     else:
         threading.Thread(target=_wait_for_end, args=(lifeline,), daemon=True).start()
 
 
 def outlive_main(lifeline: Connection) -> None:
-    """In a new process, the listener: leave main's signals to main, but see to main's end oneself.
+    """Make this new process, the listener, ignore main's signals and outlive main by a moment.
 
-    One that is stopped is continued by main's end, or it would stay for ever.
+    Main's end continues a listener that is stopped, or it would stay for ever.
     """
     streams.protect(streams.HURRY_SECONDS)
     while _ties:
@@ -66,7 +66,7 @@ def outlive_main(lifeline: Connection) -> None:
 
 
 def empty_standard_input() -> None:
-    """Leave this process, and what it starts, nothing to read: main's input is main's."""
+    """Replace standard input by /dev/null: only main reads its own."""
     descriptor = os.open(os.devnull, os.O_RDONLY)
     os.dup2(descriptor, 0)
     if descriptor:
@@ -83,12 +83,12 @@ _mains_ends: list[Connection] = []
 
 @cache
 def tie_forked_children() -> None:
-    """In main, before the job is imported: end what the job forks there with main.
+    """Tie what the job forks in main to the life of main; call it before the job is imported.
 
-    Unless it leaves main's group of processes, or the system is not Linux.
+    Excepted is what leaves main's group of processes, and every system but Linux.
     """
     if sys.platform == "linux" and HAS_LIFELINE_SIGNALS:
-        mains_end, end = keep(_pipe)
+        mains_end, end = open_pair(_pipe)
         _mains_ends.append(mains_end)
         os.register_at_fork(after_in_child=partial(_tie, end, os.getpgrp()))
 
@@ -105,9 +105,9 @@ def _leave_main() -> None:
 
 
 def _leave_mains_forkserver() -> None:
-    """In a forked process: start another when the job wants one, for main's is no child of ours.
+    """Forget main's forkserver in a forked process, so that the job gets one of its own.
 
-    multiprocessing waits for it all the same, and fails.
+    Main's is no child of this process; multiprocessing waits for it all the same, and fails.
     """
     if sys.platform != "win32":
         server: Any = forkserver._forkserver  # noqa: SLF001 - there is no other way to let go of it

@@ -1,4 +1,4 @@
-"""Memory: how much is resident of processes, in bytes; how often Python looks it through."""
+"""Resident memory of processes, in bytes, and the garbage collector's frequency."""
 
 import gc
 import sys
@@ -15,7 +15,7 @@ LOOK_SECONDS = 0.1
 
 
 class PeakMemory:
-    """The most that this process has used so far.
+    """The peak of this process's resident memory.
 
     On Linux it is read from /proc, for getrusage(2) counts what the process was before execve(2),
     too. That takes 60 µs, so it is not done after every task of a few milliseconds.
@@ -47,7 +47,7 @@ def _high_water_mark() -> int | None:
 
 
 def used_by(pid: int) -> int:
-    """Return what a process uses now; 0 where it has just ended."""
+    """Return a process's resident memory in bytes; 0 if it has just ended."""
     if sys.platform != "linux":
         import psutil  # noqa: PLC0415 - no worker needs it
 
@@ -63,7 +63,7 @@ def used_by(pid: int) -> int:
             return 0
 
 
-def spare_the_collector() -> None:
+def collect_less_often() -> None:
     """Run the cyclic garbage collector less often, and never on what is imported by now.
 
     A run makes some objects for every item, which live for moments and are in no cycle; Python's

@@ -1,4 +1,4 @@
-"""Tell systemd how the service does: sd_notify(3)."""
+"""Report the service's state to systemd: sd_notify(3)."""
 
 import os
 import socket
@@ -13,18 +13,18 @@ class Notifier:
     """Sends datagrams to the socket that systemd names; without one it does nothing."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
-        """Read what systemd wants: ``NOTIFY_SOCKET``, ``WATCHDOG_USEC`` and ``WATCHDOG_PID``."""
+        """Read systemd's variables: ``NOTIFY_SOCKET``, ``WATCHDOG_USEC`` and ``WATCHDOG_PID``."""
         self.address = environment.get("NOTIFY_SOCKET", "").replace("@", "\0", 1)
         limit, pid = environment.get("WATCHDOG_USEC", ""), environment.get("WATCHDOG_PID", "")
         is_ours = limit.isdecimal() and pid in ("", str(os.getpid()))
         self.interval = int(limit) / 2_000_000 if is_ours else inf
-        """Seconds between two signs of life: half of what systemd waits for one."""
+        """Seconds between two signs of life: half of systemd's limit."""
         self.due = 0.0 if is_ours else inf
         self.status: str | None = None
         self.stops = False
 
     def beat(self, status: str) -> None:
-        """Tell that the service is up, the first time; what it is at, and that it is not stuck."""
+        """Send readiness the first time, ``status`` if it changed, and the watchdog's sign."""
         lines = ["READY=1"] if self.status is None else []
         if status != self.status:
             lines.append(f"STATUS={status}")
@@ -35,7 +35,7 @@ class Notifier:
         self._send(lines)
 
     def stopping(self) -> None:
-        """Tell, once, that the service is about to end."""
+        """Send, once, that the service is about to end."""
         if not self.stops:
             self.stops = True
             self._send(["STOPPING=1"])

@@ -1,6 +1,6 @@
-"""What the operating system allows: asked before anything starts, and extended where that is free.
+"""Check the limits of the operating system before anything starts, and raise those that can be.
 
-Otherwise it shows in the middle of a start, and as something else: "the forkserver died".
+Otherwise a limit shows in the middle of a start, disguised as "the forkserver died".
 """
 
 import os
@@ -17,13 +17,13 @@ if sys.platform != "win32":
 DESCRIPTORS = 40
 """Files, pipes and sockets that main has open, whatever workers it has."""
 SOCKET_BYTES = 103
-"""How long the path of a socket may be: unix(7); on macOS a little less than on Linux."""
+"""Longest path of a socket: unix(7); on macOS a little less than on Linux."""
 SOCKET_NAME = "/pymp-12345678/listener-12345678"
-"""What multiprocessing adds to its temporary folder for one."""
+"""Added by multiprocessing to the path of its temporary folder."""
 SHORT_FOLDER = "/tmp"  # noqa: S108 - mkdtemp makes a folder of its own in it
 
 
-def make_room(workers: int, each: int) -> None:
+def check_limits(workers: int, each: int) -> None:
     """Refuse, before anything starts, what the system does not allow.
 
     Args:
@@ -31,7 +31,7 @@ def make_room(workers: int, each: int) -> None:
         each: Descriptors that main needs for each.
 
     Raises:
-        RefusedError: No folder for temporary files will do.
+        RefusedError: No folder for temporary files is usable.
         WorkersCannotStartError: There are too few descriptors.
     """
     try:
@@ -42,13 +42,13 @@ def make_room(workers: int, each: int) -> None:
 
 
 def ensure_descriptors(workers: int, each: int, base: int = DESCRIPTORS, there: int = 0) -> None:
-    """Raise the soft limit of open files as far as this many workers need it.
+    """Raise the soft limit of open files as far as ``workers`` need it.
 
     Args:
-        workers: How many.
-        each: What main needs for each of them.
-        base: What it needs besides what is open by now.
-        there: How many of them there are already.
+        workers: Number of workers.
+        each: Descriptors that main needs for each of them.
+        base: Descriptors that it needs besides those and the ones that are open now.
+        there: Number of workers that exist already.
 
     Raises:
         WorkersCannotStartError: The hard limit is below that.
@@ -71,7 +71,7 @@ def ensure_socket_paths() -> None:
     """Make multiprocessing keep its sockets in a folder whose path is short enough.
 
     Raises:
-        OSError: There is none; the message names TMPDIR.
+        OSError: There is no such folder; the message names TMPDIR.
     """
     if _is_short(tempfile.gettempdir()):
         return

@@ -1,4 +1,4 @@
-"""Main's side of ``--preload``: what a forkserver is asked to import, and what came of it.
+"""Main's side of ``--preload``: the request to a forkserver, and its result.
 
     main ── Request, in a file that VARIABLE names ──▶ forkserver, see ``preloading``
     main ◀── Result, in a file named by its pid ───────┘
@@ -21,7 +21,7 @@ from .. import PACKAGE
 from .inheritance import SIGKILL
 
 MODULE = "preloading"
-"""What a forkserver imports to import the job."""
+"""The module with which a forkserver imports the job."""
 VARIABLE = f"_{PACKAGE.upper()}_PRELOAD"
 DIED = "the forkserver died"
 LATE = "the import took longer than --start-timeout"
@@ -29,7 +29,7 @@ LATE = "the import took longer than --start-timeout"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """How a forkserver is to import the job: as a worker would."""
+    """A request to a forkserver: import the job as a worker would."""
 
     log_level: str
     log_levels: Mapping[str, str]
@@ -41,29 +41,29 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of it."""
+    """The result of that import."""
 
     pid: int
     problem: str = ""
-    """Why the job is not imported; empty if it is."""
+    """The reason why the job is not imported; empty if it is."""
     seconds: float = 0.0
     records: Sequence[LogRecord] = ()
     output: Sequence[bytes] = ()
     """Lines that were printed."""
     threads: Sequence[str] = ()
-    """Names of those that the import has started."""
+    """Names of threads that the import has started."""
 
 
 def result_file(request: str, pid: int) -> Path:
-    """Return where the forkserver with that id tells its result."""
+    """Return the file for the result of the forkserver with that process id."""
     return Path(f"{request}-{pid}")
 
 
 class Preload:
-    """What main knows of its forkserver's import of the job."""
+    """Main's record of its forkserver's import of the job."""
 
     def __init__(self) -> None:
-        """Want none."""
+        """Ask for no import."""
         self.wanted = False
         self.pid = self.killed = 0
         self.done = True
@@ -72,12 +72,12 @@ class Preload:
         self.report: Callable[[Result], None] = lambda _: None
 
     def ask(self, request: Request, seconds: float, report: Callable[[Result], None]) -> None:
-        """Have each forkserver that is started from now on import the job.
+        """Make each forkserver that is started from now on import the job.
 
         Args:
-            request: How.
-            seconds: How long each may take.
-            report: Told each result.
+            request: Details of the import.
+            seconds: Longest time that each import may take.
+            report: Called with each result.
         """
         self.file = str(Path(util.get_temp_dir(), "preload"))
         self.seconds, self.report = seconds, report
@@ -91,12 +91,12 @@ class Preload:
         return self.wanted
 
     @property
-    def unsettled(self) -> bool:
-        """Whether it is worth a look at the forkserver before a process is started."""
+    def is_pending(self) -> bool:
+        """Whether ``look`` has to be asked before a process is started."""
         return self.wanted or bool(self.killed)
 
     def look(self, pid: int) -> bool:
-        """Return whether the forkserver is ready, which has this id by now."""
+        """Return whether the forkserver, with process id ``pid``, is ready."""
         if self.wanted and pid != self.pid:
             died, self.pid, self.done = not self.done, pid, False
             self.deadline = time.monotonic() + self.seconds
@@ -107,7 +107,7 @@ class Preload:
         return self.done and pid != self.killed
 
     def cancel(self) -> None:
-        """Want it no more; end a forkserver that is at it."""
+        """Give up the import; kill a forkserver that is busy with it."""
         self.wanted = False
         if not self.done:
             self.killed, self.done = self.pid, True
@@ -124,7 +124,7 @@ class Preload:
             self._give_up(LATE)
 
     def _give_up(self, problem: str) -> None:
-        """Leave the import to each worker, which tells its own trouble."""
+        """Leave the import to each worker, which reports its own error."""
         self.cancel()
         self.report(Result(self.pid, problem))
 

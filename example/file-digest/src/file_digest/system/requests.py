@@ -1,4 +1,4 @@
-"""What main is asked for by signals while it works: more workers or fewer, and stacks."""
+"""Requests by signals while main works: more workers or fewer, and stacks."""
 
 import signal
 import sys
@@ -16,23 +16,23 @@ if sys.platform != "win32":
     RESIZE.update({signal.SIGTTIN: 1, signal.SIGTTOU: -1})
     STACKS = signal.SIGUSR1
 FLOOD, FLOOD_SECONDS = 100, 1.0
-"""So many signals in such a time are a terminal's: it sends them to a job in the background that
-reads there, or writes after ``stty tostop``, until the job stops."""
+"""A number of signals, and seconds: as many in that time come from a terminal. It sends them to a
+background job that reads there, or writes after ``stty tostop``, until the job stops."""
 QUIET_SECONDS = 0.05
-"""How long after the last signal its number counts: it may be the first of a flood."""
+"""Seconds without a further signal before one counts: it may be the first of a flood."""
 
 
 class Requests:
-    """The requests that nobody has seen to yet."""
+    """The pending requests."""
 
     def __init__(self) -> None:
         """Begin without any."""
         self.resizes: deque[tuple[int, float]] = deque(maxlen=FLOOD)
-        """By how many workers, and when it came by ``time.monotonic``."""
+        """Change of the number of workers, and time of the request by ``time.monotonic``."""
         self.stacks = self.flooded = False
 
     def note(self, number: int, _frame: FrameType | None) -> None:
-        """Handle a signal; give it back to the terminal, to stop this process, in a flood."""
+        """Handle a signal; in a flood restore its default, so that it stops this process."""
         if number == STACKS:
             self.stacks = True
             return
@@ -44,7 +44,7 @@ class Requests:
             self.flooded = True
 
     def take_resize(self) -> int:
-        """Return how many more workers are wanted since the last call, or how many fewer: < 0."""
+        """Return the wanted change of the number of workers since the last call."""
         if not self.resizes or time.monotonic() - self.resizes[-1][1] < QUIET_SECONDS:
             return 0
         change = sum(self.resizes.popleft()[0] for _ in range(len(self.resizes)))
@@ -59,10 +59,10 @@ class Requests:
         return asked
 
     def listen(self) -> None:
-        """Install the handler, but for what is ignored."""
+        """Install the handler, except for ignored signals."""
         for number in (*RESIZE, *([STACKS] if STACKS else [])):
             handle(number, self.note)
 
 
 requests = Requests()
-"""Main's: what comes while it starts is seen to once it works."""
+"""Main's requests; those that come while it starts are handled once it works."""

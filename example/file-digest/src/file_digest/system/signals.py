@@ -15,11 +15,11 @@ AGAIN_SECONDS = 0.5
 """``uv run``, timeout(1) and terminals may deliver one request twice, within milliseconds."""
 IDLE_SECONDS = 0.5
 LAST_SECONDS = 1.2
-"""How long main's own end may take once the grace period is over."""
+"""Seconds that main's own end may take once the grace period is over."""
 
 
 class StopRequest:
-    """Whether, and how urgently, main was told to stop; also what wakes its loop."""
+    """Requests to stop main, and their deadline; also a socket that wakes its loop."""
 
     def __init__(self, grace: float, clock: Clock | None = None) -> None:
         """Allow ``grace`` seconds, by ``clock``, between the first request and the end."""
@@ -27,7 +27,7 @@ class StopRequest:
         self.requests: list[tuple[int, float]] = []
         """The signals that came, and when by ``time.monotonic``."""
         self.deadline: float | None = None
-        self.reopen = self.told = False
+        self.reopen = self.announced = False
         self.waker, self._wake_end = socket.socketpair()
         self.waker.setblocking(False)
         self._wake_end.setblocking(False)
@@ -54,12 +54,12 @@ class StopRequest:
 
     @property
     def seconds_for_idle(self) -> float:
-        """How long idle workers may take to leave where others are killed."""
+        """Seconds that idle workers get to leave while others are killed."""
         return 0.0 if self.urgent else IDLE_SECONDS
 
     @property
     def seconds_left(self) -> float:
-        """How long the end of main may take, if it was told to stop."""
+        """Seconds that the end of main may take after a request to stop."""
         if self.urgent:
             return IDLE_SECONDS
         left = self.grace if self.deadline is None else self.deadline - self.clock.now()
@@ -70,8 +70,8 @@ class StopRequest:
         self.deadline = self.clock.now() + self.grace
 
     def take_request(self) -> bool:
-        """Return True once, after the first signal: to tell people."""
-        fresh, self.told = self.requested and not self.told, self.requested
+        """Return True once, after the first signal, for a message on the screen."""
+        fresh, self.announced = self.requested and not self.announced, self.requested
         return fresh
 
     def take_reopen(self) -> bool:
@@ -100,7 +100,7 @@ class StopRequest:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Install the handlers, but for what is ignored, and put back what was there."""
+        """Install the handlers, except for ignored signals; restore the former ones at the end."""
         before = {number: signal.getsignal(number) for number in MAINS_SIGNALS}
         for number in (signal.SIGINT, signal.SIGTERM):
             handle(number, self.note)

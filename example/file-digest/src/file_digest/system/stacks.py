@@ -24,14 +24,14 @@ if sys.platform == "linux":
 elif sys.platform != "win32":
     REQUEST = signal.SIGUSR2
 ANSWER_SECONDS = 0.5
-"""How long a worker may take to answer; one that is stopped never does."""
+"""Seconds that a worker may take to answer; one that is stopped never does."""
 MOST_BYTES = 1 << 16
 RUNS_ITEMS = "task_runner.py"
 FRAME = re.compile(r'  File "(?P<file>.*)", line (\d+|\?\?\?) in ')
 
 
 def file_of(name: str) -> str:
-    """Return where a process that is called so writes its stack."""
+    """Return the path of the file for the stack of a process called ``name``."""
     return str(Path(util.get_temp_dir(), f"{name}.stack"))
 
 
@@ -43,7 +43,7 @@ def new_file(name: str) -> str:
 
 
 def write_to(path: str) -> None:
-    """In a new process: write the stack of each thread to a file when asked, and on a crash.
+    """Make this new process write its threads' stacks to a file when asked, and on a crash.
 
     The file appears once this process can be asked: before, the signal would end it.
     """
@@ -56,7 +56,7 @@ def write_to(path: str) -> None:
 
 
 def with_stack(path: str, target: Callable[..., None], *args: Any) -> None:
-    """Be a process that calls ``target``; it shows its stack if it can."""
+    """Call ``target`` in a new process, which writes its stack when asked, if possible."""
     with suppress(OSError):
         write_to(path)
     target(*args)
@@ -92,7 +92,7 @@ def read(path: str) -> str:
 def take(path: str) -> str:
     """Return the stack that a worker wrote, and remove its file.
 
-    Only of the thread that runs items, where that can be told, and without the service's frames.
+    If possible only that of the thread that runs items, and without the service's frames.
     """
     text = read(path)
     with suppress(OSError):

@@ -1,8 +1,8 @@
-"""Standard output and standard error that cannot fail: whoever reads there changes no run.
+"""Standard output and standard error that cannot fail, whatever their reader does.
 
 print(), click, rich, logging and Python's own flush at the end all come down to one raw write. So
-that is where a slow, full or closed screen is dealt with; and what the screen's encoding lacks is
-escaped one level above.
+a slow, full or closed screen is handled there; characters that its encoding lacks are escaped one
+level above.
 """
 
 import errno
@@ -18,25 +18,25 @@ from typing import Any, TextIO
 from .files import duplicate
 
 WRITE_TIMEOUT = 60.0
-"""How long to wait for room where a descriptor does not block, before it counts as unread."""
+"""Seconds to wait for room where a descriptor does not block, before it counts as unread."""
 HURRY_SECONDS = 1.0
-"""The same while a run goes on: it waits for nobody, whether the descriptor blocks or not."""
+"""The same while a run goes on, whether the descriptor blocks or not."""
 STDOUT_NUMBER, STDERR_NUMBER = 1, 2
 SELECT_NUMBERS = 1024
 """Descriptors below this are select's: FD_SETSIZE."""
 PIECE = 512
-"""Wherever there is room at all, in a pipe or a terminal, so many bytes fit without blocking."""
+"""Bytes that fit without blocking wherever select(2) finds room, in a pipe or a terminal."""
 NOBODY_READS = {errno.EPIPE, errno.EIO, errno.EBADF, errno.ENXIO, errno.ETIMEDOUT}
 
 _screens: dict[str, "Screen"] = {}
 _texts: dict[str, "ScreenText"] = {}
 _closed: set[str] = set()
 _lent: list[int] = []
-"""Where standard output is by now, once the log has it."""
+"""The duplicate of standard output that the log has, if it has one."""
 
 
 class WaitingWriter(io.RawIOBase):
-    """Writes all that it is given, and waits for room where its descriptor does not block.
+    """Writes all of its data, and waits for room if its descriptor does not block.
 
     A terminal's O_NONBLOCK is shared by all programs that have it open, and any of them may set it:
     https://man7.org/linux/man-pages/man2/open.2.html
@@ -47,7 +47,7 @@ class WaitingWriter(io.RawIOBase):
         self.raw, self.seconds = raw, WRITE_TIMEOUT
 
     def writable(self) -> bool:
-        """Say so."""
+        """Return True."""
         return True
 
     def isatty(self) -> bool:
@@ -75,7 +75,7 @@ class WaitingWriter(io.RawIOBase):
 
 
 class Screen(WaitingWriter):
-    """Writes for a person: what cannot be written is dropped, and ``error`` tells why."""
+    """Writes for a person: text that cannot be written is dropped, and ``error`` says why."""
 
     def __init__(self, raw: Any, kept: object) -> None:
         """Write to ``raw``; keep its owner, which would close the descriptor at its end."""
@@ -87,7 +87,7 @@ class Screen(WaitingWriter):
         self.hurried = self.stuck = False
 
     def write(self, data: Any) -> int:
-        """Write as much of it as can be; return its length all the same."""
+        """Write as much of it as possible; return its full length all the same."""
         if self.sink and self.sink(bytes(data)):
             return len(data)
         view = memoryview(data).cast("B")
@@ -103,7 +103,7 @@ class Screen(WaitingWriter):
         return size
 
     def fileno(self) -> int:
-        """Return the descriptor that programs take for it."""
+        """Return the number that the stream has for programs: 1 or 2."""
         return self.number
 
     def isatty(self) -> bool:
@@ -111,16 +111,16 @@ class Screen(WaitingWriter):
         return super().isatty() and not self.sink
 
     def redirect(self, descriptor: int, sink: Callable[[bytes], bool]) -> None:
-        """Pass on what is written to ``sink``; what that does not take goes where it went before.
+        """Pass data to ``sink``; data that it does not take go where they went before.
 
-        What others write to the descriptor goes to ``descriptor`` from now on.
+        Data that others write to the same number go to ``descriptor`` from now on.
         """
         self.raw = open(duplicate(self.number), "wb", buffering=0)  # noqa: SIM115 - for good
         os.dup2(descriptor, self.number)
         self.sink = sink
 
     def await_room(self) -> bool:
-        """Wait for room, and return whether there is some; only once, until there was again."""
+        """Wait for room, and return whether there is some; after a timeout do not wait again."""
         self.stuck = not has_room(int(self.raw.fileno()), 0.0 if self.stuck else self.seconds)
         return not self.stuck
 
@@ -152,7 +152,7 @@ def has_room(descriptor: int, seconds: float) -> bool:
 def protect(seconds: float = WRITE_TIMEOUT) -> None:
     """Make standard output and standard error of this process never fail.
 
-    One that was closed becomes one that nobody reads.
+    A stream that was closed is replaced by one into /dev/null.
 
     Args:
         seconds: How long to wait for room where a descriptor does not block.
@@ -184,11 +184,11 @@ def _protected(name: str, text: io.TextIOWrapper) -> TextIO:
 
 
 def redirect(descriptor: int, sink: Callable[[str, bytes], bool]) -> None:
-    """Pass on what this process prints to ``sink``, with the name of the stream, line by line.
+    """Pass the prints of this process to ``sink``, with the name of the stream, line by line.
 
     Args:
-        descriptor: Where goes what C code and programs write to descriptors 1 and 2.
-        sink: Returns whether it took what it was given; if not, that goes where it went before.
+        descriptor: Gets the output of C code and programs to descriptors 1 and 2.
+        sink: Returns whether it took the data; otherwise they go where they went before.
     """
     for name, screen in _screens.items():
         if name in _closed:  # its number may be something else's
@@ -201,7 +201,7 @@ def redirect(descriptor: int, sink: Callable[[str, bytes], bool]) -> None:
 
 @contextmanager
 def diverted(descriptor: int | None) -> Iterator[None]:
-    """Have all that this process and its programs print meanwhile go to a descriptor, if any."""
+    """Send all that this process and its programs print meanwhile to a descriptor, if any."""
     kept: dict[int, int] = {}
     for name, screen in _screens.items():
         if descriptor is not None and name not in _closed:
@@ -220,7 +220,7 @@ def diverted(descriptor: int | None) -> Iterator[None]:
 
 
 def hurry() -> None:
-    """From now on, have nobody wait for who reads, or does not: a run goes on meanwhile."""
+    """Wait no longer than ``HURRY_SECONDS`` for a slow reader from now on: a run has begun."""
     for screen in _screens.values():
         screen.seconds, screen.hurried = HURRY_SECONDS, sys.platform != "win32"
 
@@ -236,7 +236,7 @@ def stderr() -> TextIO:
 
 
 def restore() -> None:
-    """Put back what the job replaced by something that Python cannot flush at the end."""
+    """Restore streams that the job replaced by objects that Python cannot flush at the end."""
     for name, text in _texts.items():
         try:
             if stream := getattr(sys, name):
@@ -251,7 +251,7 @@ def stdout_is_closed() -> bool:
 
 
 def stderr_is_ready() -> bool:
-    """Whether something can be shown there without waiting."""
+    """Whether standard error can be written without waiting."""
     return "stderr" not in _screens or has_room(_screens["stderr"].fileno(), 0.0)
 
 
@@ -264,12 +264,12 @@ def tell(*lines: str, error: bool = False) -> None:
 
 
 def nobody_reads() -> bool:
-    """Whether who read standard output has gone, as head does."""
+    """Whether the reader of standard output has gone, as head does."""
     return bool((screen := _screens.get("stdout")) and screen.error)
 
 
 def lend_stdout() -> int:
-    """Keep standard output for the log; what is printed goes to standard error from now on.
+    """Keep standard output for the log; send prints to standard error from now on.
 
     That holds for processes that are started later, too.
 
@@ -290,7 +290,7 @@ def lend_stdout() -> int:
 
 
 def take_problem() -> str | None:
-    """Return once why standard output could not be written; None if it was, or nobody reads it."""
+    """Return why standard output could not be written, once; None if it was, or its reader left."""
     screen = None if _lent else _screens.get("stdout")
     if not screen or not screen.error:
         return None

@@ -1,4 +1,4 @@
-"""Text of others, made safe to show: a name, a message or a traceback may hold anything."""
+"""Make text safe to show: a name, a message or a traceback may contain anything."""
 
 from collections.abc import Callable
 
@@ -15,14 +15,14 @@ IN_ONE_LINE = ESCAPES | {ord("\t"): r"\t", ord("\n"): r"\n"}
 
 
 def visible(text: str) -> str:
-    """Return a text as one line that cannot drive a terminal: what could is shown as an escape."""
+    """Return a text as one line, with escapes for characters that control a terminal."""
     if text.isprintable():
         return text
     return text.translate(IN_ONE_LINE).encode("utf-8", "backslashreplace").decode()
 
 
 def text_of(value: object, show: Callable[[object], str] = repr) -> str:
-    """Return an owner's object as text, whatever it does to hinder it."""
+    """Return an owner's object as text, even if its own methods raise."""
     try:
         return show(value)
     except BaseException as trouble:  # its __repr__ or __str__ may raise anything

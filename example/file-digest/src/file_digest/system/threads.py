@@ -1,9 +1,9 @@
-"""How many threads of their own numeric libraries start in each worker.
+"""Limit the threads that numeric libraries start in each worker.
 
-Each library reads its variable once, when it is imported, and otherwise takes a thread for every
-core: with as many workers as cores they are in each other's way. Main's environment is what workers
-begin with under every start method, if it is set before the forkserver starts and the job is
-imported; what dask's nannies set gives way to it, see ``distributed.nanny.pre-spawn-environ``.
+Each library reads its variable once, when it is imported, and otherwise starts a thread for every
+core: with as many workers as cores they compete for the processors. Workers inherit main's
+environment under every start method, if it is set before the forkserver starts and the job is
+imported. Dask's nannies keep a variable that is set: ``distributed.nanny.pre-spawn-environ``.
 """
 
 import os
@@ -19,24 +19,24 @@ VARIABLES = (
     "NUMEXPR_NUM_THREADS",
 )
 GIVEN = frozenset(name for name in VARIABLES if name in os.environ)
-"""Set by whoever started main: they stay so."""
+"""Variables that were set when main started: they keep their values."""
 
 
 def limit_threads(count: int | None) -> None:
-    """Limit the workers that are started from now on to so many; None changes nothing."""
+    """Limit workers that are started from now on to ``count`` threads; None changes nothing."""
     if count:
         os.environ.update({name: str(count) for name in VARIABLES if name not in GIVEN})
 
 
 def threads_for(settings: Settings) -> int | None:
-    """Return how many threads each worker of a run shall use, None where nobody asked."""
+    """Return the limit of threads in each worker of a run; None if there is none."""
     if settings.threads_per_worker == "auto":
         return max(1, usable_cores() // max(1, settings.workers))
     return settings.threads_per_worker
 
 
 def combinations(cores: int, workers: list[int]) -> list[tuple[int, int]]:
-    """Return workers and threads of each that are worth trying: one of one, and all cores in use.
+    """Return pairs of workers and threads of each to try: one of one, and those that use all cores.
 
     Args:
         cores: As many threads as there may be in all.

@@ -1,1 +1,1 @@
-"""The execution model: who does the items."""
+"""The execution model: workers, and their supervision."""

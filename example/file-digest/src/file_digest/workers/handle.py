@@ -1,4 +1,4 @@
-"""Main's view of one worker: what it holds, since when, and how it does."""
+"""Main's view of one worker: its batches, its current item and its state."""
 
 import logging
 import random
@@ -18,9 +18,9 @@ log = logging.getLogger(__name__)
 
 START_ATTEMPTS = 5
 LEFT = "it has left"
-"""Why a worker is gone that was told to leave, and did so in good order."""
+"""Reason of a worker that was told to leave, and did so in good order."""
 SURPLUS = "fewer workers are wanted"
-"""Why a worker is to leave that nobody replaces."""
+"""Reason of a worker that leaves without a replacement."""
 UNENDED = "lifespan() did not end within the grace period"
 BACK_OFF_SECONDS = 0.05
 MOST_BACK_OFF_SECONDS = 5.0
@@ -31,7 +31,12 @@ class Gone:
     """A worker has ended, or cannot be reached any more."""
 
 
-Event = Ready | StartFailed | Answer | Gone
+@dataclass(frozen=True, slots=True)
+class HasRoom:
+    """Everything for a worker has been sent, so its socket takes more."""
+
+
+Event = Ready | StartFailed | Answer | Gone | HasRoom
 
 
 class WorkerHandle:
@@ -47,27 +52,27 @@ class WorkerHandle:
         self.has_lifespan = False
         """Whether it has something to tear down at its end."""
         self.leave_by = float("inf")
-        """When it is to be gone, once it was told to leave."""
+        """Deadline for its end, once it was told to leave; by ``clock``."""
         self.items_left = sys.maxsize
         """Number of items that it may still be given."""
         self.memory = 0
-        """Its memory at the last look, in bytes."""
+        """Its memory at the last check, in bytes; 0 if it is not known."""
         self.retiring = ""
-        """Why it is to be replaced, once it has done what it holds."""
+        """The reason to replace it, once it has done its items; empty if there is none."""
         self.reason = ""
-        """Why it is to end, or could not start."""
+        """The reason to end it, or why it could not start; empty if there is none."""
         self.cause = DIED
-        """The same in a word, as ``WorkerEvents.replaced`` has it."""
+        """The cause in a word, for ``WorkerEvents.replaced``."""
         self.stack = ""
-        """Where it was when it was killed or crashed, if it said so."""
+        """Its Python stack when it was killed or crashed, if there is one."""
         self.late: int | None = None
         """Number of the item that took too long, if it is killed for that."""
         self.asked_at: float | None = None
-        """When it was asked for its stack, until it is killed."""
+        """Time at which it was asked for its stack, until it is killed; by ``clock``."""
         self.current = IDLE
         self.started = self.since = self.clock.now()
         self.revocations = 0
-        """How often what waits behind the current item was revoked."""
+        """Number of revocations of the items behind the current one."""
 
     @property
     def busy(self) -> bool:
@@ -81,22 +86,22 @@ class WorkerHandle:
 
     @property
     def key(self) -> str | None:
-        """The key of its current item, if it is at one."""
+        """The key of its current item; None if it has none."""
         return self.in_flight.key(self.current)
 
     def described(self, epoch: float, memory: int) -> WorkerNow:
-        """Tell what it is at, given when its clock's zero was and how much memory it uses."""
+        """Return its state, given the time of its clock's zero and its memory in bytes."""
         since = self.since + epoch if self.key else None
         return WorkerNow(self.name, self.pid, self.key, since, memory)
 
     def has_room(self, depth: int) -> bool:
-        """Whether it may have another batch, where ``depth`` at a time are the most."""
+        """Whether it may have another batch, of at most ``depth`` at a time."""
         few = len(self.in_flight.batches) < depth  # first, for it rules out most
         ends = self.reason or self.leaving or self.retiring
         return few and self.ready and not (self.stalled or ends)
 
     def overdue(self, now: float, limit: float | None, start_timeout: float) -> str:
-        """Return why it is to be killed, or nothing, where an item may take ``limit`` seconds."""
+        """Return the reason to kill it, or an empty text; ``limit`` is of its item, in seconds."""
         if not self.ready and now - self.started > start_timeout:
             return f"not ready after {start_timeout:g} s"
         if now > self.leave_by:
@@ -110,7 +115,7 @@ class WorkerHandle:
         return now - self.since > seconds and self.in_flight.open_items > 1
 
     def became_ready(self, message: Ready, items: int | None) -> None:
-        """Note that it can do tasks, and how many items before it is replaced, if that matters."""
+        """Note that it can do tasks, and the number of items before it is replaced, if any."""
         self.ready, self.pid, self.has_lifespan = True, message.pid, message.has_lifespan
         self.items_left = items or sys.maxsize
 
@@ -119,7 +124,7 @@ class WorkerHandle:
         self.retiring = self.retiring or reason
 
     def leave(self, seconds: float) -> None:
-        """Note that it was told to leave, and may take so long."""
+        """Note that it was told to leave, and may take ``seconds``."""
         self.leave_by = self.clock.now() + seconds
 
     def assign(self, batch: Batch) -> None:
@@ -132,24 +137,24 @@ class WorkerHandle:
             self.retire("it has had its number of items")
 
     def observe(self, current: int) -> None:
-        """Note which item it is at; one that ever began a task is proven."""
+        """Note its current item; a worker that ever began a task is proven."""
         if current != self.current:
             self.current, self.proven = current, True
             self._progressed()
 
-    def settle(self, answer: Answer) -> list[Outcomes]:
-        """Turn what it says of its items into outcomes; an item that is late has none."""
+    def resolve(self, answer: Answer) -> list[Outcomes]:
+        """Turn its answer into outcomes; an item that is late has none."""
         if self.late is not None and not isinstance(answer, Released):
             if not (before := part_before(answer, self.late)):
                 return []
             answer = before
-        outcomes = self.in_flight.settle(answer, self.name)
+        outcomes = self.in_flight.resolve(answer, self.name)
         self.proven = self.proven or bool(outcomes)
         self.stalled = self.stalled and self.busy
         return outcomes
 
     def revoke(self) -> None:
-        """Note that it was told to release what waits; until it has, it gets nothing more."""
+        """Note that it has to release its waiting items; until it has, it gets no batch."""
         self.stalled = True
         self.revocations += 1
 
@@ -159,17 +164,17 @@ class WorkerHandle:
             self.reason, self.cause = reason, cause
 
     def timed_out(self, reason: str) -> None:
-        """Note that its current item is late, or that it is itself; it is to be killed."""
+        """Note that its current item, or its start, takes too long; it is to be killed."""
         self.expired(reason, TIMED_OUT)
         self.late = self.at_hand if self.busy else None
 
     @property
     def at_hand(self) -> int | None:
-        """Number of its current item, or its current task; None where nobody knows."""
+        """Number of its current item, or its current task; None if it is not known."""
         return None if self.current == IDLE else self.current
 
     def died(self, how: str) -> list[Outcomes]:
-        """Blame its current item, take back all others; ``reason`` says why from now on."""
+        """Count the attempt of its current item, take back all others; ``reason`` becomes final."""
         self.expired(how)
         seconds, memory = self.clock.now() - self.since, self.memory or None
         death = WorkerDeath(self.name, self.reason, seconds, self.stack, memory)
@@ -181,7 +186,7 @@ class WorkerHandle:
 
 
 class RestartBackoff:
-    """How often starts failed in a row, and when the next may be tried."""
+    """Counts failed starts in a row, and delays the next one."""
 
     def __init__(self, clock: Clock) -> None:
         """Begin without failures."""
@@ -191,7 +196,7 @@ class RestartBackoff:
 
     @property
     def wait(self) -> float:
-        """Seconds until the next start may be tried; 0 where it may at once."""
+        """Seconds until the next start may be tried."""
         return max(0.0, self.not_before - self.clock.now())
 
     def succeeded(self) -> None:

@@ -1,7 +1,7 @@
-"""All items in this process and thread, one after the other: for debuggers and profilers.
+"""Process all items in this process and thread, one after the other: for debuggers and profilers.
 
-What needs a worker that can be killed cannot hold here: an item that dies takes the run with it,
-and nothing ends one that hangs but a second Ctrl-C.
+Promises that need a worker to kill do not hold here: an item that crashes ends the run, and only a
+second Ctrl-C ends one that hangs.
 """
 
 import logging
@@ -35,8 +35,8 @@ TICK = 0.1
 def run(backlog: Backlog, logs: LogSetup, stop: StopRequest) -> Generator[Outcomes]:
     """Do the items of a backlog; yield outcomes as they complete, at least once a ``TICK``.
 
-    Without any it yields ``NO_OUTCOMES``, a chance for main to see to other things. Once ``stop``
-    says so, the current item is the last.
+    Without any it yields ``NO_OUTCOMES``, so that main can do its other work. Once a stop is
+    requested, the current item is the last.
 
     Raises:
         WorkersCannotStartError: The job cannot be set up.

@@ -1,12 +1,11 @@
-"""The worker processes: started, told, heard, ended.
+"""Start the worker processes, exchange messages with them, end them.
 
-Main shares nothing with a worker that a killed one could spoil: a socket pair of their own, and
-two integers in shared memory, see ``SharedState``.
+Main shares nothing with a worker that a killed one could leave locked: a socket pair of their own,
+and two integers in shared memory, see ``SharedState``.
 """
 
 import logging
 import selectors
-import socket
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -21,7 +20,7 @@ from ..items.messages import IDLE, Revoke, Shutdown, Task
 from ..log.output import HAS_NAMED_PIPES, OutputPipe
 from ..settings import Settings
 from ..system import stacks
-from ..system.inheritance import keep
+from ..system.inheritance import open_pair
 from ..system.leaving import SHUTDOWN_TIMEOUT
 from ..system.lifeline import Lifeline
 from ..system.memory import used_by
@@ -37,8 +36,8 @@ from ..system.processes import (
 from ..system.signals import StopRequest
 from ..system.stack_report import Asked, AskedByFile
 from ..worker import SharedState, ToMain, ToWorker, WorkerArgs
-from .connection import WorkerConnection
-from .handle import LEFT, UNENDED, Event, Gone
+from .connection import WorkerConnection, socket_pair
+from .handle import LEFT, UNENDED, Event, Gone, HasRoom
 from .places import Places, place_of
 from .worker_process import Worker
 
@@ -52,11 +51,11 @@ class ProcessManager(ABC):
     """Batches at hand in a worker while items are quick; one, where they are not."""
     BATCH_SECONDS = BATCH_SECONDS
     REVOKE_SECONDS = 0.1
-    """How long a worker may be at one item before what waits behind it is taken back."""
+    """Seconds that a worker may take for one item before those behind it are revoked."""
     DESCRIPTORS = 5
     """Files, pipes and sockets that main has open for a worker."""
     fixed = ""
-    """Why the number of workers cannot change."""
+    """The reason why the number of workers cannot change; empty if it can."""
 
     def __init__(
         self, backlog: Backlog, settings: Settings, logs: LogSetup, stop: StopRequest
@@ -69,7 +68,7 @@ class ProcessManager(ABC):
         self.context = context_for(self.start_method)
         self.lifeline = Lifeline()
         self.wanted = settings.workers
-        """How many workers there are to be; whoever has a place above that is to leave."""
+        """Number of workers to have; a worker in a place above that has to leave."""
         self.places = Places(self.wanted)
         numbers = [IDLE] * self.places.MOST
         self.shared = SharedState(RawArray("q", numbers), RawArray("q", len(numbers)))
@@ -83,7 +82,7 @@ class ProcessManager(ABC):
         return bool(self.places.free) and can_start(self.start_method)
 
     def resize(self, wanted: int) -> None:
-        """Have another number of workers from now on.
+        """Change the number of workers.
 
         Raises:
             WorkersCannotStartError: There are too few descriptors.
@@ -96,11 +95,11 @@ class ProcessManager(ABC):
         """Start a worker in a free place.
 
         Raises:
-            OSError, RuntimeError: No more processes, threads or descriptors are to be had.
+            OSError, RuntimeError: The limit of processes, threads or descriptors is reached.
         """
         index = self.places.free[-1]
         name = f"worker-{next(self.numbers)}"
-        ours, theirs = keep(socket.socketpair)
+        ours, theirs = open_pair(socket_pair)
         # What is opened is closed if it cannot start; theirs always, or we never see its end.
         with ExitStack() as opened, theirs:
             opened.enter_context(ours)
@@ -136,6 +135,8 @@ class ProcessManager(ABC):
             if events & selectors.EVENT_WRITE:
                 key.data.connection.flush()
                 self._select(key.data)
+                if not key.data.connection.outgoing:
+                    yield key.data, HasRoom()
             if key.fileobj is key.data.output:
                 self._log_output(key.data)
             elif events & selectors.EVENT_READ:
@@ -148,16 +149,16 @@ class ProcessManager(ABC):
     def revoke(self, worker: Worker, *, stopping: bool) -> None:
         """Take back what a worker has not begun.
 
-        It is told to release that. An item that holds the GIL keeps it from hearing: so items are
-        revoked in shared memory as well, and the next time its current item is still the same it
-        has begun none behind that and never will, see ``TaskRunner.run``.
+        It is told to release it. While an item holds the GIL its control thread cannot run, so
+        items are revoked in shared memory as well: if its current item is still the same at the
+        next call, it has begun none behind that one and never will, see ``TaskRunner._run_some``.
         """
         if worker.revocations == 1:
             self._send(worker, Revoke())
         elif self.shared.current[worker.index] == worker.current >= 0:
             worker.in_flight.release_behind(worker.current)
         if worker.current >= 0 or stopping:
-            # Not during a whole task: to be revoked each time, it would never be done.
+            # Not during a whole task: revoked each time, it would never be done.
             self.shared.revoked[worker.index] = self.backlog.number
 
     def prepare_successor(self, worker: Worker) -> bool:
@@ -169,7 +170,7 @@ class ProcessManager(ABC):
         return False
 
     def leave(self, worker: Worker, *, replaced: bool) -> None:  # noqa: ARG002 - dask's needs it
-        """Have an idle worker leave in good order; that it is gone is an event."""
+        """Tell an idle worker to leave in good order; its end is an event of ``poll``."""
         self._send(worker, Shutdown())
 
     def ask_for_stack(self, worker: Worker) -> bool:
@@ -190,11 +191,11 @@ class ProcessManager(ABC):
         return used_by(worker.process.pid or 0)
 
     def kill(self, worker: Worker) -> None:
-        """Kill a worker and what it started; that it is gone is an event."""
+        """Kill a worker and what it started; its end is an event of ``poll``."""
         kill(worker.process)
 
     def refresh(self) -> list[Worker]:
-        """Note what each worker is at; return those whose end no stream has told.
+        """Note each worker's current item; return dead workers whose stream has not ended.
 
         The children of a dead worker may hold its socket open.
         """
@@ -226,7 +227,7 @@ class ProcessManager(ABC):
         return messages, how if ended else "worker closed its connection to main"
 
     def end(self, *, stopping: bool) -> None:
-        """Have all workers leave in good order, and kill those that do not, or still have items."""
+        """Let all workers leave in good order; kill those that do not, or that still have items."""
         busy = any(worker.busy for worker in self.workers)
         flush = 0.0 if stopping else self.logs.sender.flush_seconds
         for worker in self.workers:
@@ -275,7 +276,7 @@ class ProcessManager(ABC):
         self._select(worker)
 
     def _select(self, worker: Worker) -> None:
-        """Be told when its socket takes what is left to send."""
+        """Wait for room in its socket as long as there is something left to send."""
         left = selectors.EVENT_WRITE if worker.connection.outgoing else 0
         if self.selector.get_key(worker.connection.sock).events != selectors.EVENT_READ | left:
             self.selector.modify(worker.connection.sock, selectors.EVENT_READ | left, worker)

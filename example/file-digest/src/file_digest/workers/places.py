@@ -14,14 +14,14 @@ class Places:
     """The numbers that workers are to be started with, and how many places there are."""
 
     MOST = 2 * MOST_WORKERS
-    """How many numbers there can be: shared memory that workers have does not grow."""
+    """Size of the shared memory of all workers, which cannot grow later."""
 
     def __init__(self, wanted: int) -> None:
-        """Have so many places, all of them free."""
+        """Create ``wanted`` places, all of them free."""
         self.wanted, self.free = wanted, list(range(wanted))[::-1]
 
     def resize(self, wanted: int, held: Container[int]) -> None:
-        """Have places up to another number; those that ``held`` names have a worker still."""
+        """Change the number of places; those that ``held`` names still have a worker."""
         fresh = [place for place in range(self.wanted, wanted) if place not in held]
         kept = [index for index in self.free if place_of(index) < wanted]
         self.wanted, self.free = wanted, fresh[::-1] + kept
@@ -33,7 +33,7 @@ class Places:
             self.free.append(other)
 
     def release(self, index: int) -> None:
-        """Free a number of a place that nobody has any more, unless that has gone or is free."""
+        """Free a number of a place, unless the place is gone or has a free number."""
         place = place_of(index)
         if place < self.wanted and place not in map(place_of, self.free):
             self.free.append(index)

@@ -1,4 +1,4 @@
-"""Workers that are added and taken away while a run goes on, as SIGTTIN and SIGTTOU ask."""
+"""Add and remove workers during a run, as SIGTTIN and SIGTTOU ask."""
 
 import logging
 from collections.abc import Callable
@@ -17,7 +17,7 @@ CHANGES = f"number of workers: %d from now on, %d before; it can be 1 to {MOST_W
 
 
 class Resizing:
-    """How many workers there are to be, and who is to leave."""
+    """Decides how many workers a run has, and which of them leave."""
 
     def __init__(
         self,
@@ -25,12 +25,12 @@ class Resizing:
         revoke: Callable[[Worker], None],
         let_go: Callable[[Worker], None],
     ) -> None:
-        """Leave it at what it is; the supervisor takes back what waits, and lets workers go."""
+        """Keep the number as it is; ``revoke`` and ``let_go`` are the supervisor's."""
         self.manager, self.revoke, self.let_go = manager, revoke, let_go
         self.used = False
 
     def look(self) -> None:
-        """Do what was asked for; let those go who have a place too many, once they are idle."""
+        """Apply requests; let workers in surplus places leave, once they are idle."""
         if change := requests.take_resize():
             self._resize(change)
         for worker in self.manager.workers:
@@ -56,7 +56,7 @@ class Resizing:
             self.used = True
 
     def _let_surplus_go(self, worker: Worker) -> None:
-        """Have a worker leave once it has done its item; what it has not begun is for others."""
+        """Let a worker leave once it has done its item; others get what it has not begun."""
         if worker.busy and not worker.retiring:
             self.revoke(worker)
         worker.retire(SURPLUS)

@@ -1,12 +1,12 @@
-"""Supervises the workers: who gets which batch, and what happens when a worker hangs or dies.
+"""Supervise the workers: hand out batches, and handle workers that hang or die.
 
     Backlog ── Batch ──▶ Supervisor ── Task, Revoke ──▶ WorkerManager ──▶ workers
        ▲                     │  ▲                            │
        └── what a dead ──────┘  └── Report, Released, Gone ──┘
            worker had
 
-The same for every execution model. The model's ``WorkerManager`` knows how a worker is started,
-told and ended; here it is decided when.
+The same for every execution model. This module decides when workers are started, given tasks and
+ended; the model's ``WorkerManager`` does it.
 """
 
 import logging
@@ -17,10 +17,9 @@ from math import inf
 from ..configurer import LogSetup
 from ..items import events as kinds
 from ..items.backlog import Backlog
-from ..items.batch import Batch
 from ..items.batch_size import BatchSizer
 from ..items.events import DIED, START_FAILED, STARTED, WorkerNow
-from ..items.messages import Ready, StartFailed, Task
+from ..items.messages import Ready, StartFailed
 from ..items.outcomes import NO_OUTCOMES, Outcomes
 from ..settings import Settings
 from ..system.capacity import reason_for
@@ -28,7 +27,7 @@ from ..system.memory import size_text
 from ..system.signals import StopRequest
 from ..system.stacks import ANSWER_SECONDS
 from .engine import WorkerManager
-from .handle import LEFT, SURPLUS, Event, Gone, RestartBackoff
+from .handle import LEFT, SURPLUS, Event, Gone, HasRoom, RestartBackoff
 from .resizing import Resizing
 from .worker_process import Worker
 
@@ -37,7 +36,7 @@ log = logging.getLogger(__name__)
 TICK = 0.1
 IDLE_TICK = 1.0
 KILL_FACTOR = 2
-"""How many times as much as its limit a worker may use until its item is done."""
+"""Factor of its limit up to which a worker's memory is tolerated until its item is done."""
 
 
 def run(
@@ -45,8 +44,8 @@ def run(
 ) -> Generator[Outcomes]:
     """Do the items of a backlog; yield outcomes as they complete, at least once a ``TICK``.
 
-    Without any it yields ``NO_OUTCOMES``, a chance for main to see to other things. Once ``stop``
-    says so, no item starts, running ones may finish until its deadline, and the rest is left.
+    Without any it yields ``NO_OUTCOMES``, so that main can do its other work. Once a stop is
+    requested, no item starts, running ones may finish until its deadline, the rest is left.
 
     Raises:
         WorkersCannotStartError: They died at their start, again and again, in spite of back-off.
@@ -72,6 +71,8 @@ class Supervisor:
         self.clock, self.backoff = stop.clock, RestartBackoff(stop.clock)
         self.resizing = Resizing(manager, self._revoke, self._let_go)
         self.stopping = False
+        self.heard_from: dict[Worker, None] | None = None
+        """The workers to ask for room for a batch; None for all, which takes long with hundreds."""
         limit = settings.item_timeout
         self.tick = min(TICK, (limit or TICK) / 4)
         self.next_look = 0.0
@@ -99,6 +100,8 @@ class Supervisor:
         outcomes = self.backlog.take_failed()
         for worker, event in self.manager.poll(0 if outcomes else self._patience):
             outcomes += self._take(worker, event)
+            if self.heard_from is not None:
+                self.heard_from[worker] = None
         if self.clock.now() >= self.next_look:
             outcomes += self._look_after_workers()
         return outcomes
@@ -110,7 +113,7 @@ class Supervisor:
         return max(self.tick, IDLE_TICK) if idle else self.tick
 
     def dismiss(self) -> bool:
-        """End the lifespan of idle workers; return whether one is at it, and time is left."""
+        """End the lifespan of idle workers; return whether one is still leaving, with time left."""
         for worker in self.manager.workers:
             if worker.has_lifespan and not (worker.busy or worker.leaving):
                 self._let_go(worker)
@@ -125,7 +128,7 @@ class Supervisor:
         self.manager.end(stopping=self.stop.requested)
 
     def _go_on_stopping(self) -> None:
-        """Let the running items finish, and no other begin; who has none left ends at once."""
+        """Let running items finish, and no other begin; end workers without an item at once."""
         if not self.stopping:
             self._begin_stop()
         if self.stop.requested and self.stop.deadline is None:
@@ -154,7 +157,7 @@ class Supervisor:
                 self._start_failed(self.clock.now(), reason_for(error))
 
     def _recycle(self) -> bool:
-        """Let those go whose successors are ready; return whether any successor is wanted."""
+        """Release workers whose successors are ready; return whether any successor is wanted."""
         if self.backlog.exhausted:
             return False
         kept = (one for one in self.manager.workers if one.place < self.manager.wanted)
@@ -179,18 +182,19 @@ class Supervisor:
 
     def _feed(self) -> None:
         """Hand out batches, evenly: the second to a worker once each has one."""
+        workers = self.manager.workers if self.heard_from is None else self.heard_from
+        self.heard_from = None
         depth = self.manager.PREFETCH if self.backlog.sizer.quick else 1
         for wanted in range(1, depth + 1):
-            for worker in self.manager.workers:
+            for worker in workers:
                 if worker.has_room(wanted):
-                    if not (work := self._batch_for(worker)):
+                    only_full, most = worker.busy, worker.items_left
+                    if not (work := self.backlog.next_batch(only_full=only_full, most=most)):
                         return
                     batch, task = work
                     worker.assign(batch)
                     self.manager.submit(worker, task)
-
-    def _batch_for(self, worker: Worker) -> tuple[Batch, Task] | None:
-        return self.backlog.next_batch(only_full=worker.busy, most=worker.items_left)
+        self.heard_from = {}
 
     def _take(self, worker: Worker, event: Event) -> list[Outcomes]:
         match event:
@@ -202,18 +206,20 @@ class Supervisor:
                 worker.expired(reason)
             case Gone():
                 return self._lost(worker)
+            case HasRoom():
+                pass
             case _:
-                if outcomes := worker.settle(event):
+                if outcomes := worker.resolve(event):
                     self.backoff.succeeded()
                 return outcomes
         return []
 
     def _look_after_workers(self) -> list[Outcomes]:
-        """Find the dead, kill what hangs, revoke what waits behind a slow item."""
+        """Find dead workers, kill those that hang, revoke items that wait behind a slow one."""
         outcomes, limit = list[Outcomes](), self.settings.item_timeout
         for worker in self.manager.refresh():
             outcomes += self._lost(worker)
-        now = self.clock.now()
+        now, self.heard_from = self.clock.now(), None
         self.next_look = now + self.tick
         for worker in self.manager.workers:
             if worker.reason:
@@ -263,7 +269,7 @@ class Supervisor:
         self.backlog.current_items = {one.name: (key, one.since + stood) for one, key in at if key}
 
     def _workers_now(self) -> list[WorkerNow]:
-        """Return what the workers are at, for those who are not of this process."""
+        """Return the state of the workers, with times since the epoch for other processes."""
         epoch = time.time() - self.clock.read() + self.clock.stood
         ready = (worker for worker in self.manager.workers if worker.ready)
         return [worker.described(epoch, self.manager.memory_of(worker)) for worker in ready]
@@ -273,7 +279,7 @@ class Supervisor:
         self.manager.revoke(worker, stopping=self.stopping)
 
     def _lost(self, worker: Worker) -> list[Outcomes]:
-        """Settle what a worker had that is gone; its place is free."""
+        """Settle the items of a worker that is gone, and free its place."""
         outcomes, (answers, how) = list[Outcomes](), self.manager.remove(worker)
         for answer in answers:
             outcomes += self._take(worker, answer)

@@ -34,12 +34,12 @@ class Worker(WorkerHandle):
 
     @property
     def exitcode(self) -> int | None:
-        """How its process ended; None if it lives."""
+        """The exit code of its process; None while it lives."""
         return exitcode_of(self.process)
 
     @property
     def sentinel(self) -> int:
-        """What is ready when its process has ended."""
+        """A handle for ``connection.wait``, ready once its process has ended."""
         return self.process.sentinel
 
     def has_room(self, depth: int) -> bool:
