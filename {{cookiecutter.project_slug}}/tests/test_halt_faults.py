@@ -109,3 +109,17 @@ def test_a_dry_run_prints_keys_and_touches_nothing(service: Services) -> None:
     assert one.run("--dry-run", "--limit", "2", "--retry-failed").stdout == "item-1\nitem-2\n"
     assert one.log_text() == before
     assert len(one.outcomes()) == 2
+
+
+def test_a_dry_run_prints_a_key_that_comes_twice_once(service: Services) -> None:
+    """As a run does it once; that counts for the limit, in a fresh journal as in an old one."""
+    one = service("""
+        def items(inputs):
+            return ((key, None) for key in ("a", "a", "b", "a", "c", "b", "d"))
+
+        def work(payload):
+            return payload
+    """)
+    assert one.run("--dry-run", "--limit", "3").stdout == "a\nb\nc\n"
+    assert one.run("--limit", "1", "--workers", "1").code == 0
+    assert one.run("--dry-run", "--limit", "2").stdout == "b\nc\n"
