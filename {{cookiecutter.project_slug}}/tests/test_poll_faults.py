@@ -111,6 +111,16 @@ def test_inputs_that_are_refused_end_the_run_at_once(inbox: Inbox) -> None:
     assert (finished.code, "nowhere: no such file" in finished.stderr) == (2, True)
 
 
+def test_a_pause_longer_than_any(inbox: Inbox) -> None:
+    """More seconds than a thread can wait are as good as for ever."""
+    inbox.put("a")
+    run = inbox.service.start("--poll", "1e300", "--workers", "1")
+    wait_for(lambda: inbox.service.count() == 1, "the first")
+    run.send(signal.SIGTERM)
+    finished = run.wait()
+    assert (finished.code, "Error" in finished.stderr) == (128 + signal.SIGTERM, False)
+
+
 def test_idle_costs_next_to_nothing(inbox: Inbox) -> None:
     """All processes of an idle service take less than a twentieth of a processor together."""
     run = inbox.service.start("--poll", "600", "--workers", "2")
