@@ -23,6 +23,7 @@ from ..items.messages import Ready, StartFailed
 from ..items.outcomes import NO_OUTCOMES, Outcomes
 from ..settings import Settings
 from ..system.capacity import reason_for
+from ..system.leaving import SHUTDOWN_TIMEOUT
 from ..system.memory import size_text
 from ..system.signals import StopRequest
 from ..system.stacks import ANSWER_SECONDS
@@ -171,7 +172,7 @@ class Supervisor:
         return bool(retiring)
 
     def _let_go(self, worker: Worker) -> None:
-        worker.leave(self.settings.grace)
+        worker.leave(self.settings.grace + SHUTDOWN_TIMEOUT)
         self.manager.leave(worker, replaced=not self.backlog.exhausted)
 
     def _start_failed(self, started: float, reason: str, worker: str = "") -> None:
