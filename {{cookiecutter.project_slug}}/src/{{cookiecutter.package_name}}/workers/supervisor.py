@@ -127,6 +127,7 @@ class Supervisor:
             self._note_current_items()
             self.backlog.events.note_cut_off(self.backlog.current_items)
         self.manager.end(stopping=self.stop.requested)
+        self.backlog.workers_now = self.backlog.ask_for_stacks = list
 
     def _go_on_stopping(self) -> None:
         """Let running items finish, and no other begin; end workers without an item at once."""
