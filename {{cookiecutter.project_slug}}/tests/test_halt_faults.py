@@ -8,7 +8,7 @@ import pytest
 from {{ cookiecutter.package_name }}.items.stats import RunStats
 from {{ cookiecutter.package_name }}.settings import Share
 
-from .support.service import Service, wait_for
+from .support.service import SLACK, Service, wait_for
 
 Services = Callable[..., Service]
 
@@ -123,3 +123,19 @@ def test_a_dry_run_prints_a_key_that_comes_twice_once(service: Services) -> None
     assert one.run("--dry-run", "--limit", "3").stdout == "a\nb\nc\n"
     assert one.run("--limit", "1", "--workers", "1").code == 0
     assert one.run("--dry-run", "--limit", "2").stdout == "b\nc\n"
+
+
+def test_a_dry_run_of_many_items(service: Services) -> None:
+    """It reads as fast as the source yields, of items that are done and that are not."""
+    one = service("""
+        def items(inputs):
+            return ((f"item-{number}", number) for number in range(int(inputs[0])))
+
+        def work(number):
+            return number
+    """)
+    assert one.run("5000", "--workers", "1").code == 0
+    for given, count in (("5000", 0), ("10000", 5000)):
+        finished = one.run("--dry-run", given)
+        assert (finished.code, len(finished.stdout.splitlines())) == (0, count)
+        assert finished.seconds < SLACK * 5
