@@ -8,7 +8,7 @@ import pytest
 from file_digest.items.stats import RunStats
 from file_digest.settings import Share
 
-from .support.service import Service, wait_for
+from .support.service import SLACK, Service, wait_for
 
 Services = Callable[..., Service]
 
@@ -109,3 +109,33 @@ def test_a_dry_run_prints_keys_and_touches_nothing(service: Services) -> None:
     assert one.run("--dry-run", "--limit", "2", "--retry-failed").stdout == "item-1\nitem-2\n"
     assert one.log_text() == before
     assert len(one.outcomes()) == 2
+
+
+def test_a_dry_run_prints_a_key_that_comes_twice_once(service: Services) -> None:
+    """As a run does it once; that counts for the limit, in a fresh journal as in an old one."""
+    one = service("""
+        def items(inputs):
+            return ((key, None) for key in ("a", "a", "b", "a", "c", "b", "d"))
+
+        def work(payload):
+            return payload
+    """)
+    assert one.run("--dry-run", "--limit", "3").stdout == "a\nb\nc\n"
+    assert one.run("--limit", "1", "--workers", "1").code == 0
+    assert one.run("--dry-run", "--limit", "2").stdout == "b\nc\n"
+
+
+def test_a_dry_run_of_many_items(service: Services) -> None:
+    """It reads as fast as the source yields, of items that are done and that are not."""
+    one = service("""
+        def items(inputs):
+            return ((f"item-{number}", number) for number in range(int(inputs[0])))
+
+        def work(number):
+            return number
+    """)
+    assert one.run("5000", "--workers", "1").code == 0
+    for given, count in (("5000", 0), ("10000", 5000)):
+        finished = one.run("--dry-run", given)
+        assert (finished.code, len(finished.stdout.splitlines())) == (0, count)
+        assert finished.seconds < SLACK * 5

@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 
 import pytest
@@ -85,6 +86,25 @@ def test_a_second_signal_interrupts_the_item(service: Services) -> None:
     assert "torn down" in one.log_text()
 
 
+LIFESPAN = [("set-up", 'log.info("set up %d", index)', 0), ("teardown", 'log.info("torn down")', 1)]
+
+
+@pytest.mark.parametrize(("what", "line", "done"), LIFESPAN, ids=[row[0] for row in LIFESPAN])
+def test_a_second_signal_interrupts_the_lifespan(
+    service: Services, what: str, line: str, done: int
+) -> None:
+    """As it does an item: nothing else ends one that hangs."""
+    one = service(JOB.replace(line, f'log.info("hangs"); time.sleep(600); {line}'))
+    run = one.start("works", *ARGUMENTS)
+    wait_for(lambda: "hangs" in one.log_text(), what)
+    run.send(signal.SIGTERM)
+    time.sleep(0.6)  # a second request counts only half a second after the first
+    run.send(signal.SIGTERM)
+    finished = run.wait(20)
+    assert (finished.code, one.count()) == (128 + signal.SIGTERM, done), finished.stderr
+    assert "Traceback" not in finished.stderr
+
+
 @pytest.mark.parametrize("option", ["--item-timeout"])
 def test_what_needs_a_process_of_its_own_is_refused(service: Services, option: str) -> None:
     """In one line, before anything is touched."""
@@ -95,9 +115,11 @@ def test_what_needs_a_process_of_its_own_is_refused(service: Services, option: s
     assert not one.results.exists()
 
 
-def test_a_lifespan_that_fails_is_exit_3(service: Services) -> None:
+@pytest.mark.parametrize("error", ["RuntimeError: no model", "KeyboardInterrupt"])
+def test_a_lifespan_that_fails_is_exit_3(service: Services, error: str) -> None:
     """With the reason in one line, as with workers."""
-    one = service("""
+    kind, _, text = error.partition(": ")
+    one = service(f"""
         from contextlib import contextmanager
 
         def items(inputs):
@@ -105,7 +127,7 @@ def test_a_lifespan_that_fails_is_exit_3(service: Services) -> None:
 
         @contextmanager
         def lifespan(index):
-            raise RuntimeError("no model")
+            raise {kind}({text!r})
             yield
 
         def work(payload, resource):
@@ -113,5 +135,5 @@ def test_a_lifespan_that_fails_is_exit_3(service: Services) -> None:
     """)
     finished = one.run(*ARGUMENTS)
     assert finished.code == 3
-    assert finished.stderr == "Error: workers cannot start: RuntimeError: no model\n"
+    assert finished.stderr == f"Error: workers cannot start: {error}\n"
     assert json.dumps(one.count()) == "0"

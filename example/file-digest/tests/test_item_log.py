@@ -22,6 +22,7 @@ LAYOUTS = [
     TEXT_LAYOUT,
     "%(message)s [%(item)s]",
     "%(asctime)s|%(item)-20s|%(message)s",
+    "%(levelname)s (%(item)-30.60s) %(message)s",
     "%(item)s 100%% %(message)s",
 ]
 

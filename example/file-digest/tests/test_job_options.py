@@ -9,7 +9,7 @@ import pytest
 from file_digest.cli.options import JOB_VARIABLES, SLUG
 from file_digest.items.job_options import call_of
 
-from .support.service import Service
+from .support.service import PACKAGE, Service
 
 
 def test_command_line_beats_environment_beats_table(service: Callable[..., Service]) -> None:
@@ -28,6 +28,19 @@ def test_command_line_beats_environment_beats_table(service: Callable[..., Servi
         "f_g": "",
         "h": "é ☕",
     }
+
+
+def test_they_have_the_variable_of_every_option(service: Callable[..., Service]) -> None:
+    """Several with blanks between, as click has it; the command line wins here, too."""
+    one = service("options")
+    one.environment[f"{PACKAGE.upper()}_RUN_JOB_OPTION"] = "a-b=1 c=2"
+    assert one.run("--job-option", "c=3").code == 0
+    assert {key: one.result(key) for key in one.outcomes()} == {"a_b": "1", "c": "3"}
+    one.environment[f"{PACKAGE.upper()}_RUN_JOB_OPTION"] = "depth"
+    finished = one.run()
+    assert finished.code == 2
+    assert finished.stderr.startswith("Error: --job-option")
+    assert "'depth' (from the environment variable " in finished.stderr
 
 
 def test_the_job_refuses_an_option(service: Callable[..., Service]) -> None:

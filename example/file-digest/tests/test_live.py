@@ -134,7 +134,7 @@ def test_status_for_programs(results: Path, capsys: pytest.CaptureFixture[str]) 
         LiveFile(results).write(LIVE)
         assert app.main(arguments) == 0
     seen = json.loads(capsys.readouterr().out)
-    assert seen["journal"] == {"done": 0, "failed": 0, "errors": {}}
+    assert seen["journal"] == {"done": 0, "failed": 0, "errors": {}, "unsettled": 0}
     assert seen["live"]["workers"][1]["item"] == "key\x1b"
     assert not seen["live"]["stuck"]
     assert app.main(arguments) == 0

@@ -102,6 +102,22 @@ def test_an_idle_service_is_alive(service: Services) -> None:
         assert is_healthy(one)
 
 
+def test_a_run_is_alive_while_the_last_is_settled(service: Services) -> None:
+    """Its items are done and its workers gone; ``status`` says how far ``settled`` is behind."""
+    one = service("squares")
+    one.append("def settled(outcomes): time.sleep(600)")
+    one.start("3", "0", "0", "--workers", "1", "--grace", "600")
+    wait_for(lambda: one.count() == 3, "the items")
+
+    def told() -> str:
+        return one.command("status", "--results", str(one.results)).stdout
+
+    wait_for(lambda: "3 not settled" in told() and "worker-1" not in told(), "the workers' end")
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        assert is_healthy(one)
+
+
 @WORKERS
 def test_systemd_is_told(
     service: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: str

@@ -14,7 +14,7 @@ from file_digest.system.notify import Notifier
 pytest.importorskip("fcntl", reason="systemd is Linux's")
 assert sys.platform != "win32"
 
-KINDS = ["path", "abstract"] if sys.platform == "linux" else ["path"]
+KINDS = ["path", "path@host", *(["abstract"] if sys.platform == "linux" else [])]
 
 
 class Manager:
@@ -24,7 +24,7 @@ class Manager:
         """Listen at what ``NOTIFY_SOCKET`` says."""
         self.address = address
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.bind(address.replace("@", "\0", 1))
+        self.socket.bind(f"\0{address[1:]}" if address.startswith("@") else address)
         self.socket.setblocking(False)
 
     def heard(self) -> list[list[str]]:
@@ -43,7 +43,7 @@ def manager(
 ) -> Iterator[Manager]:
     """Listen at a path, or in Linux's abstract namespace."""
     monkeypatch.chdir(tmp_path)  # its path is too long for a socket
-    one = Manager("notify" if request.param == "path" else f"@{uuid.uuid4().hex}")
+    one = Manager(f"@{uuid.uuid4().hex}" if request.param == "abstract" else request.param)
     yield one
     one.socket.close()
 

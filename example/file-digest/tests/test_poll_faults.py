@@ -1,8 +1,10 @@
 """``--poll``: items() is called again and again, whatever becomes of it, and a key is done once."""
 
+import json
 import signal
 import time
 from collections.abc import Callable
+from typing import Any
 
 import psutil
 import pytest
@@ -109,6 +111,37 @@ def test_inputs_that_are_refused_end_the_run_at_once(inbox: Inbox) -> None:
     (inbox.service.folder / "trouble").write_text("FileNotFoundError(2, 'no such file', 'nowhere')")
     finished = inbox.service.run("--poll", "0.05", "--workers", "1")
     assert (finished.code, "nowhere: no such file" in finished.stderr) == (2, True)
+
+
+def test_it_is_idle_while_nothing_new_is_found(inbox: Inbox) -> None:
+    """``status`` says since when, however often what is done comes again."""
+    inbox.put(*(f"file-{number}" for number in range(300)))
+    run = inbox.service.start("--poll", "0.02", "--workers", "1")
+    wait_for(lambda: inbox.service.count() == 300, "the items")
+
+    def idle_since() -> Any:
+        asked = ("status", "--results", str(inbox.service.results), "--json")
+        live = json.loads(inbox.service.command(*asked).stdout)["live"] or {"done": 0}
+        return live["idle_since"] or 0.0 if live["done"] == inbox.service.count() else 0.0
+
+    first = wait_for(idle_since, "it to be idle")
+    for _ in range(4):
+        inbox.await_calls(20)
+        assert idle_since() == first
+    inbox.put("new")
+    wait_for(lambda: idle_since() > first, "something new to be done")
+    run.send(signal.SIGTERM)
+    run.wait()
+
+
+def test_a_pause_longer_than_any(inbox: Inbox) -> None:
+    """More seconds than a thread can wait are as good as for ever."""
+    inbox.put("a")
+    run = inbox.service.start("--poll", "1e300", "--workers", "1")
+    wait_for(lambda: inbox.service.count() == 1, "the first")
+    run.send(signal.SIGTERM)
+    finished = run.wait()
+    assert (finished.code, "Error" in finished.stderr) == (128 + signal.SIGTERM, False)
 
 
 def test_idle_costs_next_to_nothing(inbox: Inbox) -> None:

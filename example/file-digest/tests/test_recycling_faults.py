@@ -76,6 +76,17 @@ def test_no_worker_does_more_items(
     report(f"recycled: {what}", seconds=finished.seconds)
 
 
+def test_there_is_no_grace_period(service: Services) -> None:
+    """Whoever leaves in good order is given a second all the same, and is not killed."""
+    one = service(JOB)
+    options = ("--workers", "2", "--recycle-after", "3", "--grace", "0")
+    finished = one.run("time.sleep(0.01)", "30", *options)
+    assert (finished.code, one.count()) == (0, 30), finished.stderr
+    assert "is recycled" in one.log_text()
+    assert " is gone: " not in one.log_text()
+    assert set(done_by(one)) <= {pid for _, pid in notes(one, "down")}
+
+
 def test_a_leak_is_cured(service: Services) -> None:
     """A worker above its limit is replaced after its item: all are done, at the first attempt."""
     one = service(JOB)
@@ -101,6 +112,16 @@ def test_an_item_that_uses_far_too_much(service: Services) -> None:
     assert bad["peak_memory"] > 2 * 200 * 1024**2
     assert [row["status"] for row in outcomes.values()] == ["done"] * 199
     report("an item uses far too much", seconds=finished.seconds)
+
+
+def test_the_first_item_uses_far_too_much(service: Services) -> None:
+    """Of a worker that has done nothing yet, too: the only item, at each of its attempts."""
+    one = service(JOB)
+    options = ("--worker-memory", "200M", "--max-attempts", "2", "--workers", "1")
+    finished = one.run(BALLOON, "1", *options)
+    (bad,) = one.outcomes().values()
+    assert (finished.code, bad["status"], bad["attempts"]) == (1, "failed", 2), finished.stderr
+    assert re.fullmatch(r"worker used [\d.]+ [MG]B, the limit is 200 MB", bad["error"])
 
 
 def test_the_journal_has_the_peak(service: Services) -> None:

@@ -1,6 +1,7 @@
 """``settled`` gets each outcome at least once, whatever it does itself and whoever is killed."""
 
 import json
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -131,6 +132,7 @@ def test_what_it_does_not_take_is_left(
     assert finished.code == (143 if stopped else 1)
     assert "left for settled() in the next run: 1000 outcomes" in finished.stdout
     assert "1000 outcomes are left for settled()" in one.log_text()
+    assert "  1000 not settled\n" in one.command("status", "--results", str(one.results)).stdout
     (one.folder / "fault").unlink()
     again = one.run("1000", "--workers", "2")
     assert (again.code, "nothing to do" in again.stdout) == (1, True)  # one had failed
@@ -189,15 +191,22 @@ NO_FUNCTIONS = [
     ("a set", "settled = set()"),
     ("asynchronous", "async def settled(outcomes): pass"),
     ("a generator", "def settled(outcomes): yield"),
+    ("work that is asynchronous", "async def work(payload): pass"),
+    ("work that is a generator", "def work(payload): yield"),
+    ("work that is None", "work = None"),
+    ("items that is a list", "items = []"),
 ]
 
 
 @pytest.mark.parametrize(("what", "code"), NO_FUNCTIONS, ids=[row[0] for row in NO_FUNCTIONS])
 def test_it_is_no_plain_function(service: Services, what: str, code: str) -> None:
-    """It is known before anything starts: exit 2, one line, nothing touched."""
+    """It is known before anything starts: exit 2, one line, nothing touched; as the job's others.
+
+    Their calls would do nothing, or fail each item for the same reason.
+    """
     one = service(JOB)
     one.append(code)
     finished = one.run("3")
     assert (finished.code, finished.stdout, one.results.exists()) == (2, "", False), what
     assert len(finished.stderr.splitlines()) == 1
-    assert "settled must be a plain function, but it is " in finished.stderr
+    assert re.match("Error: (settled|work|items) must be a (plain )?function, ", finished.stderr)

@@ -11,7 +11,7 @@ from .configurer import configure_worker
 from .items.backlog import Backlog
 from .items.job_options import call_of
 from .items.messages import DONE, FAILED
-from .items.outcomes import Outcomes
+from .items.outcomes import NO_OUTCOMES, Outcomes
 from .items.refusals import items_error
 from .items.source import Source
 from .items.stats import Progress, RunStats
@@ -89,21 +89,22 @@ def run(settings: Settings, inputs: Sequence[str], progress: Progress) -> RunSta
         backlog = Backlog(service.source, journal.admit, attempts, journal.events, delay)
         backlog.left, stats = settings.limit, RunStats(skipped=journal.skipped)
         heartbeat = Heartbeat(settings, stats, backlog, service.listener.losses)
-        with closing(heartbeat), closing(service.outcomes(backlog)) as completed:
-            for outcomes in completed:
-                journal.record(outcomes)
-                stats.unsettled = settler.look()
-                stats.add(outcomes)
+        with closing(heartbeat):
+            with closing(service.outcomes(backlog)) as completed:
+                for outcomes in completed:
+                    journal.record(outcomes)
+                    stats.unsettled = settler.look()
+                    stats.add(outcomes)
+                    stats.correct(journal.take_changes())
+                    stats.observe(backlog)
+                    progress.show(stats)
+                    heartbeat.turn(outcomes)
+                    if stats.exceeds(settings.max_failures) and not stats.halted:
+                        _halt(stats, backlog)
+                    _handle_requests(service, progress)
+                journal.commit()
                 stats.correct(journal.take_changes())
-                stats.observe(backlog)
-                progress.show(stats)
-                heartbeat.turn(outcomes)
-                if stats.exceeds(settings.max_failures) and not stats.halted:
-                    _halt(stats, backlog)
-                _handle_requests(service, progress)
-            journal.commit()
-            stats.correct(journal.take_changes())
-        _settle_rest(settler, stats, service, progress)
+            _settle_rest(settler, stats, service, progress, heartbeat)
         _conclude(stats, service)
     return stats
 
@@ -188,11 +189,14 @@ def _halt(stats: RunStats, backlog: Backlog) -> None:
     log.error("halted by --max-failures: %d of %d failed", stats.failed, stats.failed + stats.done)
 
 
-def _settle_rest(settler: Settler, stats: RunStats, service: Service, progress: Progress) -> None:
+def _settle_rest(
+    settler: Settler, stats: RunStats, service: Service, progress: Progress, heartbeat: Heartbeat
+) -> None:
     """Call ``settled`` with the remaining outcomes, as long as calls succeed."""
     for unsettled in settler.drain():
         stats.unsettled = unsettled
         progress.show(stats)
+        heartbeat.turn(NO_OUTCOMES)
         _handle_requests(service, progress)
     stats.unsettled = settler.unsettled
     if stats.unsettled:

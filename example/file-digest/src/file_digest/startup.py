@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from .configurer import keep_early_records
-from .items.job_options import check_options
+from .items.job_options import check_options, plain_function
 from .items.messages import ContractError, ItemsError, StoppedError
 from .items.refusals import JOB, failure, refusal
 from .items.source import Source
@@ -87,7 +87,7 @@ def import_job(settings: Settings, log_failure: Callable[[str], None]) -> Module
 
     Raises:
         WorkersCannotStartError: It cannot be imported, so no worker could either.
-        RefusedError: Its ``RETRY`` or its ``settled`` is wrong, or it takes no options.
+        RefusedError: One of its functions or its ``RETRY`` is wrong, or it takes no options.
     """
     keep_early_records(settings.log_level, settings.log_levels)
     try:
@@ -99,6 +99,7 @@ def import_job(settings: Settings, log_failure: Callable[[str], None]) -> Module
         log_failure(f"the job cannot be imported:\n{reason}")
         raise WorkersCannotStartError(reason) from error
     try:
+        plain_function("work", job.work)
         retry_types(job)
         settled_of(job)
         check_options(job, settings.job_option)

@@ -28,7 +28,8 @@ def check_together(settings: Settings) -> None:
     Raises:
         click.UsageError: There are some, or the file for metrics cannot be written.
     """
-    needed = [name for name in NEED_WORKERS if getattr(settings, name) is not None]
+    of_workers = {name: getattr(settings, name) for name in NEED_WORKERS} | dict(settings.engine)
+    needed = [name for name, value in of_workers.items() if value]
     if needed and not settings.workers:
         option = f"--{needed[0].replace('_', '-')}"
         raise click.UsageError(f"{option}: needs a process of its own; --workers 0 has none")

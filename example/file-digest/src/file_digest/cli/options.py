@@ -94,10 +94,13 @@ class JobOption(SettingOption):
             if variable.startswith(JOB_VARIABLES):
                 key = variable.removeprefix(JOB_VARIABLES).lower()
                 values[self._key(key, f"the environment variable {variable}")] = value
-        for text in opts.get(name) or ():
+        variable = f"the environment variable {self.envvar}"
+        texts = [(text, variable) for text in self.value_from_envvar(ctx) or ()]
+        texts += [(text, "the command line") for text in opts.get(name) or ()]
+        for text, origin in texts:
             key, equals, value = text.partition("=")
             key = key.replace("-", "_") if equals else ""
-            values[self._key(key, f"{text!r} (from the command line)")] = value
+            values[self._key(key, f"{text!r} (from {origin})")] = value
         return values, ParameterSource.COMMANDLINE
 
     def _key(self, key: str, where: str) -> str:

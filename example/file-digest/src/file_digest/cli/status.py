@@ -79,6 +79,8 @@ def _journal_lines(results: Path) -> Iterator[str]:
     yield f"{shown(results)}: {summary.done} done, {summary.failed} failed"
     for name, count in sorted(summary.errors.items(), key=lambda pair: -pair[1]):
         yield f"  {count} x {visible(name)}"
+    if summary.unsettled:
+        yield f"  {summary.unsettled} not settled"
 
 
 def _live_lines(sign: Sign | None) -> Iterator[str]:

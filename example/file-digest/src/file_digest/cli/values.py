@@ -13,7 +13,7 @@ from ..settings import LEVELS, Kind, Share
 from ..system.files import STDOUT, meant_by
 
 SIZES = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
-AGES = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+AGES = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 def type_of(kind: Kind) -> Any:
@@ -63,7 +63,8 @@ def _with_unit(text: str, units: Mapping[str, int]) -> int:
 
 
 def _size(text: str) -> int:
-    if not (result := _with_unit(text, SIZES)):
+    number = re.sub("i?b$", "", text.strip().lower())  # of 1.5GB, 1.5GiB, 100B
+    if not (result := _with_unit(number, SIZES)):
         raise ValueError("not above 0")
     return result
 

@@ -39,8 +39,9 @@ def keys_to_do(settings: Settings, inputs: Sequence[str]) -> Iterator[str]:
             source.read()
             while not (backlog.exhausted or stop.requested):
                 backlog.fill()
-                yield from [key for key, _ in backlog.take_pending()]
-                if not backlog.has_some and not backlog.exhausted:
+                pending = backlog.take_pending()
+                yield from [key for key, _ in pending]
+                if not (pending or backlog.exhausted):
                     connection.wait([stop.waker], LOOK_SECONDS)
                     stop.clear_waker()
             if stop.requested:

@@ -94,14 +94,17 @@ class Backlog:
     @property
     def exhausted(self) -> bool:
         """Whether there is nothing to hand out, now or later, unless a worker gives it back."""
-        nothing_waits = not (self.pending or self.isolated or self.failed or self.waiting)
-        return (nothing_waits and self.read_out) or self.stopped
+        return (self.is_empty and self.read_out) or self.stopped
 
     @property
     def is_idle(self) -> bool:
         """Whether there is nothing to hand out until the source yields new items."""
-        nothing_waits = not (self.pending or self.isolated or self.failed or self.waiting)
-        return nothing_waits and self.source.resting and not self.source.ready
+        return self.is_empty and self.source.resting and not self.source.ready
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no item waits here, now or for a later attempt."""
+        return not (self.pending or self.isolated or self.failed or self.waiting)
 
     @property
     def has_some(self) -> bool:
@@ -111,8 +114,7 @@ class Backlog:
     @property
     def not_begun(self) -> int:
         """Count the items that were read and are neither begun nor in a worker's hands."""
-        tried = len(self.isolated) + len(self.waiting)
-        return len(self.source.ready) + len(self.pending) + tried
+        return len(self.source.ready) + len(self.pending) + len(self.isolated) + len(self.waiting)
 
     def fill(self) -> None:
         """Fill the pending list without blocking, as far as the source gives items now."""
@@ -121,15 +123,13 @@ class Backlog:
             return
         self.source.ahead = max(READ_AHEAD, 2 * self.sizer.size, self.skip_ahead)
         for _ in range(SKIP_ROUNDS):
-            enough = len(self.pending) >= self.sizer.size
+            enough = len(self.pending) >= self.sizer.size or self.left == 0
             if enough or not (pairs := self.source.take(hungry=not self.pending)):
                 return
             admitted = self.admit(pairs)
             self.skip_ahead = 0 if admitted else min(2 * len(pairs), SKIP_AHEAD)
             self.source.ahead = max(self.source.ahead, self.skip_ahead)
             self._add(admitted)
-            if self.left == 0:
-                return
         self.source.wake()  # go on skipping after main has seen to other things
 
     def next_batch(

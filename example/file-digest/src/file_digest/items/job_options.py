@@ -6,8 +6,10 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
+from ..system.text import text_of
 from .messages import ContractError
 
+LAZY = inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction
 POSITIONAL = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
 
 
@@ -20,12 +22,25 @@ def call_of(
     return lambda: function(inputs, dict(options))
 
 
+def plain_function(name: str, function: object) -> Callable[..., Any]:
+    """Return one of the job's functions.
+
+    Raises:
+        ContractError: It is none, or one whose call alone does nothing.
+    """
+    if callable(function) and not any(is_lazy(function) for is_lazy in LAZY):
+        return function
+    raise ContractError(f"{name} must be a plain function, but it is {text_of(function):.200}")
+
+
 def check_options(job: ModuleType, options: Mapping[str, Any]) -> None:
     """Refuse options that the job does not read.
 
     Raises:
-        ContractError: There are some, and ``items`` takes none.
+        ContractError: There are some, and ``items`` takes none; or that is no function.
     """
+    if not callable(job.items):
+        raise ContractError(f"items must be a function, but it is {text_of(job.items):.200}")
     if options and not _takes_options(job.items):
         names = ", ".join(options)
         what = f"job.py takes no options (given: {names}): its items() has no second argument"

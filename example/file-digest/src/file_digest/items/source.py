@@ -118,7 +118,7 @@ class Source:
 
     def _live(self) -> None:
         delay: float | None = 0.0
-        while delay is not None and not self.ended.wait(delay):
+        while delay is not None and not self.ended.wait(min(delay, threading.TIMEOUT_MAX)):
             try:
                 self._read_all()
                 delay, self.failures = self.poll, 0

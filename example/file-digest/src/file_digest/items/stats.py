@@ -83,13 +83,18 @@ class RunStats:
                 self.errors[name] += 1
             log.warning("item %s failed: %s", outcome.key, name, extra=at)
         self.seconds = time.monotonic() - self.began
+        if outcomes.keys:
+            self.idle_since = None
 
     def observe(self, backlog: Backlog) -> None:
-        """Note the workers' current items, and whether the run is idle."""
+        """Note the workers' current items, and since when the run is idle.
+
+        It stays idle while the source repeats items that are done.
+        """
         self.current_items = backlog.current_items
-        if self.current_items or not backlog.is_idle:
+        if self.current_items or not backlog.is_empty:
             self.idle_since = None
-        elif self.idle_since is None:
+        elif self.idle_since is None and backlog.is_idle:
             self.idle_since = time.time()
 
     def correct(self, changes: Iterable[Change]) -> None:

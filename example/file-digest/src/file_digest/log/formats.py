@@ -32,8 +32,8 @@ ATOMS = {str, int, float, bool, type(None)}
 """Exact types that always pickle and print; a subclass of one may not."""
 ITEM = "item"
 """The field that names the item during which a record was logged."""
-ITEM_FIELD = re.compile(r"%\(item\)(-?\d*s)")
-UNNAMED = re.compile(r"%\((?!item\)-?\d*s)\w+\)")
+ITEM_FIELD = re.compile(r"%\(item\)(-?\d*(?:\.\d+)?s)")
+UNNAMED = re.compile(rf"(?!{ITEM_FIELD.pattern})%\(\w+\)")
 NO_ITEM = "-"
 MADE_INTO_TEXT = dict.fromkeys(("args", "exc_info", "exc_text", "stack_info"))
 

@@ -14,7 +14,7 @@ from .known import NO_OUTCOME, recorded
 
 @contextmanager
 def preview(path: Path, final: tuple[str, ...]) -> Iterator[Callable[[list[Item]], list[Item]]]:
-    """Yield a function that leaves out the items that have an outcome.
+    """Yield a function that leaves out the items that have an outcome, or came before.
 
     Args:
         path: The journal; one that does not exist yet has no outcomes.
@@ -24,11 +24,19 @@ def preview(path: Path, final: tuple[str, ...]) -> Iterator[Callable[[list[Item]
         JournalError: It is no journal, or damaged.
     """
     check(path)
+    new = partial(_new, set[str]())
     if not real_file(path).exists():
-        yield list
+        yield new
         return
     with closing(open_to_read(path)) as database, explained(path, "cannot be read"):
-        yield partial(_unfinished, database, final)
+        yield lambda pairs: _unfinished(database, final, new(pairs))
+
+
+def _new(seen: set[str], pairs: list[Item]) -> list[Item]:
+    """Leave out what came before: a run does it once."""
+    fresh = [pair for pair in dict(pairs).items() if pair[0] not in seen]
+    seen.update(key for key, _ in fresh)
+    return fresh
 
 
 def _unfinished(

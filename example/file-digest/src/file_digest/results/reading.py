@@ -60,6 +60,8 @@ class Summary:
     failed: int
     errors: dict[str, int]
     """Name of an error to the number of items that failed with it."""
+    unsettled: int = 0
+    """Number of outcomes that are committed and not settled."""
 
 
 def summarize(path: Path) -> Summary:
@@ -75,7 +77,8 @@ def summarize(path: Path) -> Summary:
         for (error,) in database.execute("SELECT error FROM outcomes WHERE status = ?", (FAILED,)):
             name = error_name(str(error or ""))
             errors[name] = errors.get(name, 0) + 1
-    return Summary(counts.get(DONE, 0), counts.get(FAILED, 0), errors)
+        unsettled = count_unsettled(database)
+    return Summary(counts.get(DONE, 0), counts.get(FAILED, 0), errors, unsettled)
 
 
 def count_unsettled(database: sqlite3.Connection) -> int:

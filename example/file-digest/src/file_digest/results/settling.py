@@ -1,6 +1,5 @@
 """Calls the job's ``settled`` with outcomes that are committed: at least once for each."""
 
-import inspect
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -10,13 +9,13 @@ from queue import SimpleQueue
 from types import ModuleType
 from typing import Self
 
-from ..items.messages import ContractError, Outcome
+from ..items.job_options import plain_function
+from ..items.messages import Outcome
 from ..items.outcomes import NEW_OUTCOME
 from ..system.capacity import start_with_retries
 from ..system.clock import back_off
 from ..system.errors import describe
 from ..system.signals import StopRequest
-from ..system.text import text_of
 from .database import explained
 from .journal import Journal
 from .keys import ESCAPE, original_key
@@ -181,10 +180,5 @@ def settled_of(job: ModuleType) -> Settled | None:
     Raises:
         ContractError: It is not a plain function: a coroutine or generator function, for example.
     """
-    call: object = getattr(job, "settled", None)
-    if call is None:
-        return None
-    lazy = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
-    if callable(call) and not any(test(call) for test in lazy):
-        return call
-    raise ContractError(f"settled must be a plain function, but it is {text_of(call):.200}")
+    call = getattr(job, "settled", None)
+    return None if call is None else plain_function("settled", call)

@@ -1,6 +1,7 @@
 """Report the service's state to systemd: sd_notify(3)."""
 
 import os
+import re
 import socket
 import sys
 import time
@@ -14,7 +15,7 @@ class Notifier:
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         """Read systemd's variables: ``NOTIFY_SOCKET``, ``WATCHDOG_USEC`` and ``WATCHDOG_PID``."""
-        self.address = environment.get("NOTIFY_SOCKET", "").replace("@", "\0", 1)
+        self.address = re.sub("^@", "\0", environment.get("NOTIFY_SOCKET", ""))
         limit, pid = environment.get("WATCHDOG_USEC", ""), environment.get("WATCHDOG_PID", "")
         is_ours = limit.isdecimal() and pid in ("", str(os.getpid()))
         self.interval = int(limit) / 2_000_000 if is_ours else inf

@@ -9,7 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import connection, current_process
 
 from ..configurer import LogSetup
@@ -45,8 +45,11 @@ def run(backlog: Backlog, logs: LogSetup, stop: StopRequest) -> Generator[Outcom
 
     backlog.named, backlog.sizer = logs.shows_items, BatchSizer(0.0)
     try:
-        job = WorkerJob(owners, 0)
-    except (Exception, SystemExit) as error:
+        with _second_signal_interrupts(stop):
+            job = WorkerJob(owners, 0)
+    except BaseException as error:
+        if stop.urgent:
+            return
         raise WorkersCannotStartError(describe(error)) from error
     runner = TaskRunner(job.work, [IDLE], 0)
     runner.retry = job.retry
@@ -57,7 +60,8 @@ def run(backlog: Backlog, logs: LogSetup, stop: StopRequest) -> Generator[Outcom
     try:
         yield from _each_item(backlog, runner, stop)
     finally:
-        job.end()
+        with suppress(KeyboardInterrupt), _second_signal_interrupts(stop):
+            job.end()
 
 
 def _each_item(backlog: Backlog, runner: TaskRunner, stop: StopRequest) -> Iterator[Outcomes]:
@@ -87,7 +91,7 @@ def _do(
     except Exception as error:
         return backlog.unpickle_failed(batch, describe(error), name)
     backlog.current_items = {name: (batch.pairs[0][0], time.monotonic())}
-    with _second_signal_interrupts(stop):
+    with suppress(KeyboardInterrupt), _second_signal_interrupts(stop):  # as the item has ended
         runner.run()
     backlog.current_items = {}
     report = runner.report()
@@ -96,7 +100,7 @@ def _do(
 
 @contextmanager
 def _second_signal_interrupts(stop: StopRequest) -> Iterator[None]:
-    """Raise KeyboardInterrupt in the item at a second Ctrl-C or SIGTERM, as Python does."""
+    """Raise KeyboardInterrupt in the job at a second Ctrl-C or SIGTERM, as Python does."""
 
     def interrupt(number: int, _frame: object) -> None:
         stop.note(number, None)
@@ -109,8 +113,6 @@ def _second_signal_interrupts(stop: StopRequest) -> Iterator[None]:
             signal.signal(number, interrupt)
     try:
         yield
-    except KeyboardInterrupt:
-        pass  # between the item's end and this
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

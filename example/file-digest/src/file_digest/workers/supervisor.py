@@ -23,6 +23,7 @@ from ..items.messages import Ready, StartFailed
 from ..items.outcomes import NO_OUTCOMES, Outcomes
 from ..settings import Settings
 from ..system.capacity import reason_for
+from ..system.leaving import SHUTDOWN_TIMEOUT
 from ..system.memory import size_text
 from ..system.signals import StopRequest
 from ..system.stacks import ANSWER_SECONDS
@@ -126,6 +127,7 @@ class Supervisor:
             self._note_current_items()
             self.backlog.events.note_cut_off(self.backlog.current_items)
         self.manager.end(stopping=self.stop.requested)
+        self.backlog.workers_now = self.backlog.ask_for_stacks = list
 
     def _go_on_stopping(self) -> None:
         """Let running items finish, and no other begin; end workers without an item at once."""
@@ -171,7 +173,7 @@ class Supervisor:
         return bool(retiring)
 
     def _let_go(self, worker: Worker) -> None:
-        worker.leave(self.settings.grace)
+        worker.leave(self.settings.grace + SHUTDOWN_TIMEOUT)
         self.manager.leave(worker, replaced=not self.backlog.exhausted)
 
     def _start_failed(self, started: float, reason: str, worker: str = "") -> None:
