@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 
 from {{ cookiecutter.package_name }}.system import files
-from {{ cookiecutter.package_name }}.system.streams import has_room
+from {{ cookiecutter.package_name }}.system.screen import has_room
 
 pytest.importorskip("fcntl", reason="pipes of Windows cannot be asked")
 assert sys.platform != "win32"
