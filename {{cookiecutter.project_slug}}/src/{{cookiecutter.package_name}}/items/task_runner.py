@@ -12,7 +12,7 @@ from typing import Any
 
 from ..system.errors import describe
 from ..system.memory import PeakMemory
-from .messages import Report, Task, whole_task
+from .messages import IDLE, Report, Task, whole_task
 
 Work = Callable[[Any], Any]
 
@@ -177,6 +177,11 @@ class TaskRunner:
                 cpu=self.cpu - cpu,
                 peak_memory=self.peak.read(),
             )
+
+    def forget(self) -> None:
+        """Have nothing to do, and tell nobody: in a child that ``work`` forked and came back to."""
+        self.todo.clear()
+        self.slot = [IDLE] * (self.index + 1)
 
     def release(self) -> range:
         """Release the items of this task that are not begun; return their numbers."""
