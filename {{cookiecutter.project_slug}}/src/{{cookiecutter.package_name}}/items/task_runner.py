@@ -9,6 +9,7 @@ from array import array
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, MutableSequence, Sequence
 from typing import Any
+from weakref import WeakSet
 
 from ..system.errors import describe
 from ..system.memory import PeakMemory
@@ -64,6 +65,7 @@ class TaskRunner:
         self.begun = self.start = self.clock = self.sent_at = 0.0
         self.cpu, self.peak = cpu_seconds(), PeakMemory()
         self.lock = threading.Lock()
+        _runners.add(self)
 
     def unpack(self, task: Task) -> None:
         """Unpickle a task, and prepare to run it.
@@ -179,7 +181,7 @@ class TaskRunner:
             )
 
     def forget(self) -> None:
-        """Have nothing to do, and tell nobody: in a child that ``work`` forked and came back to."""
+        """Drop all tasks, in a child that ``work`` forked and may return: its parent does them."""
         self.todo.clear()
         self.slot = [IDLE] * (self.index + 1)
 
@@ -234,3 +236,15 @@ def _same_in_json(keys: Iterable[Any]) -> str:
 def cpu_seconds() -> float:
     """Return the processor time that this process and its ended children have taken."""
     return sum(os.times()[:4])
+
+
+_runners: WeakSet[TaskRunner] = WeakSet()
+
+
+def _forget_all() -> None:
+    for runner in list(_runners):
+        runner.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)
