@@ -7,6 +7,7 @@ import json
 import signal
 import sys
 import time
+from collections import Counter
 from importlib import util
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,26 @@ def test_work_may_do_this(service: Services, what: str, code: str, value: Any) -
     assert json.loads(bad["result"]) == value
     assert finished.seconds < 30
     report(f"work() {what}", tries=1, seconds=finished.seconds)
+
+
+def test_a_child_that_comes_back_does_no_other_item(service: Services) -> None:
+    """What was to be done behind the item that forked it is its parent's business."""
+    one = service("""
+    import os
+
+    def items(inputs):
+        return ((str(n), n) for n in range(3_000))
+
+    def work(n):
+        if n == 2_000:
+            os.fork()
+        with open("done", "a") as file:
+            file.write(f"{n}\\n")
+    """)
+    assert one.run("--workers", "1").code == 0
+    done = Counter((one.folder / "done").read_text().split())
+    assert {n for n, times in done.items() if times > 1} <= {"2000"}
+    assert len(done) == 3_000
 
 
 HANGS = [

@@ -100,6 +100,80 @@ def test_pools_never_hang(service: Services, where: str, method: str) -> None:
     report(f"Pools by {method} in {where}()", tries=count, seconds=finished.seconds)
 
 
+@pytest.mark.parametrize("end", ["join", "terminate"])
+def test_active_children_are_the_jobs_own(service: Services, end: str) -> None:
+    """Whoever waits for all of them in items(), or ends them, does not reach the service's."""
+    one = service(f"""
+    import multiprocessing, time
+
+    def items(inputs):
+        yield "first", 0
+        own = multiprocessing.Process(target=time.sleep, args=(0.1,))
+        own.start()
+        time.sleep(0.5)
+        children = [own, *multiprocessing.active_children()]
+        for child in children:
+            child.{end}()
+        yield "last", len(children)
+
+    def work(payload):
+        return payload
+    """)
+    assert one.run("--workers", "2", "--start-method", "fork").code == 0
+    assert one.result("last") == 1
+
+
+def test_the_job_may_choose_its_own_start_method(service: Services, start_method: str) -> None:
+    """Once for each process, as its import does; workers are started as the service has it.
+
+    A forked worker begins with "fork": multiprocessing itself says so to whom it forks.
+    """
+    one = service("""
+    import multiprocessing
+
+    multiprocessing.set_start_method("spawn")
+
+    def items(inputs):
+        yield "key", 0
+
+    def work(payload):
+        return multiprocessing.get_start_method()
+    """)
+    finished = one.run("--start-method", start_method)
+    assert (finished.code, finished.stderr) == (0, "")
+    assert one.result("key") == ("fork" if start_method == "fork" else "spawn")
+
+
+def test_the_job_may_choose_its_own_event_loop(service: Services) -> None:
+    """One that keeps its own time, as uvloop's; the service's own loops are not of that kind."""
+    one = service("""
+    import asyncio
+
+    class Loop(asyncio.SelectorEventLoop):
+        def __setattr__(self, name, value):
+            if name == "time":
+                raise AttributeError("read-only")
+            super().__setattr__(name, value)
+
+    class Policy(asyncio.DefaultEventLoopPolicy):
+        _loop_factory = Loop
+
+    asyncio.set_event_loop_policy(Policy())
+
+    def items(inputs):
+        yield "key", 0
+
+    async def name_of_loop():
+        return type(asyncio.get_running_loop()).__name__
+
+    def work(payload):
+        return asyncio.run(name_of_loop())
+    """)
+    finished = one.run("--workers", "1")
+    assert (finished.code, finished.stderr) == (0, "")
+    assert one.result("key") == "Loop"
+
+
 CHILDREN = [(kind, method) for kind in ("fork", "import", "executor") for method in start_methods()]
 
 

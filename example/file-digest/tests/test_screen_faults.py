@@ -198,19 +198,32 @@ TAKEN = {
     "puts something else there": "sys.stdout = sys.stderr = object()",
     "redirects them": "sys.stdout = sys.stderr = io.StringIO()",
     "has none": "sys.stdout = sys.stderr = None",
+    "detaches it": "sys.stdout = io.TextIOWrapper(sys.stdout.detach(), encoding='utf-8')",
+    "wraps it for a while": "io.TextIOWrapper(sys.stdout.buffer); gc.collect(); print('more')",
+    "gives it a poor encoding": "sys.stdout.reconfigure(encoding='ascii'); print('\u20ac')",
 }
 
 
-@pytest.mark.parametrize("where", ["items", "work"])
+@pytest.mark.parametrize("where", ["import", "items", "work"])
 @pytest.mark.parametrize("taken", TAKEN)
 def test_a_job_that_takes_the_screen_away(service: Services, taken: str, where: str) -> None:
     """Our own lines do not depend on what the job puts into sys, and nothing ends by it."""
     one = service("taking_the_screen")
-    one.environment[f"IN_{where.upper()}"] = TAKEN[taken]
+    one.environment[f"{'AT' if where == 'import' else 'IN'}_{where.upper()}"] = TAKEN[taken]
     finished = one.run("--workers", "2", "--progress")
     assert (finished.code, one.count()) == (0, 10), finished.stderr
     if "descriptors" not in taken or where == "work":
         assert "10 done, 0 failed" in finished.stdout
+
+
+def test_a_job_that_sets_sigpipe_as_scripts_do(service: Services) -> None:
+    """Neither a screen that is gone nor a worker ends main."""
+    one = service("taking_the_screen")
+    one.environment["AT_IMPORT"] = "signal.signal(signal.SIGPIPE, signal.SIG_DFL)"
+    one.environment["IN_WORK"] = "logging.basicConfig(); logging.warning('on the screen, too')"
+    with nobody_reads() as (descriptor, _):
+        code, _ = _finish(_start(one, descriptor, descriptor, *RUN))
+    assert (code, one.count()) == (0, 10)
 
 
 CLOSED = {

@@ -147,6 +147,21 @@ def test_items_is_async(service: Services, what: str, says: str) -> None:
     assert line.startswith(f"Error: {RETURNED}<{'async_generator' if what[0] == 'a' else what}")
 
 
+def test_a_generator_raises_at_its_end(service: Services) -> None:
+    """What it raises because it is not read to its end is in the log, and changes nothing."""
+    one = service(f"""
+    def items(inputs):
+        try:
+            yield from ((str(n), n) for n in range(100_000))
+        finally:
+            raise RuntimeError("no good end")
+{WORK}""")
+    finished = one.run("--limit", "5")
+    assert (finished.code, finished.stderr, one.count()) == (0, "", 5)
+    assert "items() raised at its end:" in one.log_text()
+    assert "RuntimeError: no good end" in one.log_text()
+
+
 def test_no_items(service: Services) -> None:
     """An items() that yields nothing is a run with nothing to do."""
     finished = service("echo").run("0")

@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 
 from file_digest.system import files
-from file_digest.system.streams import has_room
+from file_digest.system.screen import has_room
 
 pytest.importorskip("fcntl", reason="pipes of Windows cannot be asked")
 assert sys.platform != "win32"

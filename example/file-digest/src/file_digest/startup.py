@@ -13,7 +13,7 @@ from .items.job_options import check_options, plain_function
 from .items.messages import ContractError, ItemsError, StoppedError
 from .items.refusals import JOB, failure, refusal
 from .items.source import Source
-from .items.worker_job import retry_types
+from .items.worker_job import load_job, retry_types
 from .log.hooks import deliver
 from .log.output import log_line
 from .log.stream import claim_stdout
@@ -91,7 +91,7 @@ def import_job(settings: Settings, log_failure: Callable[[str], None]) -> Module
     """
     keep_early_records(settings.log_level, settings.log_levels)
     try:
-        job = importlib.import_module(JOB)
+        job = load_job()
         reset_sigchld()
         _ = job.items, job.work
     except (Exception, SystemExit) as error:

@@ -33,7 +33,7 @@ from .items.messages import (
     UnpickleFailed,
 )
 from .items.task_runner import TaskRunner
-from .items.worker_job import WorkerJob
+from .items.worker_job import WorkerJob, load_job
 from .log.formats import show_items_of
 from .log.output import capture
 from .system import stacks
@@ -107,7 +107,7 @@ class MainConnection:
             SystemExit: No thread can be started; main has the reason.
         """
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=partial(self._leave_to_parent, runner))
+            os.register_at_fork(after_in_child=self._leave_to_parent)
         receive = partial(self._receive, runner)
         control = threading.Thread(target=receive, daemon=True, name="control")
         try:
@@ -140,9 +140,8 @@ class MainConnection:
         if revoked := runner.release():
             yield Released([revoked])
 
-    def _leave_to_parent(self, runner: TaskRunner) -> None:
-        """Drop all tasks in a child that ``work`` forked and may return: its parent does them."""
-        runner.todo.clear()
+    def _leave_to_parent(self) -> None:
+        """Have no connection in a child that ``work`` forked."""
         if self.sock.fileno() >= 0:  # else its parent was such a child, too
             os.close(self.sock.detach())
 
@@ -183,9 +182,7 @@ def worker_main(
     capture(args.output)
     main = MainConnection(args.sock)
     try:
-        from . import job as owners  # noqa: PLC0415 - what it raises is told to main
-
-        job = WorkerJob(owners, args.place)
+        job = WorkerJob(load_job(), args.place)
     except BaseException as error:
         main.send(StartFailed(describe(error)))
         raise SystemExit(1) from None

@@ -1,12 +1,26 @@
 """Configures logging as the environment says: at its import, or in work()."""
 
+import inspect
 import logging
 import logging.config
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
+from types import FrameType
 
 log = logging.getLogger(__name__)
+
+
+def caller() -> str:
+    """Find who logs as loguru's recipe does: beyond the handler, and the frames of logging."""
+    frame = inspect.currentframe()
+    while frame and (frame.f_code.co_name in {"caller", "emit"} or is_of_logging(frame)):
+        frame = frame.f_back
+    return frame.f_code.co_name if frame else ""
+
+
+def is_of_logging(frame: FrameType) -> bool:
+    return frame.f_code.co_filename == logging.__file__
 
 
 class Note(logging.Handler):
@@ -14,7 +28,7 @@ class Note(logging.Handler):
         with open("notes", "a") as file:
             file.write(
                 f"{record.process} {record.getMessage()} {record.filename} "
-                f"{record.funcName} {record.threadName}\n"
+                f"{record.funcName} {record.threadName} {caller()}\n"
             )
 
 

@@ -4,10 +4,11 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from inspect import isgenerator
 from itertools import chain, islice
 from multiprocessing import connection
+from typing import Any
 
 from ..system.clock import back_off
 from ..system.errors import describe
@@ -139,6 +140,8 @@ class Source:
         self.wanted.wait()
         if not self.stopped:
             self._read(chain(first, items))
+        if isgenerator(items):
+            _close(items)
 
     def _back_off(self, error: BaseException) -> float | None:
         """Return the seconds until the next call; None if there is no other call."""
@@ -182,6 +185,14 @@ class Source:
         if not self.hungry:
             room = self.ahead - len(self.ready) - 1  # the next one comes by itself
             self.ready.extend(map(frozen, islice(items, max(0, min(self.bulk, room)))))
+
+
+def _close(items: Generator[Any, Any, Any]) -> None:
+    """End a generator that is not to be read to its end; log what it raises then."""
+    try:
+        items.close()
+    except BaseException as error:  # the owner's code
+        log.error("items() raised at its end:\n%s", describe(error))  # noqa: TRY400 - all in one
 
 
 def _iterator(items: Iterable[Item]) -> Iterator[Item]:

@@ -9,10 +9,11 @@ from array import array
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, MutableSequence, Sequence
 from typing import Any
+from weakref import WeakSet
 
 from ..system.errors import describe
 from ..system.memory import PeakMemory
-from .messages import Report, Task, whole_task
+from .messages import IDLE, Report, Task, whole_task
 
 Work = Callable[[Any], Any]
 
@@ -64,6 +65,7 @@ class TaskRunner:
         self.begun = self.start = self.clock = self.sent_at = 0.0
         self.cpu, self.peak = cpu_seconds(), PeakMemory()
         self.lock = threading.Lock()
+        _runners.add(self)
 
     def unpack(self, task: Task) -> None:
         """Unpickle a task, and prepare to run it.
@@ -178,6 +180,11 @@ class TaskRunner:
                 peak_memory=self.peak.read(),
             )
 
+    def forget(self) -> None:
+        """Drop all tasks, in a child that ``work`` forked and may return: its parent does them."""
+        self.todo.clear()
+        self.slot = [IDLE] * (self.index + 1)
+
     def release(self) -> range:
         """Release the items of this task that are not begun; return their numbers."""
         with self.lock:
@@ -229,3 +236,15 @@ def _same_in_json(keys: Iterable[Any]) -> str:
 def cpu_seconds() -> float:
     """Return the processor time that this process and its ended children have taken."""
     return sum(os.times()[:4])
+
+
+_runners: WeakSet[TaskRunner] = WeakSet()
+
+
+def _forget_all() -> None:
+    for runner in list(_runners):
+        runner.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)

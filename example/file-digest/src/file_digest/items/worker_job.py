@@ -1,14 +1,35 @@
 """The job in a worker: ``work``, and the optional names ``lifespan`` and ``RETRY``."""
 
+import importlib
 import logging
+import multiprocessing
 import os
+import sys
 from types import ModuleType
 
 from ..system.errors import describe
+from ..system.inheritance import survive_readers
 from ..system.text import text_of
 from .messages import ContractError
+from .refusals import JOB
 
 log = logging.getLogger(__name__)
+
+
+def load_job() -> ModuleType:
+    """Import the job; it may choose multiprocessing's start method, as it could without us.
+
+    By now multiprocessing has settled on one, for its forkserver or for a worker, and would refuse.
+
+    Raises:
+        BaseException: Whatever the job's import raises.
+    """
+    if JOB not in sys.modules:
+        multiprocessing.set_start_method(None, force=True)
+    try:
+        return importlib.import_module(JOB)
+    finally:
+        survive_readers()
 
 
 class WorkerJob:

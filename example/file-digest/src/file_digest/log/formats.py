@@ -28,6 +28,8 @@ FAR_FUTURE = 1e12
 """Seconds since the epoch beyond which a value is no time; infinity is no JSON."""
 RESERVED = frozenset(RESERVED_ATTRS)
 """Names of the standard attributes of a log record."""
+GET_MESSAGE = logging.LogRecord.getMessage
+"""A record of another class, or a job, may have a message of its own making."""
 ATOMS = {str, int, float, bool, type(None)}
 """Exact types that always pickle and print; a subclass of one may not."""
 ITEM = "item"
@@ -109,7 +111,8 @@ class LineFormatter(SafeFormatter):
 
     def line(self, record: logging.LogRecord) -> bytes:
         """Return the record as one line of the wire, in half the time."""
-        if record.exc_info or record.exc_text or record.stack_info:
+        has_more = record.exc_info or record.exc_text or record.stack_info
+        if has_more or type(record).getMessage is not GET_MESSAGE:
             text = super().format(self.with_item(record))
         else:
             try:  # what logging.Formatter does for a record without exception, in half the time
@@ -135,7 +138,8 @@ class LineFormatter(SafeFormatter):
         field = ITEM_FIELD.search(self._fmt or "")
         if not field:
             return record
-        return _record_of({**record.__dict__, ITEM: shown_key(field, item_of(record)).strip()})
+        shown = shown_key(field, item_of(record)).strip()
+        return _record_of({**record.__dict__, ITEM: shown}, type(record))
 
     def layout_with(self, key: str) -> str:
         """Return the layout with an item's key in place; most records are of the same as before."""
@@ -181,6 +185,8 @@ class JsonLineFormatter(SafeFormatter):
     def _usual(self, record: logging.LogRecord) -> str | None:
         """Return what ``_text`` does, in a quarter of the time; None if there are more fields."""
         if type(record.msg) is not str or record.exc_info or record.exc_text or record.stack_info:
+            return None
+        if type(record).getMessage is not GET_MESSAGE:
             return None
         if not (record.__dict__.keys() <= RESERVED and 0 < record.created < FAR_FUTURE):
             return None
@@ -285,8 +291,10 @@ def exception_text(record: logging.LogRecord) -> str | None:
     return f"<{type(record.exc_info[1]).__name__} whose traceback cannot be shown>"
 
 
-def _record_of(fields: dict[str, Any]) -> logging.LogRecord:
+def _record_of(
+    fields: dict[str, Any], kind: type[logging.LogRecord] = logging.LogRecord
+) -> logging.LogRecord:
     """Make a record from its attributes, without looking up its caller again."""
-    made = object.__new__(logging.LogRecord)
+    made = object.__new__(kind)
     made.__dict__ = fields
     return made

@@ -115,6 +115,12 @@ def _call(handler: logging.Handler, record: logging.LogRecord) -> None:
         _calling.depth = depth - 1
 
 
+# Handlers of others find who logged by leaving out the frames of logging's own file, as loguru's
+# recipe does: https://loguru.readthedocs.io/en/stable/overview.html
+for _function in (_call_handlers, _call):
+    _function.__code__ = _function.__code__.replace(co_filename=logging.__file__)
+
+
 def calls_others() -> bool:
     """Whether this thread is in a handler that is not the service's."""
     return getattr(_calling, "depth", 0) > 0

@@ -16,7 +16,7 @@ from multiprocessing import util
 from pathlib import Path
 from typing import Any
 
-from ..system import streams
+from ..system import screen, streams
 from . import hooks
 from .formats import ITEM
 
@@ -25,7 +25,7 @@ LAST_READS = 4
 """More than a pipe holds; what the worker's programs write after its end is not waited for."""
 LONGEST_LINE = 1 << 20
 HAS_NAMED_PIPES = sys.platform != "win32"
-OURS = {__file__, streams.__file__}
+OURS = {__file__, screen.__file__}
 
 
 class Lines:

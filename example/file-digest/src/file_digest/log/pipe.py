@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ..system.files import high_duplicate
-from ..system.streams import has_room
+from ..system.screen import has_room
 from .fallback import Fallback, FallbackFile, StallTimeout, identity_of
 from .formats import SafeFormatter
 from .parts import PartFiles

@@ -9,6 +9,7 @@ that is killed may take the log with it in the same way.
 
 import logging
 import logging.handlers
+import pickle
 import time
 from collections import deque
 from contextlib import suppress
@@ -19,7 +20,8 @@ from pathlib import Path
 from queue import Full
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .fallback import Fallback, FallbackFile, StallTimeout
+from ..system.files import moved_up
+from .fallback import Fallback, FallbackFile, StallTimeout, identity_of
 from .formats import SafeFormatter, snapshot
 from .state import CUT_OFF, STALLED
 
@@ -87,6 +89,9 @@ class WaitingQueueHandler(logging.handlers.QueueHandler):
         self.fallback_file = FallbackFile(sender.fallback)
         self.waiting: deque[logging.LogRecord] = deque()
         self.busy = False
+        writer: Any = sender.queue._writer  # type: ignore[attr-defined] # noqa: SLF001 - no other way
+        writer._handle = self.descriptor = moved_up(writer.fileno())  # noqa: SLF001 - the same
+        self.identity = identity_of(self.descriptor)
         # Told by the thread that sends; concurrent.futures listens to it in the same way.
         self.records._on_queue_feeder_error = self._undelivered  # type: ignore[attr-defined] # noqa: SLF001
 
@@ -108,7 +113,13 @@ class WaitingQueueHandler(logging.handlers.QueueHandler):
                 self.busy = False
 
     def _send(self, record: logging.LogRecord) -> None:
-        """Put it into the queue, or into the rescue file when the listener stands still."""
+        """Put it into the queue, or into the rescue file when the listener stands still.
+
+        A process that ends drops what its thread cannot send, so the job's closing is seen here.
+        """
+        if identity_of(self.descriptor) != self.identity:
+            self._keep(record, CUT_OFF)
+            return
         sent = self._put(record) or self.stall.wait_for(partial(self._put_within, record))
         self.stall.expired = not sent
         if not sent:
@@ -117,9 +128,9 @@ class WaitingQueueHandler(logging.handlers.QueueHandler):
     def _keep(self, record: logging.LogRecord, reason: int) -> None:
         self.fallback_file.append(self.line(record), reason)
 
-    def _undelivered(self, _error: Exception, record: logging.LogRecord) -> None:
+    def _undelivered(self, _error: Exception, pickled: bytes) -> None:
         """Save a record that could not be sent, because the job closed the descriptor."""
-        self._keep(record, CUT_OFF)
+        self._keep(pickle.loads(pickled), CUT_OFF)
 
     def _put(self, record: logging.LogRecord) -> bool:
         with suppress(Full):

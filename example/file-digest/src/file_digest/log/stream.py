@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..system import streams
 from ..system.errors import RefusedError
+from ..system.screen import has_room
 from .formats import CONTINUATION
 from .logfile import wait_for_space, warn_once
 from .wire import ATOMIC
@@ -71,7 +72,7 @@ class LogStream:
             try:
                 written = os.write(self.descriptor, data[: _atomic(data)])
             except BlockingIOError:
-                streams.has_room(self.descriptor, ROOM_SECONDS)
+                has_room(self.descriptor, ROOM_SECONDS)
             except OSError as error:
                 if error.errno not in NO_SPACE:
                     self._lose(data, error)

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..items.messages import FAILED, Outcome
 from ..system.files import replacing
-from ..system.streams import WaitingWriter
+from ..system.screen import WaitingWriter
 from .flat import flat_rows
 from .reading import rows, rows_twice
 

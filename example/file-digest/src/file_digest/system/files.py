@@ -160,6 +160,13 @@ def high_duplicate(descriptor: int) -> int:
     return descriptor
 
 
+def moved_up(descriptor: int) -> int:
+    """Return a ``high_duplicate`` in place of a descriptor, which is closed if there is one."""
+    if (high := high_duplicate(descriptor)) != descriptor:
+        os.close(descriptor)
+    return high
+
+
 def duplicate(descriptor: int) -> int:
     """Return a duplicate, at a high number if there is one.
 

@@ -127,6 +127,17 @@ def reset_sigchld() -> None:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
+def survive_readers() -> None:
+    """Ignore SIGPIPE, as Python does, also where the job has had it end the process.
+
+    Many a script does, whose output goes to head. Here a worker or a screen that is gone would end
+    main, and a screen each worker that prints.
+    """
+    if sys.platform != "win32" and signal.getsignal(signal.SIGPIPE) == signal.SIG_DFL:
+        with suppress(ValueError):  # in dask's worker that is a thread, where the job could not
+            signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+
+
 def lead_session() -> None:
     """Lead a session of this new process's own, and unblock the signals that main blocked.
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from errno import EAGAIN
 from functools import cache
 from multiprocessing import connection, get_context, resource_tracker
+from multiprocessing import process as mp_process
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
@@ -145,6 +146,16 @@ def start(process: BaseProcess) -> None:
         if forkserver_cannot_fork():
             raise BlockingIOError(EAGAIN, os.strerror(EAGAIN)) from error
         raise ConnectionResetError("the forkserver died") from error
+    hide(process)
+
+
+def hide(process: BaseProcess) -> None:
+    """Leave a process out of ``multiprocessing.active_children``: those are the job's.
+
+    ``items()`` may wait for all of them at its end, or terminate them.
+    """
+    known: Any = mp_process._children  # type: ignore[attr-defined] # noqa: SLF001 - no other way
+    known.discard(process)
 
 
 def kill(process: BaseProcess) -> None:
