@@ -102,24 +102,30 @@ def test_pools_never_hang(service: Services, where: str, method: str) -> None:
 
 @pytest.mark.parametrize("end", ["join", "terminate"])
 def test_active_children_are_the_jobs_own(service: Services, end: str) -> None:
-    """Whoever waits for all of them in items(), or ends them, does not reach the service's."""
+    """Whoever waits for all of them in items(), or ends them, does not reach the service's.
+
+    On dask that holds once its workers are ready.
+    """
     one = service(f"""
-    import multiprocessing, time
+    import multiprocessing, os, time
 
     def items(inputs):
         yield "first", 0
-        own = multiprocessing.Process(target=time.sleep, args=(0.1,))
+        while not os.path.exists("begun"):
+            time.sleep(0.01)
+        own = multiprocessing.Process(target=time.sleep, args=(0,))
         own.start()
-        time.sleep(0.5)
+        own.join()
         children = [own, *multiprocessing.active_children()]
         for child in children:
             child.{end}()
         yield "last", len(children)
 
     def work(payload):
+        open("begun", "w").close()
         return payload
     """)
-    assert one.run("--workers", "2", "--start-method", "fork").code == 0
+    assert one.run("--workers", "1", "--start-method", "fork").code == 0
     assert one.result("last") == 1
 
 
