@@ -29,7 +29,7 @@ FAR_FUTURE = 1e12
 RESERVED = frozenset(RESERVED_ATTRS)
 """Names of the standard attributes of a log record."""
 GET_MESSAGE = logging.LogRecord.getMessage
-"""A record of another class, or a job, may have a message of its own making."""
+"""Makes a record's message, unless the record's class, or the job, has another."""
 ATOMS = {str, int, float, bool, type(None)}
 """Exact types that always pickle and print; a subclass of one may not."""
 ITEM = "item"

@@ -1,6 +1,6 @@
 """Standard output and standard error that cannot fail, whatever their reader does.
 
-What they are made of is in ``screen``.
+``screen`` has the layers that they consist of.
 """
 
 import errno
