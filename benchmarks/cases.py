@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import (
+    cluster_suite,
     item_contestants,
     item_suite,
     journal_suite,
@@ -39,6 +40,7 @@ WAITING = {
     method: f"Items: many workers by {method}, each item waits for 50 ms"
     for method in ("forkserver", "fork")
 }
+CLUSTER = "Items: dask on a cluster, each item waits for 10 ms"
 REPLACING = "Items: 1 ms each, and workers recycled"
 GENERATOR = "Items: memory on a generator"
 JOURNAL = "Journal: run again, and export"
@@ -194,6 +196,13 @@ def _many(sizes: Sizes) -> Iterator[Case]:
             f"{sizes.waiters} workers and {sizes.waits:,} items, the workers' start included; "
             "with workers that are there at once the efficiency would be 1.",
         )  # fmt: skip
+    yield Case(
+        CLUSTER, "cluster_suite", cluster_suite.contestants(), sizes.long_rounds,
+        "items_per_second", cluster_suite.PEER, {"workers": 4, "seconds": 3 * sizes.seconds},
+        "A scheduler and four workers with a thread each, all of them processes of their own that "
+        "talk by TCP. In brackets: how many tasks a client sends to the scheduler at a time. One "
+        "worker is killed with SIGKILL; it is replaced once a new one has done an item.",
+    )  # fmt: skip
     yield Case(
         REPLACING, "item_suite", (OURS[0], RECYCLING), sizes.long_rounds, "items_per_second",
         OURS[0], {"kind": "1 ms", "seconds": 10 * sizes.seconds, "replacements": REPLACEMENTS},

@@ -7,6 +7,7 @@ from .cases import (
     ARRAYS,
     BYTES,
     CALLER,
+    CLUSTER,
     DIGEST,
     DIGEST_FEW,
     EVEN,
@@ -229,6 +230,7 @@ def _many(results: Results) -> Iterator[Goal]:
         yield _against_best(results, title, PROCESS, ITEMS, 1)
         main = results.median(title, PROCESS, "main_us")
         yield Goal(f"{title}: main's CPU an item", main, 25, at_most=True, unit="µs")
+    yield _against_best(results, CLUSTER, DASK, ITEMS, 0.95)
     ratio = results.ratio(REPLACING, RECYCLING, PROCESS, ITEMS)
     yield Goal(f"{REPLACING}: against none recycled", ratio, 0.95)
 

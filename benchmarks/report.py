@@ -23,6 +23,7 @@ FIGURES = {
     "seconds": ("s", "{:.1f}"),
     "seconds_to_last": ("s to the last result", "{:.2f}"),
     "main_us": ("main's CPU µs/item", "{:.1f}"),
+    "replaced_s": ("killed worker replaced, s", "{:.2f}"),
     "replaced": ("workers replaced", "{:.0f}"),
     "rerun_us": ("run again, µs/row", "{:.2f}"),
     "jsonl_us": ("JSON lines, µs/row", "{:.2f}"),
