@@ -114,7 +114,7 @@ def test_logrotate_loses_no_line(bake_again: Bake, tmp_path: Path) -> None:
         done = service.items(20)
         for _ in range(2):
             rotate(tmp_path, service.process.pid)
-            # The service turns to the new file on its own time; the items of this time must be there.
+            # The service turns to the new file on its own time; its items must be there.
             while not list(logs.glob("*.log")):
                 done += service.items(1)
             done += service.items(20)
