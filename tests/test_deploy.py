@@ -201,7 +201,9 @@ def downloads(folder: Path) -> Path:
 def install_lines(project: BakedProject) -> str:
     """Return the commands at the top of the unit."""
     unit = project.files["file-digest.service"].decode()
-    lines = unit.partition("# What it works on")[0].splitlines()
+    install, settings, _ = unit.partition("# Put inputs and settings")
+    assert settings, unit
+    lines = install.splitlines()
     return "\n".join(line.removeprefix("#   ") for line in lines if line.startswith("#   "))
 
 
