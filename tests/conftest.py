@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -36,6 +37,17 @@ settings.load_profile("brief")
 def first_always(values: Sequence[Value]) -> list[Value | ParameterSet]:
     """Run a test with the first of some values; with the others only in a thorough run."""
     return [values[0], *(pytest.param(value, marks=THOROUGH) for value in values[1:])]
+
+
+def pytest_configure() -> None:
+    """Heed the signals that whoever started the tests ignores: nohup(1), or a shell's ``&``.
+
+    The services that the tests start would ignore them, too, as they promise.
+    """
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+            signal.signal(number, default)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
