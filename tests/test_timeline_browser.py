@@ -287,5 +287,5 @@ def test_the_picture_in_the_docs_is_of_this_page(show: Show) -> None:
         PICTURE.write_bytes(picture)
     assert PICTURE.read_bytes()[:24] == picture[:24]
     shown, _, _ = page.find_element(By.ID, "summary").text.partition(", from")
-    assert f"of another run: {shown}." in " ".join(TUTORIAL.read_text("utf-8").split())
+    assert f"Here is another run: {shown}." in " ".join(TUTORIAL.read_text("utf-8").split())
     assert page.execute_script("return document.body.scrollHeight <= innerHeight")
