@@ -121,7 +121,7 @@ def test_work_may_do_this(service: Services, what: str, code: str, value: Any) -
 
 
 def test_a_child_that_comes_back_does_no_other_item(service: Services) -> None:
-    """What was to be done behind the item that forked it is its parent's business."""
+    """A child that returns from ``work`` leaves the remaining items of its task to its parent."""
     one = service("""
     import os
 

@@ -148,7 +148,7 @@ def test_items_is_async(service: Services, what: str, says: str) -> None:
 
 
 def test_a_generator_raises_at_its_end(service: Services) -> None:
-    """What it raises because it is not read to its end is in the log, and changes nothing."""
+    """An error that a generator raises when it is closed early is logged, and changes nothing."""
     one = service(f"""
     def items(inputs):
         try:

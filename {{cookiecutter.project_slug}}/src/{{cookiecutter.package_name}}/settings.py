@@ -86,7 +86,7 @@ class Kind(NamedTuple):
     metavar: str
     """Stands for a value in the help."""
     allowed: str
-    """What to give instead of a wrong value, for the error."""
+    """The values that are allowed, for the error message."""
     in_file: tuple[type, ...] = (str,)
     """Types of TOML's that may stand for it, or for each of a list."""
     least: int | None = None

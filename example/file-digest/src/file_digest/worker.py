@@ -141,7 +141,7 @@ class MainConnection:
             yield Released([revoked])
 
     def _leave_to_parent(self) -> None:
-        """Have no connection in a child that ``work`` forked."""
+        """Close the connection in a child that ``work`` forked."""
         if self.sock.fileno() >= 0:  # else its parent was such a child, too
             os.close(self.sock.detach())
 
